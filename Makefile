@@ -1,0 +1,96 @@
+# `make` shows what there is. Every target installs what it lacks (scripts/install-deps.sh).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# cargo uses all cores by itself, and tests that measure time want the machine for themselves.
+.NOTPARALLEL:
+
+# rustup puts cargo here, and a shell that is older than the installation does not know that.
+CARGO_HOME ?= $(HOME)/.cargo
+export PATH := $(PATH):$(CARGO_HOME)/bin
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+BROWSER_TESTS := tests/browser
+NODE_MODULES := $(BROWSER_TESTS)/node_modules/.package-lock.json
+
+# Arguments for the server: make run ARGS="--port 9000"
+ARGS ?=
+# Seconds for each fuzz target of `make fuzz`.
+FUZZ_SECONDS ?= 60
+
+# In CI the lock file holds; a developer who adds a dependency wants it updated.
+ifeq ($(CI),true)
+CARGO_FLAGS ?= --locked
+endif
+
+.PHONY: help run build test test-rust test-python test-browser fuzz lint fmt deps deps-run deps-test deps-lint clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: deps-run ## build the server and run it on http://127.0.0.1:8028 (ARGS="…" for the server)
+	@cargo build $(CARGO_FLAGS) --release --bin further-link
+	@exec "$(TARGET_DIR)/release/further-link" serve $(ARGS)
+
+build: deps-run ## build everything, for debugging
+	cargo build $(CARGO_FLAGS) --workspace
+
+test: deps-test test-rust test-python ## run all tests, and each fuzz target for a moment
+	@if [ -x fuzz/run.sh ]; then fuzz/run.sh 5; fi
+	@$(MAKE) --no-print-directory test-browser
+
+test-rust: deps-run ## run the Rust tests
+	@if cargo nextest --version >/dev/null 2>&1; then \
+		cargo nextest run $(CARGO_FLAGS) --workspace; \
+	else \
+		cargo test $(CARGO_FLAGS) --workspace --lib --bins --tests; \
+	fi
+	@cargo test $(CARGO_FLAGS) --workspace --doc
+
+test-python: deps-run ## run the tests of the Python package
+	@if compgen -G "python/tests/test_*.py" >/dev/null; then \
+		PYTHONPATH=python python3 -m unittest discover -s python/tests; \
+	fi
+
+test-browser: deps-test $(NODE_MODULES) ## run the tests that use the page in a browser
+	@cargo build $(CARGO_FLAGS) --bin further-link
+	@cd $(BROWSER_TESTS) && \
+		FURTHER_LINK_BINARY="$${FURTHER_LINK_BINARY:-$(abspath $(TARGET_DIR))/debug/further-link}" \
+		npm test --silent
+
+# npm writes this file last, so it is there only after an installation that went well. It needs
+# nothing when it is newer than the lock file.
+$(NODE_MODULES): $(BROWSER_TESTS)/package-lock.json | deps-test
+	@echo "npm: installing the browser driver …"
+	@cd $(BROWSER_TESTS) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+fuzz: deps-test ## fuzz each target (FUZZ_SECONDS=60)
+	@if [ -x fuzz/run.sh ]; then fuzz/run.sh $(FUZZ_SECONDS); else echo "there are no fuzz targets"; fi
+
+lint: deps-lint ## check format, lints and the arrows between the crates
+	cargo fmt --all --check
+	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+	@scripts/check-crate-arrows.sh
+	@if command -v shellcheck >/dev/null; then \
+		shellcheck $$(git ls-files --cached --others --exclude-standard '*.sh') .ci/run; \
+	fi
+
+fmt: deps-lint ## format the Rust code
+	cargo fmt --all
+
+deps: deps-test deps-lint $(NODE_MODULES) ## only install what running and testing need
+
+deps-run:
+	@scripts/install-deps.sh run
+
+deps-test:
+	@scripts/install-deps.sh test
+
+deps-lint:
+	@scripts/install-deps.sh lint
+
+clean: ## remove what was built
+	rm -rf $(BROWSER_TESTS)/node_modules $(BROWSER_TESTS)/output
+	cargo clean

@@ -1,0 +1,230 @@
+//! The engine: what transports start jobs with.
+
+use crate::account::{Account, AccountError, Accounts};
+use crate::environment::{first_display, passed_on};
+use crate::error::StartError;
+use crate::job::Job;
+use crate::runner::{LaunchContext, Runner, RunnerTable};
+use crate::spawner::{Link, SpawnerProcess};
+use further_link_protocol::{StartRequest, TerminalSize};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// What of the configuration the engine needs.
+#[derive(Clone, Debug)]
+pub struct EngineSettings {
+    /// Whom programs may run as. The spawner has the same and enforces it.
+    pub accounts: Accounts,
+    /// The kinds of programs.
+    pub runners: RunnerTable,
+    /// Where projects are; `None` is `~/further` of the account. `~` at the front is its home.
+    pub work_dir: Option<PathBuf>,
+    /// Where code without a folder goes.
+    pub temp_dir: PathBuf,
+    /// Virtual environment for Python; `~` as above.
+    pub venv: Option<PathBuf>,
+    /// Variables that every program gets.
+    pub environment: Vec<(String, String)>,
+    /// Names of the server's own variables that every program gets.
+    pub pass_environment: Vec<String>,
+    /// Programs that run at the same time, at the most.
+    pub max_jobs: usize,
+}
+
+/// Starts jobs. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    link: Arc<Link>,
+    settings: EngineSettings,
+    environment: Vec<(String, String)>,
+    /// The default account, looked up once.
+    default_account: Result<Account, AccountError>,
+    /// Jobs that are not over.
+    active: watch::Sender<usize>,
+}
+
+/// A place among the jobs that may run; given back when dropped.
+#[derive(Debug)]
+struct Place {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shared.active.send_modify(|active| *active -= 1);
+    }
+}
+
+impl Engine {
+    /// Connects to the spawner. Has to be called inside of the runtime.
+    ///
+    /// # Errors
+    /// If the runtime cannot watch the spawner's socket.
+    pub fn new(spawner: SpawnerProcess, settings: EngineSettings) -> std::io::Result<Self> {
+        let accounts = &settings.accounts;
+        let default_account = if accounts.default == accounts.server.name {
+            Ok(accounts.server.clone())
+        } else {
+            Account::by_name(&accounts.default)
+        };
+        let mut environment = passed_on(&settings.pass_environment);
+        environment.extend(settings.environment.iter().cloned());
+        Ok(Self {
+            shared: Arc::new(Shared {
+                link: Link::new(spawner)?,
+                environment,
+                default_account,
+                settings,
+                active: watch::Sender::new(0),
+            }),
+        })
+    }
+
+    /// The kinds of programs that can be started.
+    pub fn runners(&self) -> &RunnerTable {
+        &self.shared.settings.runners
+    }
+
+    /// Whether everything that `runner` requires is installed.
+    pub fn is_installed(&self, runner: &Runner) -> bool {
+        let path = self
+            .shared
+            .environment
+            .iter()
+            .find(|(name, _)| name == "PATH")
+            .map_or(crate::environment::DEFAULT_PATH, |(_, path)| path);
+        runner.is_installed(path)
+    }
+
+    /// Programs that run now.
+    pub fn active_jobs(&self) -> usize {
+        *self.shared.active.borrow()
+    }
+
+    /// The account that a client named, or the default one.
+    ///
+    /// # Errors
+    /// If there is no such account. Whether programs may run as it is decided at each start.
+    pub async fn account(&self, user: Option<String>) -> Result<Account, AccountError> {
+        match user {
+            None => self.shared.default_account.clone(),
+            Some(user) => {
+                let failed = AccountError::Unknown(user.clone());
+                tokio::task::spawn_blocking(move || Account::by_name(&user))
+                    .await
+                    .unwrap_or(Err(failed))
+            }
+        }
+    }
+
+    /// Starts a program by `runner`'s row. Returns at once; how it went is the job's state.
+    ///
+    /// # Errors
+    /// If the request cannot be carried out whatever the machine says.
+    pub fn start(
+        &self,
+        runner: &Runner,
+        request: &StartRequest,
+        account: &Account,
+        terminal: Option<TerminalSize>,
+    ) -> Result<Arc<Job>, StartError> {
+        let fresh = fresh_word();
+        let launch = RunnerTable::launch(runner, request, &self.context(account, &fresh))?;
+        self.launch(launch, terminal)
+    }
+
+    /// Starts a program with its arguments as they are, without input, in the work directory.
+    ///
+    /// # Errors
+    /// As for [`Engine::start`].
+    pub fn start_command(
+        &self,
+        argv: Vec<String>,
+        account: &Account,
+    ) -> Result<Arc<Job>, StartError> {
+        let fresh = fresh_word();
+        self.launch(
+            RunnerTable::launch_command(argv, &self.context(account, &fresh)),
+            None,
+        )
+    }
+
+    /// Starts a program that answers its client through its standard streams, in the work directory.
+    ///
+    /// # Errors
+    /// As for [`Engine::start`].
+    pub fn start_conversation(
+        &self,
+        argv: Vec<String>,
+        account: &Account,
+    ) -> Result<Arc<Job>, StartError> {
+        let fresh = fresh_word();
+        let mut launch = RunnerTable::launch_command(argv, &self.context(account, &fresh));
+        launch.input = true;
+        self.launch(launch, None)
+    }
+
+    fn context<'a>(&'a self, account: &'a Account, fresh: &'a str) -> LaunchContext<'a> {
+        let settings = &self.shared.settings;
+        LaunchContext {
+            account,
+            work_dir: settings.work_dir.as_deref(),
+            temp_dir: &settings.temp_dir,
+            venv: settings.venv.as_deref(),
+            environment: &self.shared.environment,
+            display: first_display(),
+            fresh,
+        }
+    }
+
+    fn launch(
+        &self,
+        launch: crate::Launch,
+        terminal: Option<TerminalSize>,
+    ) -> Result<Arc<Job>, StartError> {
+        let shared = &self.shared;
+        let max = shared.settings.max_jobs;
+        let taken = shared.active.send_if_modified(|active| {
+            let free = *active < max;
+            *active += usize::from(free);
+            free
+        });
+        if !taken {
+            return Err(StartError::TooManyJobs(max));
+        }
+        let place = Place {
+            shared: Arc::clone(shared),
+        };
+        let handle = shared.link.start(launch, terminal)?;
+        let link = Arc::clone(&shared.link);
+        Ok(Job::follow(link, handle, terminal.is_some(), place))
+    }
+
+    /// Completes when the spawner has ended, which it does not do while the server lives.
+    pub async fn spawner_ended(&self) {
+        self.shared.link.closed().await;
+    }
+
+    /// Stops all jobs and waits until nothing of them is left, then ends the spawner.
+    pub async fn shut_down(&self) {
+        self.shared.link.stop_all();
+        let mut active = self.shared.active.subscribe();
+        tokio::select! {
+            _ = active.wait_for(|active| *active == 0) => {}
+            () = self.shared.link.closed() => {}
+        }
+        self.shared.link.shut_down().await;
+    }
+}
+
+/// Eight hexadecimal digits that nobody can guess: a name for files beside which others lie.
+fn fresh_word() -> String {
+    let number = getrandom::u32().unwrap_or_else(|_| std::process::id());
+    format!("{number:08x}")
+}

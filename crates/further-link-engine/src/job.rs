@@ -1,0 +1,405 @@
+//! A job: one running program. One task owns its descriptors, reads what it puts out into its log and
+//! writes its input.
+
+use crate::descriptor::watch;
+use crate::error::StartError;
+use crate::output_log::{Cursor, OutputLog};
+use crate::spawner::{JobHandle, JobId, Link};
+use further_link_protocol::{Stream, TerminalSize};
+use nix::errno::Errno;
+use nix::pty::Winsize;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{Notify, oneshot};
+
+/// Bytes of input that wait for a program that does not read, at the most. A single larger message is
+/// still taken when nothing waits, so that every message that a client may send can be delivered.
+const INPUT_WAITING: usize = 1024 * 1024;
+/// Bytes that are read before other tasks get their turn.
+const READ_BUDGET: usize = 64 * 1024;
+/// How long a terminal is waited for after its last process has ended, for the kernel to hand out the
+/// rest (it does so by itself, from a work queue).
+const TERMINAL_REST: Duration = Duration::from_secs(1);
+
+/// How far a job has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobState {
+    /// The spawner has been asked.
+    Starting,
+    /// The program runs.
+    Running,
+    /// It never did, and nothing of it is left. The log is closed.
+    Failed(StartError),
+    /// It ran, and nothing of it is left. The log is closed.
+    Over {
+        /// Exit status, or the negative number of the signal.
+        exit_code: i32,
+    },
+}
+
+/// Input that was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the program is not reading its input: {waiting} bytes already wait for it")]
+pub struct InputRefused {
+    /// Bytes that wait.
+    pub waiting: usize,
+}
+
+/// One running program, for those who start and view it.
+#[derive(Debug)]
+pub struct Job {
+    id: JobId,
+    link: Arc<Link>,
+    log: Arc<OutputLog>,
+    state: Mutex<JobState>,
+    inbox: Mutex<Inbox>,
+    inbox_changed: Notify,
+    has_terminal: bool,
+}
+
+/// What the task is to do next.
+#[derive(Debug, Default)]
+struct Inbox {
+    input: VecDeque<Vec<u8>>,
+    waiting: usize,
+    size: Option<TerminalSize>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Job {
+    /// Follows a program that the spawner was asked to start. `finished` is dropped when it is over.
+    pub(crate) fn follow<T: Send + 'static>(
+        link: Arc<Link>,
+        handle: JobHandle,
+        has_terminal: bool,
+        finished: T,
+    ) -> Arc<Self> {
+        let job = Arc::new(Self {
+            id: handle.id,
+            link,
+            log: Arc::default(),
+            state: Mutex::new(JobState::Starting),
+            inbox: Mutex::default(),
+            inbox_changed: Notify::new(),
+            has_terminal,
+        });
+        let task = Arc::clone(&job);
+        tokio::spawn(async move {
+            let state = task.live(handle).await;
+            drop(finished);
+            *locked(&task.state) = state;
+            task.log.close();
+        });
+        job
+    }
+
+    /// How far it has come.
+    pub fn state(&self) -> JobState {
+        locked(&self.state).clone()
+    }
+
+    /// A viewer of everything that it puts out. `wake` is also notified when the state changes.
+    pub fn cursor(&self, lossless: bool, wake: Arc<Notify>) -> Cursor {
+        self.log.cursor(lossless, wake)
+    }
+
+    /// Whether it has a pty.
+    pub fn has_terminal(&self) -> bool {
+        self.has_terminal
+    }
+
+    /// Hands input to the program. Returns at once; what the program does not read yet waits.
+    ///
+    /// # Errors
+    /// If [`INPUT_WAITING`] bytes already do; nothing of `input` is taken then.
+    pub fn input(&self, input: Vec<u8>) -> Result<(), InputRefused> {
+        let mut inbox = locked(&self.inbox);
+        if inbox.waiting > 0 && inbox.waiting + input.len() > INPUT_WAITING {
+            return Err(InputRefused {
+                waiting: inbox.waiting,
+            });
+        }
+        if !input.is_empty() {
+            inbox.waiting += input.len();
+            inbox.input.push_back(input);
+            drop(inbox);
+            self.inbox_changed.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Sets the size of its terminal, if it has one.
+    pub fn resize(&self, size: TerminalSize) {
+        locked(&self.inbox).size = Some(size);
+        self.inbox_changed.notify_one();
+    }
+
+    /// SIGTERM to everything in the job, and after the grace time SIGKILL.
+    pub fn stop(&self) {
+        self.link.stop(self.id);
+    }
+
+    /// The task: returns the state in which the job ends.
+    async fn live(&self, handle: JobHandle) -> JobState {
+        let streams = match handle.started.await {
+            Ok(Ok(descriptors)) => Streams::new(descriptors, self.has_terminal),
+            Ok(Err(error)) => return JobState::Failed(error),
+            Err(_) => return JobState::Failed(StartError::Stopping),
+        };
+        *locked(&self.state) = JobState::Running;
+        self.log.wake();
+        let exit_code = match streams {
+            Ok(mut streams) => streams.carry(self, handle.exited).await,
+            Err(error) => {
+                tracing::error!(%error, "a program's streams cannot be watched");
+                self.stop();
+                handle.exited.await.ok()
+            }
+        };
+        JobState::Over {
+            // Without a word from the spawner everything was killed.
+            exit_code: exit_code.unwrap_or(-libc::SIGKILL),
+        }
+    }
+}
+
+/// The server's ends of the program's streams.
+struct Streams {
+    /// The pty's master, or the pipes.
+    descriptors: Vec<AsyncFd<OwnedFd>>,
+    /// Which of them takes input, while it does.
+    input: Option<usize>,
+    /// Which of them give output, while they do.
+    outputs: Vec<(usize, Stream)>,
+    has_terminal: bool,
+    /// Input that is being written, and how much of it was.
+    writing: Option<(Vec<u8>, usize)>,
+}
+
+/// What reading came to.
+enum Reading {
+    /// There may be more.
+    More,
+    /// Nothing at the moment.
+    Dry,
+    /// The log has no room.
+    Full,
+    /// This output has ended.
+    Ended,
+}
+
+impl Streams {
+    fn new(descriptors: Vec<OwnedFd>, has_terminal: bool) -> io::Result<Self> {
+        let descriptors = descriptors
+            .into_iter()
+            .map(watch)
+            .collect::<io::Result<Vec<_>>>()?;
+        let (input, outputs) = match (has_terminal, descriptors.len()) {
+            (true, 1) => (Some(0), vec![(0, Stream::Stdout)]),
+            (false, 3) => (Some(0), vec![(1, Stream::Stdout), (2, Stream::Stderr)]),
+            (false, 2) => (None, vec![(0, Stream::Stdout), (1, Stream::Stderr)]),
+            _ => return Err(io::Error::other("the spawner sent other descriptors")),
+        };
+        Ok(Self {
+            descriptors,
+            input,
+            outputs,
+            has_terminal,
+            writing: None,
+        })
+    }
+
+    /// Carries bytes both ways until nothing of the job is left and all that it put out is in the log.
+    async fn carry(&mut self, job: &Job, mut exited: oneshot::Receiver<i32>) -> Option<i32> {
+        let mut full = false;
+        loop {
+            tokio::select! {
+                biased;
+                () = job.inbox_changed.notified() => {
+                    self.apply_size(job);
+                    self.write(job);
+                }
+                () = writable(&self.descriptors, self.input),
+                    if self.writing.is_some() && self.input.is_some() => self.write(job),
+                index = readable(&self.descriptors, &self.outputs),
+                    if !full && !self.outputs.is_empty() => full = self.read(job, index),
+                () = job.log.room(), if full => full = false,
+                code = &mut exited => {
+                    self.drain(job).await;
+                    return code.ok();
+                }
+            }
+        }
+    }
+
+    fn apply_size(&self, job: &Job) {
+        let Some(size) = locked(&job.inbox).size.take() else {
+            return;
+        };
+        if !self.has_terminal {
+            return;
+        }
+        let size = Winsize {
+            ws_row: size.rows,
+            ws_col: size.columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        // SAFETY: the request reads a winsize (ioctl_tty(2)); the descriptor is the pty's master. The
+        // kernel sends SIGWINCH to the programs if it has changed.
+        #[allow(unsafe_code)]
+        unsafe {
+            libc::ioctl(self.descriptors[0].as_raw_fd(), libc::TIOCSWINSZ, &raw const size);
+        }
+    }
+
+    /// Writes input as long as the program takes it.
+    fn write(&mut self, job: &Job) {
+        loop {
+            if self.writing.is_none() {
+                self.writing = locked(&job.inbox).input.pop_front().map(|input| (input, 0));
+            }
+            let Some((input, done)) = &mut self.writing else {
+                return;
+            };
+            let Some(index) = self.input else {
+                // The program has closed its input: like a terminal, what is typed goes nowhere.
+                locked(&job.inbox).waiting -= input.len() - *done;
+                self.writing = None;
+                continue;
+            };
+            let descriptor = &self.descriptors[index];
+            match nix::unistd::write(descriptor.get_ref(), &input[*done..]) {
+                Ok(count) => {
+                    *done += count;
+                    locked(&job.inbox).waiting -= count;
+                    if *done == input.len() {
+                        self.writing = None;
+                    }
+                }
+                Err(Errno::EAGAIN) => {
+                    clear_write_readiness(descriptor);
+                    return;
+                }
+                Err(Errno::EINTR) => {}
+                Err(_) => self.input = None,
+            }
+        }
+    }
+
+    /// Reads one output until it is dry or others should have their turn. Returns whether the log is
+    /// full.
+    fn read(&mut self, job: &Job, index: usize) -> bool {
+        let (descriptor, stream) = self.outputs[index];
+        let mut budget = READ_BUDGET;
+        loop {
+            let (reading, count) = read_once(&self.descriptors[descriptor], stream, &job.log);
+            match reading {
+                Reading::More if count < budget => budget -= count,
+                Reading::More => return false,
+                Reading::Dry => {
+                    clear_read_readiness(&self.descriptors[descriptor]);
+                    return false;
+                }
+                Reading::Full => return true,
+                Reading::Ended => {
+                    self.outputs.remove(index);
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// Reads what is left after the last process has ended. A pipe has it all by then; a terminal says
+    /// when it does (EIO).
+    async fn drain(&mut self, job: &Job) {
+        while let Some((descriptor, stream)) = self.outputs.first().copied() {
+            let descriptor = &self.descriptors[descriptor];
+            match read_once(descriptor, stream, &job.log).0 {
+                Reading::More => tokio::task::consume_budget().await,
+                Reading::Full => job.log.room().await,
+                Reading::Dry if self.has_terminal => {
+                    clear_read_readiness(descriptor);
+                    let more = tokio::time::timeout(TERMINAL_REST, descriptor.readable()).await;
+                    if more.is_err() {
+                        self.outputs.remove(0);
+                    }
+                }
+                // Somebody outside of the job still holds the pipe; it is not the job's any more.
+                Reading::Dry | Reading::Ended => {
+                    self.outputs.remove(0);
+                }
+            }
+        }
+    }
+}
+
+/// One `read(2)` straight into the log, and how many bytes it gave.
+fn read_once(descriptor: &AsyncFd<OwnedFd>, stream: Stream, log: &OutputLog) -> (Reading, usize) {
+    let read = log.fill(stream, |space| {
+        Ok(nix::unistd::read(descriptor.get_ref(), space)?)
+    });
+    match read {
+        None => (Reading::Full, 0),
+        Some(Ok(0)) => (Reading::Ended, 0),
+        Some(Ok(count)) => (Reading::More, count),
+        Some(Err(error)) => match error.kind() {
+            io::ErrorKind::WouldBlock => (Reading::Dry, 0),
+            io::ErrorKind::Interrupted => (Reading::More, 0),
+            // A pty whose last slave is closed says EIO.
+            _ => (Reading::Ended, 0),
+        },
+    }
+}
+
+/// Completes when one of `outputs` can be read, with its index.
+async fn readable(descriptors: &[AsyncFd<OwnedFd>], outputs: &[(usize, Stream)]) -> usize {
+    poll_fn(|context| {
+        for (index, (descriptor, _)) in outputs.iter().enumerate() {
+            if let Poll::Ready(ready) = descriptors[*descriptor].poll_read_ready(context) {
+                if let Ok(mut ready) = ready {
+                    ready.retain_ready();
+                }
+                return Poll::Ready(index);
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Completes when input can be written.
+async fn writable(descriptors: &[AsyncFd<OwnedFd>], input: Option<usize>) {
+    let Some(index) = input else {
+        return std::future::pending().await;
+    };
+    if let Ok(mut ready) = descriptors[index].writable().await {
+        ready.retain_ready();
+    }
+}
+
+/// Has the next wait for reading ask the kernel again.
+fn clear_read_readiness(descriptor: &AsyncFd<OwnedFd>) {
+    clear(descriptor, tokio::io::Interest::READABLE);
+}
+
+/// Has the next wait for writing ask the kernel again.
+fn clear_write_readiness(descriptor: &AsyncFd<OwnedFd>) {
+    clear(descriptor, tokio::io::Interest::WRITABLE);
+}
+
+fn clear(descriptor: &AsyncFd<OwnedFd>, interest: tokio::io::Interest) {
+    // An operation that says "would block" is how AsyncFd is told.
+    let _ = descriptor.try_io(interest, |_| -> io::Result<()> {
+        Err(io::ErrorKind::WouldBlock.into())
+    });
+}

@@ -1,0 +1,26 @@
+//! Runs programs for clients: the runner table, jobs with pipes or a pty, their output log, and the
+//! spawner, the small process that owns them all.
+//!
+//! This crate knows no HTTP, no WebSocket, no Bluetooth and no JSON. A transport hands it checked
+//! requests and reads what programs put out through [`Cursor`]s.
+
+mod account;
+mod descriptor;
+mod engine;
+mod environment;
+mod error;
+mod job;
+mod launch;
+mod output_log;
+mod runner;
+mod spawner;
+
+pub use account::{Account, AccountError, Accounts};
+pub use engine::{Engine, EngineSettings};
+pub use environment::first_display;
+pub use error::StartError;
+pub use job::{InputRefused, Job, JobState};
+pub use launch::{CodeFile, Launch};
+pub use output_log::{Cursor, Gap, OutputLog, Read};
+pub use runner::{Runner, RunnerTable};
+pub use spawner::{SpawnerProcess, SpawnerSettings, run as run_spawner};

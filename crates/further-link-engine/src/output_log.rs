@@ -1,0 +1,340 @@
+//! The output log: the bytes that a job has put out, addressed by absolute offset, in a ring of
+//! bounded size.
+//!
+//! A viewer is a [`Cursor`] on it. A viewer that may not lose bytes holds the job's reading back when
+//! it is [`CAPACITY`] behind: the kernel then blocks the program. One that may lose them is told how
+//! many it missed. The log knows neither clients nor programs, and copies a byte once on its way in
+//! (the kernel does that) and not at all on its way out.
+
+use further_link_protocol::Stream;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// Bytes that a log holds at the most. A lossless viewer may be this far behind; large enough that a
+/// reader with 20 ms of delay still gets 10 MB/s, small enough for a hundred stalled ones.
+pub(crate) const CAPACITY: usize = 256 * 1024;
+/// The first allocation: what the kernel hands out of a pty at once.
+const SMALLEST: usize = 4096;
+/// Changes between the two streams that a log holds at the most, so that a program that alternates
+/// them byte by byte costs no more than one that does not.
+const MAX_SEGMENTS: usize = 4096;
+
+/// See the module's text.
+#[derive(Debug, Default)]
+pub struct OutputLog {
+    inner: Mutex<Inner>,
+    /// A viewer has moved on: the job may read again.
+    room: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    ring: Ring,
+    /// Offset of the first byte in the ring.
+    start: u64,
+    /// Where each run of bytes of one stream ends, oldest first. The last ends at `end()`.
+    segments: VecDeque<Segment>,
+    /// No byte comes after `end()`.
+    closed: bool,
+    viewers: Vec<Viewer>,
+    next_viewer: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Segment {
+    end: u64,
+    stream: Stream,
+}
+
+#[derive(Debug)]
+struct Viewer {
+    id: u64,
+    position: u64,
+    lossless: bool,
+    wake: Arc<Notify>,
+}
+
+/// A viewer's place in a log. Dropping it ends its hold on the job.
+#[derive(Debug)]
+pub struct Cursor {
+    log: Arc<OutputLog>,
+    id: u64,
+}
+
+/// Bytes that a viewer that may lose some did not see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Offset of the first byte that was missed.
+    pub from: u64,
+    /// Offset of the first one that was not.
+    pub to: u64,
+}
+
+/// What [`Cursor::read`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// Bytes were handed over.
+    Bytes,
+    /// Bytes were overwritten before this viewer came to them.
+    Gap(Gap),
+    /// Nothing yet.
+    Empty,
+    /// Nothing any more.
+    End,
+}
+
+impl OutputLog {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic while the lock is held is a bug in this file; the bytes are still the best there is.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A viewer from the beginning of what is still there. `wake` is notified whenever there is
+    /// something new for it.
+    pub fn cursor(self: &Arc<Self>, lossless: bool, wake: Arc<Notify>) -> Cursor {
+        let mut inner = self.lock();
+        let id = inner.next_viewer;
+        inner.next_viewer += 1;
+        let position = inner.start;
+        inner.viewers.push(Viewer {
+            id,
+            position,
+            lossless,
+            wake,
+        });
+        Cursor {
+            log: Arc::clone(self),
+            id,
+        }
+    }
+
+    /// Lets `read` put bytes of `stream` straight into the log and wakes the viewers.
+    ///
+    /// Returns what `read` returned, or `None` if there is no room: then wait for [`Self::room`].
+    pub(crate) fn fill(
+        &self,
+        stream: Stream,
+        read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+    ) -> Option<io::Result<usize>> {
+        let mut inner = self.lock();
+        let space = inner.make_room()?;
+        let result = read(space);
+        if let Ok(count @ 1..) = result {
+            inner.appended(stream, count);
+        }
+        Some(result)
+    }
+
+    /// Completes once a viewer has made room since the last time this completed.
+    pub(crate) async fn room(&self) {
+        self.room.notified().await;
+    }
+
+    /// No byte comes any more.
+    pub(crate) fn close(&self) {
+        let mut inner = self.lock();
+        inner.closed = true;
+        inner.wake_viewers();
+    }
+
+    /// Wakes the viewers without new bytes: something else about the job has changed.
+    pub(crate) fn wake(&self) {
+        self.lock().wake_viewers();
+    }
+
+    /// Offset behind the last byte so far: how many the program has put out.
+    pub fn end(&self) -> u64 {
+        self.lock().end()
+    }
+}
+
+impl Inner {
+    fn end(&self) -> u64 {
+        self.start + self.ring.len as u64
+    }
+
+    /// The oldest byte that some viewer has a right to.
+    fn needed(&self) -> u64 {
+        self.viewers
+            .iter()
+            .filter(|viewer| viewer.lossless)
+            .map(|viewer| viewer.position)
+            .min()
+            .unwrap_or(self.end())
+    }
+
+    /// Free bytes to read into, or `None` if all there are belong to somebody.
+    fn make_room(&mut self) -> Option<&mut [u8]> {
+        let needed = self.needed();
+        if self.segments.len() >= MAX_SEGMENTS {
+            self.forget(needed);
+            if self.segments.len() >= MAX_SEGMENTS {
+                return None;
+            }
+        }
+        if self.ring.free() < SMALLEST && self.ring.len > 0 {
+            // Keep as much of the past as there is space for: half of a full ring.
+            let spare = (needed - self.start) as usize;
+            let wanted = (self.ring.capacity() / 2).max(SMALLEST);
+            self.forget(self.start + spare.min(wanted) as u64);
+        }
+        if self.ring.free() < SMALLEST && self.ring.capacity() < CAPACITY {
+            let larger = (self.ring.capacity() * 2).clamp(SMALLEST, CAPACITY);
+            self.ring.grow(larger);
+        }
+        match self.ring.free() {
+            0 => None,
+            _ => Some(self.ring.space()),
+        }
+    }
+
+    /// Drops the bytes before `offset`.
+    fn forget(&mut self, offset: u64) {
+        let count = offset.saturating_sub(self.start) as usize;
+        self.ring.drop_front(count);
+        self.start += count as u64;
+        while self
+            .segments
+            .front()
+            .is_some_and(|segment| segment.end <= self.start)
+        {
+            self.segments.pop_front();
+        }
+    }
+
+    fn appended(&mut self, stream: Stream, count: usize) {
+        self.ring.len += count;
+        let end = self.end();
+        match self.segments.back_mut() {
+            Some(last) if last.stream == stream => last.end = end,
+            _ => self.segments.push_back(Segment { end, stream }),
+        }
+        self.wake_viewers();
+    }
+
+    fn wake_viewers(&self) {
+        for viewer in &self.viewers {
+            viewer.wake.notify_one();
+        }
+    }
+}
+
+impl Cursor {
+    /// Hands up to `max` of the next bytes, all of one stream, to `take` and moves behind them. The
+    /// bytes come in one or two slices (the ring's end may lie between them). `take` must not call
+    /// the log.
+    pub fn read(&mut self, max: usize, take: impl FnOnce(Stream, &[u8], &[u8])) -> Read {
+        let mut inner = self.log.lock();
+        let inner = &mut *inner;
+        let end = inner.end();
+        let Some(viewer) = inner.viewers.iter_mut().find(|viewer| viewer.id == self.id) else {
+            return Read::End;
+        };
+        if viewer.position < inner.start {
+            let gap = Gap {
+                from: viewer.position,
+                to: inner.start,
+            };
+            viewer.position = inner.start;
+            return Read::Gap(gap);
+        }
+        if viewer.position == end {
+            return if inner.closed { Read::End } else { Read::Empty };
+        }
+        let index = inner
+            .segments
+            .partition_point(|segment| segment.end <= viewer.position);
+        let segment = inner.segments[index];
+        let count = ((segment.end - viewer.position) as usize).min(max);
+        let offset = (viewer.position - inner.start) as usize;
+        viewer.position += count as u64;
+        let lossless = viewer.lossless;
+        let (first, second) = inner.ring.slices(offset, count);
+        take(segment.stream, first, second);
+        if lossless {
+            self.log.room.notify_one();
+        }
+        Read::Bytes
+    }
+
+    /// Offset of the next byte that this viewer will see.
+    pub fn position(&self) -> u64 {
+        let inner = self.log.lock();
+        inner
+            .viewers
+            .iter()
+            .find(|viewer| viewer.id == self.id)
+            .map_or(0, |viewer| viewer.position)
+    }
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        self.log.lock().viewers.retain(|viewer| viewer.id != self.id);
+        self.log.room.notify_one();
+    }
+}
+
+/// A ring of bytes that grows by doubling. Empty, it owns no memory.
+#[derive(Debug, Default)]
+struct Ring {
+    bytes: Vec<u8>,
+    head: usize,
+    len: usize,
+}
+
+impl Ring {
+    fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn free(&self) -> usize {
+        self.bytes.len() - self.len
+    }
+
+    /// The longest run of free bytes behind the last one.
+    fn space(&mut self) -> &mut [u8] {
+        let tail = self.head + self.len;
+        if tail >= self.bytes.len() {
+            let tail = tail - self.bytes.len();
+            &mut self.bytes[tail..self.head]
+        } else {
+            &mut self.bytes[tail..]
+        }
+    }
+
+    fn drop_front(&mut self, count: usize) {
+        self.len -= count;
+        self.head = match self.len {
+            0 => 0,
+            _ => (self.head + count) % self.bytes.len(),
+        };
+    }
+
+    fn grow(&mut self, capacity: usize) {
+        let mut bytes = Vec::with_capacity(capacity);
+        let (first, second) = self.slices(0, self.len);
+        bytes.extend_from_slice(first);
+        bytes.extend_from_slice(second);
+        bytes.resize(capacity, 0);
+        self.bytes = bytes;
+        self.head = 0;
+    }
+
+    fn slices(&self, offset: usize, count: usize) -> (&[u8], &[u8]) {
+        if count == 0 {
+            return (&[], &[]);
+        }
+        let start = (self.head + offset) % self.bytes.len();
+        let first = count.min(self.bytes.len() - start);
+        (
+            &self.bytes[start..start + first],
+            &self.bytes[..count - first],
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,323 @@
+//! What holds a program and everything that it starts, so that all of it can be ended: a cgroup where
+//! the machine offers version 2 of them (`cgroups(7)`), else a supervisor process that adopts every
+//! orphan of the program (`PR_SET_CHILD_SUBREAPER`, `prctl(2)`). Neither a new session nor a double
+//! fork leads out of either.
+
+use super::child::{self, Plan, Supervised};
+use super::packet;
+use super::request::JobId;
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+/// The cgroups of one spawner begin with this, then comes its process id.
+const PREFIX: &str = "further-link.";
+
+/// The cgroup below which this spawner's jobs have theirs. Removed on drop.
+#[derive(Debug)]
+pub(super) struct CgroupBase {
+    path: PathBuf,
+}
+
+impl CgroupBase {
+    /// Makes one below the cgroup of this process, or says why that cannot be. Also ends what a
+    /// spawner that was killed has left behind.
+    pub(super) fn create() -> io::Result<Self> {
+        let own = own_cgroup()?;
+        sweep(&own);
+        let path = own.join(format!("{PREFIX}{}", std::process::id()));
+        std::fs::create_dir(&path)?;
+        let base = Self { path };
+        // The kernel may have cgroups but not the file that ends one (before 5.14).
+        if !base.path.join("cgroup.kill").exists() {
+            return Err(io::Error::other("the kernel has no cgroup.kill"));
+        }
+        Ok(base)
+    }
+
+    fn job(&self, job: JobId) -> io::Result<Cgroup> {
+        let path = self.path.join(format!("job-{}", job.0));
+        std::fs::create_dir(&path)?;
+        let cgroup = File::open(&path).and_then(|directory| {
+            Ok(Cgroup {
+                events: File::open(path.join("cgroup.events"))?,
+                directory: directory.into(),
+                path: path.clone(),
+            })
+        });
+        if cgroup.is_err() {
+            let _ = std::fs::remove_dir(&path);
+        }
+        cgroup
+    }
+}
+
+impl Drop for CgroupBase {
+    fn drop(&mut self) {
+        for job in std::fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            let _ = std::fs::remove_dir(job.path());
+        }
+        let _ = std::fs::remove_dir(&self.path);
+    }
+}
+
+/// The folder of the cgroup (version 2) that this process is in.
+fn own_cgroup() -> io::Result<PathBuf> {
+    let missing = || io::Error::new(io::ErrorKind::NotFound, "no cgroup version 2 is mounted");
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
+    let mount = mounts
+        .lines()
+        .find_map(|line| {
+            // proc_pid_mountinfo(5): fields, "-", then the type; the fifth field is where.
+            let (fields, rest) = line.split_once(" - ")?;
+            (rest.split(' ').next() == Some("cgroup2"))
+                .then(|| fields.split(' ').nth(4))
+                .flatten()
+        })
+        .ok_or_else(missing)?;
+    let own = std::fs::read_to_string("/proc/self/cgroup")?;
+    let own = own
+        .lines()
+        .find_map(|line| line.strip_prefix("0::/"))
+        .ok_or_else(missing)?;
+    Ok(Path::new(mount).join(own))
+}
+
+/// Ends and removes the cgroups of spawners that are no more.
+fn sweep(parent: &Path) {
+    let Ok(entries) = std::fs::read_dir(parent) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let dead = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(PREFIX)?.parse::<i32>().ok())
+            .is_some_and(|pid| kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH));
+        if !dead {
+            continue;
+        }
+        let base = entry.path();
+        let _ = std::fs::write(base.join("cgroup.kill"), "1");
+        for job in std::fs::read_dir(&base).into_iter().flatten().flatten() {
+            let _ = std::fs::remove_dir(job.path());
+        }
+        let _ = std::fs::remove_dir(base);
+    }
+}
+
+/// The cgroup of one job. Removed on drop.
+#[derive(Debug)]
+pub(super) struct Cgroup {
+    path: PathBuf,
+    directory: OwnedFd,
+    events: File,
+}
+
+impl Cgroup {
+    fn is_populated(&self) -> bool {
+        let mut text = [0; 256];
+        match self.events.read_at(&mut text, 0) {
+            Ok(length) => text[..length]
+                .split(|byte| *byte == b'\n')
+                .any(|line| line == b"populated 1"),
+            Err(_) => false,
+        }
+    }
+
+    fn processes(&self) -> Vec<Pid> {
+        std::fs::read_to_string(self.path.join("cgroup.procs"))
+            .unwrap_or_default()
+            .lines()
+            .filter_map(|line| line.parse().ok().map(Pid::from_raw))
+            .collect()
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.path);
+    }
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub(super) enum Containment {
+    Cgroup(Cgroup),
+    Supervisor {
+        /// Reaped by the spawner when nothing of the job is left.
+        pid: Pid,
+        /// [`Supervised`] comes here.
+        control: OwnedFd,
+        gone: bool,
+    },
+}
+
+/// A program that was just forked off.
+pub(super) struct Forked {
+    pub(super) containment: Containment,
+    /// Its process id; from a supervisor it comes later.
+    pub(super) leader: Option<Pid>,
+}
+
+impl Containment {
+    /// Forks the program off into a cgroup of its own.
+    pub(super) fn in_cgroup(base: &CgroupBase, job: JobId, plan: &Plan<'_>) -> io::Result<Forked> {
+        let cgroup = base.job(job)?;
+        match child::fork(Some(cgroup.directory.as_fd()))? {
+            Some(leader) => Ok(Forked {
+                containment: Self::Cgroup(cgroup),
+                leader: Some(leader),
+            }),
+            None => child::contained(|| child::execute(plan)),
+        }
+    }
+
+    /// Forks the program off below a supervisor.
+    pub(super) fn under_supervisor(plan: &Plan<'_>) -> nix::Result<Forked> {
+        let (control, theirs) = packet::pair()?;
+        match child::fork(None)? {
+            Some(pid) => Ok(Forked {
+                containment: Self::Supervisor {
+                    pid,
+                    control,
+                    gone: false,
+                },
+                leader: None,
+            }),
+            None => child::contained(|| supervise(plan, theirs.as_fd())),
+        }
+    }
+
+    /// A descriptor that has news about this containment, and whether they are urgent data (`EPOLLPRI`)
+    /// rather than packets.
+    pub(super) fn news(&self) -> (BorrowedFd<'_>, bool) {
+        match self {
+            Self::Cgroup(cgroup) => (cgroup.events.as_fd(), true),
+            Self::Supervisor { control, .. } => (control.as_fd(), false),
+        }
+    }
+
+    /// All processes in it that still live, the program first if it does.
+    pub(super) fn processes(&self) -> Vec<Pid> {
+        match self {
+            Self::Cgroup(cgroup) => cgroup.processes(),
+            Self::Supervisor { pid, .. } => descendants(*pid),
+        }
+    }
+
+    /// Nothing lives in it any more.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Cgroup(cgroup) => !cgroup.is_populated(),
+            Self::Supervisor { gone, .. } => *gone,
+        }
+    }
+
+    /// SIGKILL to everything in it. With a supervisor, a process that is being forked right now can be
+    /// missed, so this is repeated until it is empty.
+    pub(super) fn kill(&self) {
+        match self {
+            Self::Cgroup(cgroup) => {
+                let _ = std::fs::write(cgroup.path.join("cgroup.kill"), "1");
+            }
+            Self::Supervisor { .. } => {
+                for pid in self.processes() {
+                    let _ = kill(pid, Signal::SIGKILL);
+                }
+            }
+        }
+    }
+}
+
+/// The life of a supervisor: it starts the program, adopts and reaps what the program leaves behind,
+/// and ends when there is nothing left. It keeps the spawner's rights, so that no program can end it.
+fn supervise(plan: &Plan<'_>, control: BorrowedFd<'_>) -> i32 {
+    let _ = nix::sys::prctl::set_child_subreaper(true);
+    child::die_with_parent();
+    let leader = match child::fork(None) {
+        Ok(Some(leader)) => leader,
+        Ok(None) => child::contained(|| child::execute(plan)),
+        Err(_) => return 126,
+    };
+    // The program's streams must end with the program, so nobody else may hold them; nor anything else
+    // of the spawner's.
+    let Ok(control) = child::close_all_but(control) else {
+        return 126;
+    };
+    let tell = |message: Supervised| {
+        if let Some(bytes) = packet::encode(&message) {
+            let _ = packet::send(control.as_fd(), &bytes, &[]);
+        }
+    };
+    tell(Supervised::Leader(leader.as_raw()));
+    loop {
+        match reap(true) {
+            Ok(Some((pid, Some(code)))) if pid == leader => tell(Supervised::Exited(code)),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) => return 0,
+        }
+    }
+}
+
+/// Takes notice of a child that has ended: its id, and its exit status or the negative number of its
+/// signal (`None` if it has only stopped). `Ok(None)` if none has and `wait` is not set.
+///
+/// Not `nix`' `waitpid`: that fails for a child that a real-time signal ended.
+pub(super) fn reap(wait: bool) -> nix::Result<Option<(Pid, Option<i32>)>> {
+    let mut status = 0;
+    let options = if wait { 0 } else { libc::WNOHANG };
+    // SAFETY: `status` is written to and lives long enough.
+    #[allow(unsafe_code)]
+    let pid = Errno::result(unsafe { libc::waitpid(-1, &raw mut status, options) })?;
+    let code = if libc::WIFEXITED(status) {
+        Some(libc::WEXITSTATUS(status))
+    } else if libc::WIFSIGNALED(status) {
+        Some(-libc::WTERMSIG(status))
+    } else {
+        None
+    };
+    Ok((pid > 0).then(|| (Pid::from_raw(pid), code)))
+}
+
+/// All processes below `root`, parents before children.
+fn descendants(root: Pid) -> Vec<Pid> {
+    let mut parents: Vec<(Pid, Pid)> = Vec::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        if let Some(pid) = pid
+            && let Some(parent) = parent_of(pid)
+        {
+            parents.push((Pid::from_raw(pid), Pid::from_raw(parent)));
+        }
+    }
+    let mut found = vec![root];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).copied() {
+        next += 1;
+        found.extend(
+            parents
+                .iter()
+                .filter(|(_, of)| *of == parent)
+                .map(|(pid, _)| *pid),
+        );
+    }
+    found.remove(0);
+    found
+}
+
+/// The parent's id from `proc_pid_stat(5)`; dead processes that are not yet reaped have none.
+fn parent_of(pid: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything; behind its last one come state and parent.
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    match fields.next()? {
+        "Z" | "X" => None,
+        _ => fields.next()?.parse().ok(),
+    }
+}

@@ -1,0 +1,21 @@
+//! The spawner: a process of its own that owns all programs.
+//!
+//! It is started first, is single-threaded and small (so that forking from it is quick however large
+//! the server is), and keeps the rights that the server gives up. It knows a closed list of requests,
+//! in `request`; `packet` carries them and file descriptors over a Unix socket; `child` is what runs
+//! between fork and exec; `containment` holds a program and all that it starts; `process` is the loop.
+//! `link` is the server's end.
+
+mod child;
+mod cleanup;
+mod containment;
+mod link;
+mod packet;
+mod process;
+mod request;
+
+pub(crate) use link::{JobHandle, Link};
+pub use link::SpawnerProcess;
+pub use process::run;
+pub use request::SpawnerSettings;
+pub(crate) use request::JobId;

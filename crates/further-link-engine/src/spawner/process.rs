@@ -1,0 +1,693 @@
+//! The spawner's loop: requests in, replies out, children reaped, deadlines kept. One thread, and it
+//! never waits for anything but `epoll_wait(2)`.
+
+use super::child::{Identity, Plan, Progress, Streams, Supervised};
+use super::cleanup;
+use super::containment::{CgroupBase, Containment, Forked, reap};
+use super::packet::{self, Packet};
+use super::request::{JobId, Reply, Request, SpawnerSettings, Terminal};
+use crate::account::{Account, AccountError};
+use crate::error::StartError;
+use crate::launch::Launch;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::pty::{Winsize, openpty};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::socket::{getsockopt, sockopt::SockType};
+use nix::sys::stat::{Mode, fchmod};
+use nix::sys::termios::{InputFlags, SetArg, tcgetattr, tcsetattr};
+use nix::unistd::{Gid, Group, Pid, Uid, fchown, pipe2};
+use std::collections::{HashMap, VecDeque};
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
+
+/// Time between SIGTERM and SIGKILL when the server is gone: its programs have to be over within a
+/// second.
+const GRACE_WITHOUT_SERVER: Duration = Duration::from_millis(500);
+/// How often a shell that is being stopped is looked at, for whether it is the last of its job.
+const HANGUP_CHECK: Duration = Duration::from_millis(50);
+/// First pause between two rounds of SIGKILL; doubled up to [`KILL_AGAIN_MOST`].
+const KILL_AGAIN: Duration = Duration::from_millis(10);
+/// Longest pause between two rounds of SIGKILL (for processes that hang in the kernel).
+const KILL_AGAIN_MOST: Duration = Duration::from_secs(1);
+/// How long an account that was looked up is believed.
+const IDENTITY_AGE: Duration = Duration::from_secs(10);
+/// Permissions of a terminal: its user, and writing for the group `tty` (`mesg(1)`).
+const TERMINAL_MODE: u32 = 0o620;
+
+/// What an epoll event is about, in the low bits of its data; the job is in the others.
+const NEWS_SERVER: u64 = 0;
+const NEWS_CHILDREN: u64 = 1;
+const NEWS_STATUS: u64 = 2;
+const NEWS_CONTAINMENT: u64 = 3;
+const NEWS_BITS: u32 = 2;
+
+/// Runs the spawner on its end of the socket until the server is gone and every job is over.
+///
+/// # Errors
+/// If `socket` is no socket that this process was handed, or the machine refuses something that the
+/// spawner cannot do without.
+pub fn run(socket: RawFd) -> std::io::Result<()> {
+    let socket = inherited(socket)?;
+    let mut spawner = Spawner::new(socket)?;
+    while !(spawner.server_gone && spawner.jobs.is_empty()) {
+        spawner.turn()?;
+    }
+    Ok(())
+}
+
+/// Takes over a socket that this process was started with.
+fn inherited(socket: RawFd) -> std::io::Result<OwnedFd> {
+    // SAFETY: only asked about, and refused unless it is open.
+    #[allow(unsafe_code)]
+    let borrowed = unsafe { BorrowedFd::borrow_raw(socket.max(0)) };
+    getsockopt(&borrowed, SockType)?;
+    set_close_on_exec(&borrowed)?;
+    // SAFETY: the program's start handed it to us, nothing else here knows it.
+    #[allow(unsafe_code)]
+    Ok(unsafe { OwnedFd::from_raw_fd(socket) })
+}
+
+struct Spawner {
+    socket: OwnedFd,
+    epoll: Epoll,
+    children: SignalFd,
+    settings: SpawnerSettings,
+    /// `None` where the machine offers no cgroups or they are off.
+    cgroups: Option<CgroupBase>,
+    tty_group: Option<Gid>,
+    identities: HashMap<String, (Instant, Identity)>,
+    jobs: HashMap<JobId, Job>,
+    /// Every child and what it is to its job. Others are orphans that were handed to us.
+    pids: HashMap<Pid, (JobId, Role)>,
+    /// Replies that the socket had no room for. At most two for each job.
+    replies: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
+    buffer: Vec<u8>,
+    server_gone: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Leader,
+    Supervisor,
+    Cleaner,
+}
+
+struct Job {
+    containment: Containment,
+    /// The program, until it is reaped.
+    leader: Option<Pid>,
+    identity: Identity,
+    /// Where the child tells its progress, until it is the program.
+    status: Option<OwnedFd>,
+    /// The server's ends of the program's streams, until it runs.
+    descriptors: Vec<OwnedFd>,
+    failure: Option<StartError>,
+    exit_code: Option<i32>,
+    /// The code file that is to be removed: its folder and name.
+    code_folder: Option<OwnedFd>,
+    code_name: Option<String>,
+    temp_folder: Option<String>,
+    hangup: bool,
+    ending: Ending,
+}
+
+/// How far the end of a job has come.
+#[derive(Clone, Copy, Debug)]
+enum Ending {
+    /// Nobody has asked for it.
+    No,
+    /// SIGTERM was sent.
+    Asked { kill_at: Instant, look_at: Option<Instant> },
+    /// SIGKILL was sent.
+    Killed { again_at: Instant, pause: Duration },
+    /// All processes are gone; what they left on disk is being removed.
+    Cleaning,
+}
+
+impl Spawner {
+    fn new(socket: OwnedFd) -> std::io::Result<Self> {
+        // Its own session: a Ctrl-C in the server's terminal is for the server to act on, and so are
+        // all other wishes that it ends. Blocked, not ignored: a child that is told to stop before it
+        // is the program must find that waiting.
+        let _ = nix::unistd::setsid();
+        let mut mask = SigSet::empty();
+        for blocked in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD] {
+            mask.add(blocked);
+        }
+        mask.thread_block()?;
+        nix::sys::prctl::set_child_subreaper(true)?;
+        let mut mask = SigSet::empty();
+        mask.add(Signal::SIGCHLD);
+        let children =
+            SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, NEWS_SERVER))?;
+        epoll.add(&children, EpollEvent::new(EpollFlags::EPOLLIN, NEWS_CHILDREN))?;
+
+        let mut buffer = Vec::new();
+        let settings = first_packet(&epoll, socket.as_fd(), &mut buffer)?;
+        let cgroups = if settings.cgroups {
+            CgroupBase::create()
+                .inspect_err(|error| {
+                    tracing::debug!(%error, "no cgroups: a supervisor holds each program");
+                })
+                .ok()
+        } else {
+            None
+        };
+        Ok(Self {
+            socket,
+            epoll,
+            children,
+            settings,
+            cgroups,
+            tty_group: Group::from_name("tty").ok().flatten().map(|group| group.gid),
+            identities: HashMap::new(),
+            jobs: HashMap::new(),
+            pids: HashMap::new(),
+            replies: VecDeque::new(),
+            buffer,
+            server_gone: false,
+        })
+    }
+
+    /// Waits for news and deals with it.
+    fn turn(&mut self) -> std::io::Result<()> {
+        let mut events = [EpollEvent::empty(); 64];
+        let count = match self.epoll.wait(&mut events, self.next_deadline()) {
+            Err(Errno::EINTR) => 0,
+            result => result?,
+        };
+        for event in &events[..count] {
+            let job = JobId(event.data() >> NEWS_BITS);
+            match event.data() & ((1 << NEWS_BITS) - 1) {
+                NEWS_SERVER => self.server_news(event.events())?,
+                NEWS_CHILDREN => self.reap_children(),
+                NEWS_STATUS => self.progress(job),
+                _ => self.containment_news(job),
+            }
+        }
+        self.keep_deadlines();
+        Ok(())
+    }
+
+    fn server_news(&mut self, events: EpollFlags) -> std::io::Result<()> {
+        if events.contains(EpollFlags::EPOLLOUT) {
+            self.flush()?;
+        }
+        while !self.server_gone {
+            match packet::receive::<Request>(self.socket.as_fd(), &mut self.buffer) {
+                Ok(Some(packet)) => self.request(packet),
+                Err(Errno::EAGAIN) => break,
+                // The end, or something that our own server does not send: it is gone or broken.
+                Ok(None) | Err(_) => self.lose_server(),
+            }
+        }
+        Ok(())
+    }
+
+    fn request(&mut self, packet: Packet<Request>) {
+        match packet.message {
+            Request::Start {
+                job,
+                launch,
+                terminal,
+            } => {
+                let code = packet.descriptors.into_iter().next();
+                if let Err(error) = self.start(job, launch, terminal, code) {
+                    self.reply(&Reply::Failed { job, error }, Vec::new());
+                }
+            }
+            Request::Stop { job } => self.stop(job, self.settings.grace),
+            Request::Settings(_) => tracing::error!("settings came twice; the first ones stay"),
+        }
+    }
+
+    fn start(
+        &mut self,
+        id: JobId,
+        launch: Launch,
+        terminal: Option<Terminal>,
+        code: Option<OwnedFd>,
+    ) -> Result<(), StartError> {
+        let identity = self.identity(&launch.account)?;
+        let fail = |errno| StartError::system("Making the program's streams", errno);
+        let (streams, descriptors) = match terminal {
+            Some(size) => self.terminal(size, &identity),
+            None => pipes(launch.input),
+        }
+        .map_err(fail)?;
+        let (status, theirs) = packet::pair().map_err(fail)?;
+        let plan = Plan {
+            launch: &launch,
+            code,
+            identity: &identity,
+            streams,
+            status: theirs,
+        };
+        let forked = self
+            .fork(id, &plan)
+            .map_err(|errno| StartError::system("Starting a process", errno))?;
+
+        let tag = |news: u64| (id.0 << NEWS_BITS) | news;
+        let (news, urgent) = forked.containment.news();
+        let flags = if urgent {
+            EpollFlags::EPOLLPRI
+        } else {
+            EpollFlags::EPOLLIN
+        };
+        let watched = self
+            .epoll
+            .add(news, EpollEvent::new(flags, tag(NEWS_CONTAINMENT)))
+            .and_then(|()| {
+                let event = EpollEvent::new(EpollFlags::EPOLLIN, tag(NEWS_STATUS));
+                self.epoll.add(&status, event)
+            });
+        if let Err(errno) = watched {
+            forked.containment.kill();
+            return Err(StartError::system("Watching a process", errno));
+        }
+        if let Some(leader) = forked.leader {
+            self.pids.insert(leader, (id, Role::Leader));
+        }
+        if let Containment::Supervisor { pid, .. } = forked.containment {
+            self.pids.insert(pid, (id, Role::Supervisor));
+        }
+        self.jobs.insert(
+            id,
+            Job {
+                containment: forked.containment,
+                leader: forked.leader,
+                identity,
+                status: Some(status),
+                descriptors,
+                failure: None,
+                exit_code: None,
+                code_folder: None,
+                code_name: launch.code.map(|code| code.name),
+                temp_folder: launch.temp_folder,
+                hangup: launch.hangup,
+                ending: Ending::No,
+            },
+        );
+        Ok(())
+    }
+
+    /// Into a cgroup if there are cgroups. If the kernel refuses that once (a folder that may be made
+    /// but not be entered), supervisors are used from then on.
+    fn fork(&mut self, job: JobId, plan: &Plan<'_>) -> nix::Result<Forked> {
+        if let Some(base) = &self.cgroups {
+            match Containment::in_cgroup(base, job, plan) {
+                Ok(forked) => return Ok(forked),
+                Err(error) => {
+                    tracing::warn!(%error, "cgroups cannot be used: a supervisor holds each program");
+                    self.cgroups = None;
+                }
+            }
+        }
+        Containment::under_supervisor(plan)
+    }
+
+    /// Who `name` is, and whether programs may run as them.
+    fn identity(&mut self, name: &str) -> Result<Identity, StartError> {
+        if let Some((since, identity)) = self.identities.get(name)
+            && since.elapsed() < IDENTITY_AGE
+        {
+            return Ok(identity.clone());
+        }
+        let accounts = &self.settings.accounts;
+        let change = Uid::effective().is_root();
+        let account = if name == accounts.server.name && !change {
+            accounts.server.clone()
+        } else {
+            Account::by_name(name).map_err(|error| match error {
+                AccountError::Unknown(name) => StartError::NoSuchUser(name),
+                error => StartError::System {
+                    what: format!("User {name}"),
+                    reason: error.to_string(),
+                },
+            })?
+        };
+        if !change && account.uid != accounts.server.uid {
+            return Err(StartError::OnlyServerUser {
+                server: accounts.server.name.clone(),
+            });
+        }
+        if !accounts.permits(&account) {
+            return Err(StartError::UserNotPermitted(name.to_owned()));
+        }
+        let groups = if change {
+            CString::new(name)
+                .map_err(|_| Errno::EINVAL)
+                .and_then(|name| nix::unistd::getgrouplist(&name, Gid::from_raw(account.gid)))
+                .map_err(|errno| StartError::system(format!("The groups of {name}"), errno))?
+        } else {
+            Vec::new()
+        };
+        let identity = Identity {
+            account,
+            groups,
+            change,
+        };
+        self.identities
+            .retain(|_, (since, _)| since.elapsed() < IDENTITY_AGE);
+        self.identities
+            .insert(name.to_owned(), (Instant::now(), identity.clone()));
+        Ok(identity)
+    }
+
+    /// A pty whose slave belongs to the user (`pty(7)`).
+    fn terminal(
+        &self,
+        size: Terminal,
+        identity: &Identity,
+    ) -> nix::Result<(Streams, Vec<OwnedFd>)> {
+        let size = Winsize {
+            ws_row: size.rows,
+            ws_col: size.columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        let pty = openpty(&size, None)?;
+        set_close_on_exec(&pty.master)?;
+        set_close_on_exec(&pty.slave)?;
+        set_nonblocking(&pty.master)?;
+        // Backspace removes a whole character, not one of its bytes (termios(3), IUTF8).
+        let mut modes = tcgetattr(&pty.slave)?;
+        modes.input_flags |= InputFlags::IUTF8;
+        tcsetattr(&pty.slave, SetArg::TCSANOW, &modes)?;
+        if identity.change {
+            let uid = Uid::from_raw(identity.account.uid);
+            fchown(&pty.slave, Some(uid), self.tty_group)?;
+            fchmod(&pty.slave, Mode::from_bits_truncate(TERMINAL_MODE))?;
+        }
+        Ok((Streams::Terminal(pty.slave), vec![pty.master]))
+    }
+
+    /// The child has told something, or has become the program.
+    fn progress(&mut self, id: JobId) {
+        loop {
+            let Some(job) = self.jobs.get_mut(&id) else {
+                return;
+            };
+            let Some(status) = &job.status else { return };
+            match packet::receive::<Progress>(status.as_fd(), &mut self.buffer) {
+                Ok(Some(packet)) => match packet.message {
+                    Progress::Prepared => {
+                        job.code_folder = packet.descriptors.into_iter().next();
+                    }
+                    Progress::Failed(error) => job.failure = Some(error),
+                },
+                Err(Errno::EAGAIN) => return,
+                Ok(None) | Err(_) => {
+                    let _ = self.epoll.delete(status);
+                    job.status = None;
+                    let descriptors = std::mem::take(&mut job.descriptors);
+                    if job.failure.is_none() {
+                        self.reply(&Reply::Started { job: id }, descriptors);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn containment_news(&mut self, id: JobId) {
+        while let Some(job) = self.jobs.get_mut(&id) {
+            let Containment::Supervisor { control, .. } = &job.containment else {
+                break;
+            };
+            match packet::receive::<Supervised>(control.as_fd(), &mut self.buffer) {
+                Ok(Some(packet)) => match packet.message {
+                    Supervised::Leader(pid) => job.leader = Some(Pid::from_raw(pid)),
+                    Supervised::Exited(code) => self.leader_exited(id, code),
+                },
+                Err(Errno::EAGAIN) => break,
+                Ok(None) | Err(_) => {
+                    // Its exit comes as SIGCHLD; until then the closed socket would wake us for ever.
+                    let _ = self.epoll.delete(control);
+                    break;
+                }
+            }
+        }
+        self.end_if_over(id);
+    }
+
+    fn reap_children(&mut self) {
+        while let Ok(Some(_)) = self.children.read_signal() {}
+        while let Ok(Some((pid, code))) = reap(false) {
+            let Some(code) = code else { continue };
+            match self.pids.remove(&pid) {
+                Some((id, Role::Leader)) => {
+                    self.leader_exited(id, code);
+                    self.end_if_over(id);
+                }
+                Some((id, Role::Supervisor)) => {
+                    // What it told before it ended comes first.
+                    self.containment_news(id);
+                    if let Some(job) = self.jobs.get_mut(&id)
+                        && let Containment::Supervisor { gone, .. } = &mut job.containment
+                    {
+                        *gone = true;
+                        if job.exit_code.is_none() {
+                            self.leader_exited(id, code);
+                        }
+                        self.end_if_over(id);
+                    }
+                }
+                Some((id, Role::Cleaner)) => self.finish(id),
+                None => {}
+            }
+        }
+    }
+
+    /// The program is over; now everything that it left behind has to be.
+    fn leader_exited(&mut self, id: JobId, code: i32) {
+        // Why it failed, or that it had started, may not have been read yet.
+        self.progress(id);
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.leader = None;
+            job.exit_code = Some(code);
+            if !job.containment.is_empty() {
+                self.stop(id, self.settings.grace);
+            }
+        }
+    }
+
+    /// Starts cleaning up once program and all others are gone.
+    fn end_if_over(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        if job.exit_code.is_none()
+            || !job.containment.is_empty()
+            || matches!(job.ending, Ending::Cleaning)
+        {
+            return;
+        }
+        job.ending = Ending::Cleaning;
+        if let (Some(folder), Some(name)) = (&job.code_folder, &job.code_name) {
+            cleanup::remove_code(folder, name);
+        }
+        if let Some(path) = &job.temp_folder {
+            match cleanup::remove_folder(path, &job.identity) {
+                Ok(cleaner) => {
+                    self.pids.insert(cleaner, (id, Role::Cleaner));
+                    return;
+                }
+                Err(error) => tracing::error!(%error, path, "a private folder stays behind"),
+            }
+        }
+        self.finish(id);
+    }
+
+    fn finish(&mut self, id: JobId) {
+        let Some(job) = self.jobs.remove(&id) else {
+            return;
+        };
+        // A cgroup is watched through its own file: closing it ends that.
+        let reply = match (job.failure, job.exit_code) {
+            (Some(error), _) => Reply::Failed { job: id, error },
+            (None, code) => Reply::Exited {
+                job: id,
+                exit_code: code.unwrap_or(-libc::SIGKILL),
+            },
+        };
+        drop(job.containment);
+        self.reply(&reply, Vec::new());
+    }
+
+    /// SIGTERM to everything in the job, SIGKILL after `grace`. Asked again, only the time can become
+    /// shorter.
+    fn stop(&mut self, id: JobId, grace: Duration) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        let now = Instant::now();
+        match &mut job.ending {
+            Ending::No => {
+                for pid in job.containment.processes() {
+                    let _ = kill(pid, Signal::SIGTERM);
+                    // A stopped process does not act on SIGTERM before it goes on.
+                    let _ = kill(pid, Signal::SIGCONT);
+                }
+                job.ending = Ending::Asked {
+                    kill_at: now + grace,
+                    look_at: job.hangup.then_some(now),
+                };
+            }
+            Ending::Asked { kill_at, .. } => *kill_at = (*kill_at).min(now + grace),
+            Ending::Killed { .. } | Ending::Cleaning => {}
+        }
+    }
+
+    fn next_deadline(&self) -> EpollTimeout {
+        let next = self.jobs.values().filter_map(|job| match job.ending {
+            Ending::Asked { kill_at, look_at } => Some(look_at.map_or(kill_at, |at| at.min(kill_at))),
+            Ending::Killed { again_at, .. } => Some(again_at),
+            Ending::No | Ending::Cleaning => None,
+        });
+        match next.min() {
+            None => EpollTimeout::NONE,
+            Some(at) => {
+                // Rounded up, or the last millisecond would be spent spinning.
+                let left = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+                EpollTimeout::try_from(left).unwrap_or(EpollTimeout::ZERO)
+            }
+        }
+    }
+
+    fn keep_deadlines(&mut self) {
+        let now = Instant::now();
+        for job in self.jobs.values_mut() {
+            match &mut job.ending {
+                Ending::Asked { kill_at, .. } if *kill_at <= now => {
+                    job.containment.kill();
+                    job.ending = Ending::Killed {
+                        again_at: now + KILL_AGAIN,
+                        pause: KILL_AGAIN,
+                    };
+                }
+                Ending::Asked { look_at, .. } => {
+                    if look_at.is_some_and(|at| at <= now) {
+                        *look_at = hang_up_if_alone(&job.containment, job.leader);
+                    }
+                }
+                Ending::Killed { again_at, pause } if *again_at <= now => {
+                    job.containment.kill();
+                    *pause = (*pause * 2).min(KILL_AGAIN_MOST);
+                    *again_at = now + *pause;
+                }
+                Ending::No | Ending::Killed { .. } | Ending::Cleaning => {}
+            }
+        }
+    }
+
+    fn lose_server(&mut self) {
+        self.server_gone = true;
+        self.replies.clear();
+        let _ = self.epoll.delete(&self.socket);
+        let jobs: Vec<JobId> = self.jobs.keys().copied().collect();
+        for job in jobs {
+            self.stop(job, GRACE_WITHOUT_SERVER.min(self.settings.grace));
+        }
+    }
+
+    fn reply(&mut self, reply: &Reply, descriptors: Vec<OwnedFd>) {
+        if self.server_gone {
+            return;
+        }
+        if let Some(bytes) = packet::encode(reply) {
+            self.replies.push_back((bytes, descriptors));
+        }
+        if let Err(error) = self.flush() {
+            tracing::error!(%error, "the server cannot be told");
+        }
+    }
+
+    /// Sends what the socket takes, and asks to be woken for the rest.
+    fn flush(&mut self) -> nix::Result<()> {
+        while let Some((bytes, descriptors)) = self.replies.front() {
+            match packet::send(self.socket.as_fd(), bytes, descriptors) {
+                Ok(()) => {
+                    self.replies.pop_front();
+                }
+                Err(Errno::EAGAIN) => break,
+                Err(_) => {
+                    self.lose_server();
+                    return Ok(());
+                }
+            }
+        }
+        let mut flags = EpollFlags::EPOLLIN;
+        flags.set(EpollFlags::EPOLLOUT, !self.replies.is_empty());
+        self.epoll
+            .modify(&self.socket, &mut EpollEvent::new(flags, NEWS_SERVER))
+    }
+}
+
+/// Waits for the settings, which are the first packet.
+fn first_packet(
+    epoll: &Epoll,
+    socket: BorrowedFd<'_>,
+    buffer: &mut Vec<u8>,
+) -> std::io::Result<SpawnerSettings> {
+    loop {
+        match packet::receive::<Request>(socket, buffer) {
+            Ok(Some(Packet {
+                message: Request::Settings(settings),
+                ..
+            })) => return Ok(settings),
+            Err(Errno::EAGAIN) => {
+                let _ = epoll.wait(&mut [EpollEvent::empty()], EpollTimeout::NONE);
+            }
+            Err(errno) => return Err(errno.into()),
+            Ok(_) => return Err(std::io::Error::other("the first packet was no settings")),
+        }
+    }
+}
+
+/// Hangs up on a shell that is the last of its job (interactive shells ignore SIGTERM). Not before:
+/// it would hand the hangup on to programs that are still cleaning up. Returns when to look again.
+fn hang_up_if_alone(containment: &Containment, leader: Option<Pid>) -> Option<Instant> {
+    let leader = leader?;
+    if containment.processes() == [leader] {
+        let _ = kill(leader, Signal::SIGHUP);
+        return None;
+    }
+    Some(Instant::now() + HANGUP_CHECK)
+}
+
+/// Pipes for input, output and error; without input, the program reads `/dev/null`. The server's ends
+/// do not block.
+fn pipes(input: bool) -> nix::Result<(Streams, Vec<OwnedFd>)> {
+    let mut ours = Vec::with_capacity(3);
+    let stdin = if input {
+        let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
+        ours.push(write);
+        read
+    } else {
+        open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?
+    };
+    let (stdout_read, stdout) = pipe2(OFlag::O_CLOEXEC)?;
+    let (stderr_read, stderr) = pipe2(OFlag::O_CLOEXEC)?;
+    ours.extend([stdout_read, stderr_read]);
+    for end in &ours {
+        set_nonblocking(end)?;
+    }
+    Ok((Streams::Pipes([stdin, stdout, stderr]), ours))
+}
+
+fn set_nonblocking(fd: &OwnedFd) -> nix::Result<()> {
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).map(drop)
+}
+
+fn set_close_on_exec(fd: &impl AsFd) -> nix::Result<()> {
+    fcntl(fd, FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC)).map(drop)
+}

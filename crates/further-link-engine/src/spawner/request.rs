@@ -1,0 +1,66 @@
+//! What the server may ask of the spawner, and what it is told. The list is closed: nothing else can
+//! be done through the socket, whoever holds it.
+
+use crate::account::Accounts;
+use crate::error::StartError;
+use crate::launch::Launch;
+use further_link_protocol::TerminalSize;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The server's name for a job. Never used twice in the life of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct JobId(pub(crate) u64);
+
+/// What the spawner has to know before the first request. Fixed from then on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SpawnerSettings {
+    /// Whom programs may run as.
+    pub accounts: Accounts,
+    /// Time between SIGTERM and SIGKILL.
+    pub grace: Duration,
+    /// Use cgroup v2 where the machine offers it.
+    pub cgroups: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Request {
+    /// The first packet.
+    Settings(SpawnerSettings),
+    /// Start a program; with it come the code as a memory file, if there is any.
+    Start {
+        job: JobId,
+        launch: Launch,
+        terminal: Option<Terminal>,
+    },
+    /// SIGTERM now, SIGKILL after the grace time.
+    Stop { job: JobId },
+}
+
+/// [`TerminalSize`] for the socket.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Terminal {
+    pub(crate) rows: u16,
+    pub(crate) columns: u16,
+}
+
+impl From<TerminalSize> for Terminal {
+    fn from(size: TerminalSize) -> Self {
+        Self {
+            rows: size.rows,
+            columns: size.columns,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Reply {
+    /// The program runs. With it come its descriptors: the pty's master, or the ends of the pipes of
+    /// standard input (if it has one), output and error.
+    Started { job: JobId },
+    /// It does not, and nothing of it is left.
+    Failed { job: JobId, error: StartError },
+    /// It ran, and nothing of it is left: no process, no file. The exit code is the status, or the
+    /// negative number of the signal.
+    Exited { job: JobId, exit_code: i32 },
+}

@@ -1,0 +1,251 @@
+//! Every dialect against the files in `tests/golden/`, in both directions. Their README says what the
+//! cases look like.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use further_link_protocol::wire::{Dialect, Exec, Rejection, Run, RunPy};
+use further_link_protocol::{Command, DisplayRequest, Event, ProcessName, Stream};
+use serde_json::{Value, json};
+
+/// Kinds of every [`Command`] and [`Event`]. The functions below fail to compile when a variant is added,
+/// and the tests fail until it has a kind here and a case in some dialect.
+const COMMAND_KINDS: [&str; 7] = ["key", "ping", "resize", "start", "stdin", "stop", "upload"];
+const EVENT_KINDS: [&str; 9] = [
+    "error",
+    "keyListen",
+    "novnc",
+    "output",
+    "pong",
+    "started",
+    "stopped",
+    "uploaded",
+    "video",
+];
+
+const NOT_JSON: &str = "the message is not valid JSON";
+
+fn cases(dialect: &str, file: &str) -> Vec<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/golden")
+        .join(dialect)
+        .join(file);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    assert!(text.is_ascii(), "{}: not all ASCII", path.display());
+    let cases: Vec<Value> =
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let names: BTreeSet<_> = cases.iter().map(|case| case["name"].to_string()).collect();
+    assert_eq!(
+        names.len(),
+        cases.len(),
+        "{dialect}/{file}: a name is used twice"
+    );
+    cases
+}
+
+fn describe_command(command: &Command) -> Value {
+    match command {
+        Command::Ping => json!({"kind": "ping"}),
+        Command::Start { process, request } => json!({
+            "kind": "start",
+            "process": process.as_str(),
+            "runner": request.runner,
+            "code": request.code,
+            "path": request.path,
+            "display": request.display.map(|DisplayRequest { width, height }| {
+                json!({"width": width, "height": height})
+            }),
+        }),
+        Command::Stdin { process, input } => {
+            json!({"kind": "stdin", "process": process.as_str(), "input": input})
+        }
+        Command::Resize { process, size } => json!({
+            "kind": "resize",
+            "process": process.as_str(),
+            "rows": size.rows,
+            "columns": size.columns,
+        }),
+        Command::Key { process, event } => json!({
+            "kind": "key",
+            "process": process.as_str(),
+            "key": event.key,
+            "event": event.event,
+        }),
+        Command::Stop { process } => json!({"kind": "stop", "process": process.as_str()}),
+        Command::Upload { project } => json!({"kind": "upload", "project": project}),
+    }
+}
+
+fn describe_event(event: &Event<'_>) -> Value {
+    match *event {
+        Event::Pong => json!({"kind": "pong"}),
+        Event::Started => json!({"kind": "started"}),
+        Event::Output { stream, text } => {
+            let stream = match stream {
+                Stream::Stdout => "stdout",
+                Stream::Stderr => "stderr",
+            };
+            json!({"kind": "output", "stream": stream, "text": text})
+        }
+        Event::Stopped { exit_code } => json!({"kind": "stopped", "exitCode": exit_code}),
+        Event::Error { message, detail } => {
+            json!({"kind": "error", "message": message, "detail": detail})
+        }
+        Event::KeyListen { key } => json!({"kind": "keyListen", "key": key}),
+        Event::Video { jpeg } => json!({"kind": "video", "jpeg": jpeg}),
+        Event::Novnc { port, path } => json!({"kind": "novnc", "port": port, "path": path}),
+        Event::Uploaded => json!({"kind": "uploaded"}),
+    }
+}
+
+fn read_event(described: &Value) -> Event<'_> {
+    let text = |name: &str| described[name].as_str().expect(name);
+    let number = |name: &str| described[name].as_i64().expect(name);
+    match text("kind") {
+        "pong" => Event::Pong,
+        "started" => Event::Started,
+        "output" => Event::Output {
+            stream: match text("stream") {
+                "stdout" => Stream::Stdout,
+                "stderr" => Stream::Stderr,
+                other => panic!("no such stream: {other}"),
+            },
+            text: text("text"),
+        },
+        "stopped" => Event::Stopped {
+            exit_code: number("exitCode").try_into().expect("exitCode"),
+        },
+        "error" => Event::Error {
+            message: text("message"),
+            detail: described["detail"].as_str(),
+        },
+        "keyListen" => Event::KeyListen { key: text("key") },
+        "video" => Event::Video { jpeg: text("jpeg") },
+        "novnc" => Event::Novnc {
+            port: number("port").try_into().expect("port"),
+            path: text("path"),
+        },
+        "uploaded" => Event::Uploaded,
+        other => panic!("no such event: {other}"),
+    }
+}
+
+fn message_bytes(case: &Value) -> Vec<u8> {
+    match (&case["message"], &case["messageHex"]) {
+        (Value::String(text), Value::Null) => text.clone().into_bytes(),
+        (Value::Null, Value::String(hex)) => hex
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| {
+                let pair = str::from_utf8(pair).expect("ASCII");
+                u8::from_str_radix(pair, 16).expect("hexadecimal digits")
+            })
+            .collect(),
+        _ => panic!("{}: either message or messageHex", case["name"]),
+    }
+}
+
+/// Checks one file and returns the kinds of commands in it.
+fn check_from_client(folder: &str, dialect: &dyn Dialect) -> BTreeSet<String> {
+    let mut kinds = BTreeSet::new();
+    for case in cases(folder, "from-client.json") {
+        let name = format!("{folder}: {}", case["name"]);
+        match dialect.decode(&message_bytes(&case)) {
+            Ok(command) => {
+                let described = describe_command(&command);
+                assert_eq!(described, case["command"], "{name}");
+                kinds.insert(described["kind"].as_str().expect("kind").to_owned());
+            }
+            Err(Rejection { process, detail }) => {
+                // What follows is the JSON parser's own, and may change with it.
+                let fixed = match detail.split_once(": ") {
+                    Some((NOT_JSON, _)) => NOT_JSON,
+                    _ => &detail,
+                };
+                assert_eq!(json!(fixed), case["rejected"], "{name}");
+                let process = process.as_ref().map(ProcessName::as_str);
+                assert_eq!(json!(process), case["process"], "{name}");
+                assert!(detail.chars().count() <= 160, "{name}: too long to show");
+            }
+        }
+    }
+    kinds
+}
+
+/// Checks one file and returns the kinds of the events for which the dialect has a message.
+fn check_to_client(folder: &str, dialect: impl Fn(&str) -> Box<dyn Dialect>) -> BTreeSet<String> {
+    let mut kinds = BTreeSet::new();
+    let mut kinds_with_message = BTreeSet::new();
+    for case in cases(folder, "to-client.json") {
+        let name = format!("{folder}: {}", case["name"]);
+        let event = read_event(&case["event"]);
+        assert_eq!(describe_event(&event), case["event"], "{name}");
+        let kind = case["event"]["kind"].as_str().expect("kind");
+        kinds.insert(kind.to_owned());
+
+        let process = case["process"]
+            .as_str()
+            .map(|process| ProcessName::new(process.to_owned()));
+        let client = case["client"].as_str().unwrap_or_default();
+        let before = b"before";
+        let mut out = before.to_vec();
+        dialect(client).encode(process.as_ref(), &event, &mut out);
+        let message = out.strip_prefix(before).expect("encode only appends");
+        let message = str::from_utf8(message).expect("a text frame");
+        assert_eq!(
+            message,
+            case["message"].as_str().unwrap_or_default(),
+            "{name}"
+        );
+        if !message.is_empty() {
+            kinds_with_message.insert(kind.to_owned());
+        }
+    }
+    assert_eq!(kinds, EVENT_KINDS.map(str::to_owned).into(), "{folder}");
+    kinds_with_message
+}
+
+fn without(kinds: &[&str], missing: &[&str]) -> BTreeSet<String> {
+    kinds
+        .iter()
+        .filter(|kind| !missing.contains(kind))
+        .map(|&kind| kind.to_owned())
+        .collect()
+}
+
+#[test]
+fn run_from_client() {
+    let kinds = check_from_client("run", &Run::new("abc".to_owned()));
+    assert_eq!(kinds, without(&COMMAND_KINDS, &["upload"]));
+}
+
+#[test]
+fn run_to_client() {
+    let kinds = check_to_client("run", |client| Box::new(Run::new(client.to_owned())));
+    assert_eq!(kinds, without(&EVENT_KINDS, &["uploaded"]));
+}
+
+#[test]
+fn run_py_from_client() {
+    let kinds = check_from_client("run-py", &RunPy);
+    assert_eq!(kinds, without(&COMMAND_KINDS, &["resize"]));
+}
+
+#[test]
+fn run_py_to_client() {
+    let kinds = check_to_client("run-py", |_| Box::new(RunPy));
+    assert_eq!(kinds, without(&EVENT_KINDS, &["novnc"]));
+}
+
+#[test]
+fn exec_from_client() {
+    let kinds = check_from_client("exec", &Exec);
+    assert_eq!(kinds, ["start", "stdin", "stop"].map(str::to_owned).into());
+}
+
+#[test]
+fn exec_to_client() {
+    let kinds = check_to_client("exec", |_| Box::new(Exec));
+    let expected = ["error", "output", "started", "stopped"];
+    assert_eq!(kinds, expected.map(str::to_owned).into());
+}

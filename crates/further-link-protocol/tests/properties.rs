@@ -1,0 +1,208 @@
+//! What holds for every message, not only for those in the golden files.
+
+use further_link_protocol::wire::{Dialect, Exec, Run, RunPy};
+use further_link_protocol::{Command, Event, ProcessName, Stream};
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+/// Longest detail that makes sense to a reader; what the client sent is only a small part of it.
+const DETAIL_MAX_CHARS: usize = 160;
+
+fn dialects() -> [Box<dyn Dialect>; 3] {
+    [
+        Box::new(Run::new("abc".to_owned())),
+        Box::new(RunPy),
+        Box::new(Exec),
+    ]
+}
+
+fn decode_everywhere(message: &[u8]) {
+    for dialect in dialects() {
+        if let Err(rejection) = dialect.decode(message) {
+            assert!(!rejection.detail.is_empty());
+            assert!(rejection.detail.chars().count() <= DETAIL_MAX_CHARS);
+        }
+    }
+}
+
+fn key() -> impl Strategy<Value = String> {
+    const KEYS: &[&str] = &[
+        "type",
+        "data",
+        "client",
+        "process",
+        "runner",
+        "code",
+        "path",
+        "novncOptions",
+        "enabled",
+        "width",
+        "height",
+        "input",
+        "rows",
+        "cols",
+        "key",
+        "event",
+        "sourceScript",
+        "souceScript",
+        "sourcePath",
+        "directoryName",
+        "directory",
+    ];
+    prop_oneof![
+        4 => prop::sample::select(KEYS).prop_map(str::to_owned),
+        1 => any::<String>(),
+    ]
+}
+
+fn json_value() -> impl Strategy<Value = Value> {
+    const WORDS: &[&str] = &[
+        "ping", "start", "stdin", "resize", "keyevent", "stop", "upload", "python3",
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        (0..100_000i64).prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        prop::sample::select(WORDS).prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 40, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::vec((key(), inner), 0..6)
+                .prop_map(|entries| Value::from(entries.into_iter().collect::<Map<_, _>>())),
+        ]
+    })
+}
+
+fn event<'a>(which: usize, number: i32, text: &'a str, other: &'a str) -> Event<'a> {
+    match which {
+        0 => Event::Pong,
+        1 => Event::Started,
+        2 => Event::Uploaded,
+        3 => Event::Output {
+            stream: Stream::Stdout,
+            text,
+        },
+        4 => Event::Output {
+            stream: Stream::Stderr,
+            text,
+        },
+        5 => Event::Stopped { exit_code: number },
+        6 => Event::Error {
+            message: text,
+            detail: Some(other),
+        },
+        7 => Event::KeyListen { key: text },
+        8 => Event::Video { jpeg: text },
+        _ => Event::Novnc {
+            port: number as u16,
+            path: text,
+        },
+    }
+}
+
+/// The `data` that a client has to find.
+fn expected_data(event: &Event<'_>) -> Value {
+    match *event {
+        Event::Pong | Event::Started | Event::Uploaded => Value::Null,
+        Event::Output { text, .. } => json!({"output": text}),
+        Event::Stopped { exit_code } => json!({"exitCode": exit_code}),
+        Event::Error { message, detail } => json!({"message": message, "detail": detail}),
+        Event::KeyListen { key } => json!({"output": key, "key": key}),
+        Event::Video { jpeg } => json!({"output": jpeg}),
+        Event::Novnc { port, path } => json!({"port": port, "path": path}),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
+
+    #[test]
+    fn arbitrary_bytes_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        decode_everywhere(&bytes);
+    }
+
+    #[test]
+    fn arbitrary_json_does_no_harm(value in json_value(), cut: prop::sample::Index) {
+        let text = value.to_string();
+        decode_everywhere(text.as_bytes());
+        decode_everywhere(&text.as_bytes()[..cut.index(text.len())]);
+    }
+
+    #[test]
+    fn messages_with_arbitrary_data_do_no_harm(
+        kind in prop::sample::select(&["ping", "start", "stdin", "resize", "keyevent", "stop", "upload"][..]),
+        data in json_value(),
+        process in json_value(),
+    ) {
+        let message = json!({"type": kind, "data": data, "process": process}).to_string();
+        decode_everywhere(message.as_bytes());
+        if let Err(rejection) = Run::new(String::new()).decode(message.as_bytes()) {
+            prop_assert_eq!(rejection.process.as_ref().map(ProcessName::as_str), process.as_str());
+        }
+    }
+
+    #[test]
+    fn typed_text_arrives(input: String, process: String) {
+        let message = json!({"type": "stdin", "data": {"input": input}, "process": process});
+        let message = message.to_string();
+        for dialect in dialects() {
+            let Ok(Command::Stdin { input: read, .. }) = dialect.decode(message.as_bytes()) else {
+                panic!("not understood: {message}");
+            };
+            prop_assert_eq!(&read, &input);
+        }
+    }
+
+    #[test]
+    fn what_is_written_can_be_read(
+        which in 0..10usize,
+        number: i32,
+        text: String,
+        other: String,
+        client: String,
+        process in prop::option::of(any::<String>()),
+    ) {
+        let event = event(which, number, &text, &other);
+        let name = process.clone().map(ProcessName::new);
+        let dialects: [(Box<dyn Dialect>, bool); 3] = [
+            (Box::new(Run::new(client.clone())), true),
+            (Box::new(RunPy), false),
+            (Box::new(Exec), false),
+        ];
+        for (dialect, four_keys) in dialects {
+            let mut out = Vec::new();
+            dialect.encode(name.as_ref(), &event, &mut out);
+            if out.is_empty() {
+                continue;
+            }
+            let mut message: Map<String, Value> = serde_json::from_slice(&out).expect("an object");
+            prop_assert!(message.remove("type").is_some_and(|kind| kind.is_string()));
+            prop_assert_eq!(message.remove("data"), Some(expected_data(&event)));
+            if four_keys {
+                prop_assert_eq!(message.remove("client"), Some(json!(client)));
+                prop_assert_eq!(message.remove("process"), Some(json!(process)));
+            }
+            prop_assert!(message.is_empty());
+        }
+    }
+}
+
+/// A message of brackets alone, many times deeper than any stack would allow.
+#[test]
+fn depth_costs_no_stack() {
+    const DEPTH: usize = 100_000;
+    for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
+        let deep = format!("{}0{}", open.repeat(DEPTH), close.repeat(DEPTH));
+        for key in ["data", "process", "type", "unknown"] {
+            decode_everywhere(format!(r#"{{"{key}":{deep}}}"#).as_bytes());
+            let message = format!(r#"{{"type":"start","process":"p","data":{{"{key}":{deep}}}}}"#);
+            decode_everywhere(message.as_bytes());
+        }
+        decode_everywhere(deep.as_bytes());
+        decode_everywhere(open.repeat(DEPTH).as_bytes());
+    }
+}

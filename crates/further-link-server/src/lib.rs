@@ -1,0 +1,50 @@
+//! The transports: HTTP and WebSocket on one port, with and without TLS, and the gate that decides
+//! who may come in.
+//!
+//! This crate parses what strangers send. It starts nothing itself: that is the engine's.
+
+mod apt;
+mod connection;
+mod error;
+mod gate;
+mod line;
+mod listener;
+mod metrics;
+mod page;
+mod routes;
+mod session;
+mod transport;
+
+pub use gate::GateSettings;
+pub use listener::{Server, bind};
+pub use session::Limits;
+
+use further_link_engine::Engine;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// What of the configuration the server needs.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// Who may come in.
+    pub gate: GateSettings,
+    /// What one client may use.
+    pub limits: Limits,
+    /// Connections at the same time, at the most.
+    pub max_connections: usize,
+    /// The version that `/version` tells.
+    pub version: String,
+}
+
+/// What every request can reach.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) engine: Engine,
+    pub(crate) settings: ServerSettings,
+    pub(crate) metrics: metrics::Metrics,
+    pub(crate) gate: gate::Gate,
+    /// Becomes true when the server is about to end.
+    pub(crate) ending: watch::Receiver<bool>,
+}
+
+pub(crate) type SharedApp = Arc<App>;

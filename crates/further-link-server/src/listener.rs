@@ -1,0 +1,243 @@
+//! The port: accepting connections, telling TLS from plain HTTP, and serving requests on them.
+
+use crate::error::HttpError;
+use crate::gate::Gate;
+use crate::metrics::Metrics;
+use crate::{App, ServerSettings, SharedApp, routes};
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse as _, Response};
+use further_link_engine::Engine;
+use http::{HeaderValue, Request, StatusCode, header};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tower::ServiceExt as _;
+
+/// How long a client may take for its first byte, and for the TLS handshake.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take to send a request's head; also how long an idle connection is kept.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of a request's head at the most.
+const HEAD_SIZE: usize = 32 * 1024;
+/// Pause after an error of `accept`, which mostly means that there are no descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The first byte of a TLS record that begins a handshake (RFC 8446 section 5.1). No HTTP method
+/// begins with it.
+const TLS_HANDSHAKE: u8 = 0x16;
+/// Connections that wait to be accepted (`listen(2)`).
+const BACKLOG: u32 = 1024;
+
+/// Who is at the other end of a connection. Holds its place among the permitted ones.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    _place: OwnedSemaphorePermit,
+}
+
+/// Opens a listening socket. Has to be called inside of the runtime.
+///
+/// # Errors
+/// If the address cannot be had.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address.ip() {
+        IpAddr::V4(_) => tokio::net::TcpSocket::new_v4()?,
+        IpAddr::V6(_) => tokio::net::TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// The server, before it listens.
+pub struct Server {
+    app: SharedApp,
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    ending: watch::Sender<bool>,
+    places: Arc<Semaphore>,
+}
+
+impl Server {
+    /// `hostname` is the device's name. Without `tls`, plain HTTP is served to everybody; with it, to
+    /// this device itself, and others are sent to the same address with `https`.
+    ///
+    /// # Errors
+    /// If a metric cannot be registered.
+    pub fn new(
+        engine: Engine,
+        settings: ServerSettings,
+        hostname: &str,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> io::Result<Self> {
+        let ending = watch::Sender::new(false);
+        let places = Arc::new(Semaphore::new(settings.max_connections));
+        let app = Arc::new(App {
+            engine,
+            metrics: Metrics::new().map_err(io::Error::other)?,
+            gate: Gate::new(&settings.gate, hostname),
+            ending: ending.subscribe(),
+            settings,
+        });
+        Ok(Self {
+            router: routes::router(Arc::clone(&app)),
+            app,
+            tls: tls.map(TlsAcceptor::from),
+            ending,
+            places,
+        })
+    }
+
+    /// Serves until `stop` completes; then tells all clients, and returns when they are gone.
+    pub async fn serve(self, listeners: Vec<TcpListener>, stop: impl Future<Output = ()>) {
+        let server = Arc::new(self);
+        let mut accepting = JoinSet::new();
+        for listener in listeners {
+            accepting.spawn(Arc::clone(&server).accept(listener));
+        }
+        stop.await;
+        accepting.shutdown().await;
+        server.ending.send_replace(true);
+        // Each connection holds its place until it is gone; all places are free when all are.
+        let all = u32::try_from(server.app.settings.max_connections).unwrap_or(u32::MAX);
+        let _ = server.places.acquire_many(all).await;
+    }
+
+    async fn accept(self: Arc<Self>, listener: TcpListener) {
+        loop {
+            let (stream, address) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            match Arc::clone(&self.places).try_acquire_owned() {
+                Ok(place) => {
+                    let peer = Arc::new(Peer { _place: place });
+                    tokio::spawn(Arc::clone(&self).greet(stream, address, peer));
+                }
+                Err(_) => {
+                    self.app.metrics.refused("connections");
+                    tracing::warn!(%address, "too many connections");
+                    turn_away(stream).await;
+                }
+            }
+        }
+    }
+
+    /// Finds out what the client speaks, and serves it.
+    async fn greet(self: Arc<Self>, stream: TcpStream, address: SocketAddr, peer: Arc<Peer>) {
+        let _ = stream.set_nodelay(true);
+        let mut first = [0];
+        let Ok(Ok(1)) = tokio::time::timeout(HELLO_TIMEOUT, stream.peek(&mut first)).await else {
+            return;
+        };
+        match &self.tls {
+            Some(tls) if first[0] == TLS_HANDSHAKE => {
+                match tokio::time::timeout(HELLO_TIMEOUT, tls.accept(stream)).await {
+                    Ok(Ok(stream)) => self.speak_http(stream, peer, false).await,
+                    Ok(Err(error)) => tracing::debug!(%address, %error, "no TLS session"),
+                    Err(_) => tracing::debug!(%address, "the TLS handshake took too long"),
+                }
+            }
+            tls => {
+                let redirect = tls.is_some() && !address.ip().to_canonical().is_loopback();
+                self.speak_http(stream, peer, redirect).await;
+            }
+        }
+    }
+
+    async fn speak_http<S>(self: Arc<Self>, stream: S, peer: Arc<Peer>, redirect: bool)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let server = Arc::clone(&self);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let server = Arc::clone(&server);
+            let peer = Arc::clone(&peer);
+            async move { Ok::<_, Infallible>(server.answer(request, peer, redirect).await) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(HEAD_SIZE)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        let mut ending = self.app.ending.clone();
+        let result = tokio::select! {
+            result = &mut connection => Some(result),
+            _ = ending.wait_for(|ending| *ending) => None,
+        };
+        let result = match result {
+            Some(result) => result,
+            None => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, "a connection broke off");
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>, peer: Arc<Peer>, redirect: bool) -> Response {
+        if redirect {
+            return self.redirect(&request);
+        }
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
+        match self.router.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
+    /// Sends a client that is not on this device to the same address with `https`.
+    fn redirect(&self, request: &Request<Incoming>) -> Response {
+        if let Err(refusal) = self.app.gate.check(request.uri(), request.headers()) {
+            self.app.metrics.refused(refusal.reason());
+            return HttpError::from(refusal).into_response();
+        }
+        let host = request
+            .headers()
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok())
+            .unwrap_or_default();
+        let path = request
+            .uri()
+            .path_and_query()
+            .map_or("/", |path| path.as_str());
+        let error = HttpError::new(
+            StatusCode::PERMANENT_REDIRECT,
+            "This server is reached with https (and wss).",
+        );
+        let mut response = error.into_response();
+        if let Ok(location) = HeaderValue::try_from(format!("https://{host}{path}")) {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        response
+    }
+}
+
+/// Tells a client that there are too many already. Whoever speaks TLS only sees the end.
+async fn turn_away(mut stream: TcpStream) {
+    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
+        Retry-After: 5\r\nConnection: close\r\nContent-Length: 72\r\n\r\n\
+        503: Service Unavailable\nAs many clients are connected as there may be.\n";
+    // A new socket has room for this; if not, the end alone has to do.
+    let _ = tokio::time::timeout(ACCEPT_PAUSE, stream.write_all(ANSWER)).await;
+}

@@ -1,0 +1,220 @@
+//! The routes, and what answers each. All are behind the gate: [`router`] puts it around whatever is
+//! here, unknown paths included.
+
+use crate::error::HttpError;
+use crate::listener::Peer;
+use crate::session::{self, ClientOptions};
+use crate::transport::websocket;
+use crate::{SharedApp, apt, gate, line, page};
+use axum::Router;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use further_link_protocol::wire::{Dialect, Exec, Run, RunPy};
+use http::{HeaderValue, header};
+use serde_json::json;
+use std::sync::Arc;
+
+/// What `GET` routes allow. `HEAD` is not served, as on the servers before.
+const ONLY_GET: &str = "GET";
+const ONLY_POST: &str = "POST";
+
+/// Everything that this server answers.
+pub(crate) fn router(app: SharedApp) -> Router {
+    let mut router = Router::new()
+        .route("/status", only_get(get(async || "OK")))
+        .route("/version", only_get(get(version)))
+        .route("/version/apt/{package}", only_get(get(apt_version)))
+        .route("/runners", only_get(get(runners)))
+        .route("/metrics", only_get(get(metrics)))
+        .route("/run", only_get(get(run)))
+        .route("/run-py", only_get(get(run_py)))
+        .route("/exec", only_get(get(exec)))
+        .route("/ws", only_get(get(line_session)))
+        .route(
+            "/upload",
+            post(upload).fallback(async || not_allowed(ONLY_POST)),
+        );
+    for file in page::FILES {
+        router = router.route(file.path, only_get(get(async move || file)));
+    }
+    router
+        .fallback(async || HttpError::new(StatusCode::NOT_FOUND, "There is nothing here."))
+        .layer(from_fn_with_state(Arc::clone(&app), gate::guard))
+        .with_state(app)
+}
+
+/// Answers every other method with 405, `HEAD` too.
+fn only_get(route: MethodRouter<SharedApp>) -> MethodRouter<SharedApp> {
+    route
+        .head(async || not_allowed(ONLY_GET))
+        .fallback(async || not_allowed(ONLY_GET))
+}
+
+fn not_allowed(allowed: &'static str) -> HttpError {
+    HttpError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!("Here, only {allowed} is allowed."),
+    )
+    .with_header(header::ALLOW, allowed)
+}
+
+fn json_response(value: &serde_json::Value) -> Response {
+    let mut response = value.to_string().into_response();
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    response
+}
+
+async fn version(State(app): State<SharedApp>) -> Response {
+    json_response(&json!({ "version": app.settings.version }))
+}
+
+async fn apt_version(Path(package): Path<String>) -> Response {
+    json_response(&json!({ "version": apt::version(&package).await }))
+}
+
+async fn runners(State(app): State<SharedApp>) -> Response {
+    let rows: Vec<_> = app
+        .engine
+        .runners()
+        .rows()
+        .iter()
+        .map(|row| {
+            json!({
+                "name": row.name,
+                "title": row.title,
+                "extension": row.extension,
+                "installed": app.engine.is_installed(row),
+            })
+        })
+        .collect();
+    json_response(&json!({ "runners": rows }))
+}
+
+async fn metrics(State(app): State<SharedApp>) -> Result<Response, HttpError> {
+    app.metrics.jobs.set(app.engine.active_jobs() as i64);
+    let text = app.metrics.text().map_err(|error| {
+        tracing::error!(%error, "the metrics cannot be written");
+        HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "")
+    })?;
+    let mut response = text.into_response();
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
+    );
+    Ok(response)
+}
+
+async fn upload() -> HttpError {
+    HttpError::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "This server does not take uploads yet.",
+    )
+}
+
+/// The options that clients put behind the path.
+#[derive(Default)]
+struct Options {
+    user: Option<String>,
+    terminal: bool,
+    client: String,
+    mode: Option<String>,
+}
+
+impl Options {
+    /// Of a name that comes twice, the first counts. Unknown ones are ignored.
+    fn new(pairs: Vec<(String, String)>) -> Self {
+        let value = |wanted: &str| {
+            pairs
+                .iter()
+                .find(|(name, _)| name == wanted)
+                .map(|(_, value)| value.clone())
+        };
+        Self {
+            user: value("user").filter(|user| !user.is_empty()),
+            terminal: value("pty").is_some_and(|pty| pty == "1" || pty.eq_ignore_ascii_case("true")),
+            client: value("client").unwrap_or_default(),
+            mode: value("mode"),
+        }
+    }
+}
+
+type Pairs = Query<Vec<(String, String)>>;
+
+async fn run(State(app): State<SharedApp>, Query(pairs): Pairs, request: Request) -> Response {
+    let options = Options::new(pairs);
+    let dialect = Box::new(Run::new(options.client.clone()));
+    open_session(app, options, dialect, request).await
+}
+
+async fn run_py(State(app): State<SharedApp>, Query(pairs): Pairs, request: Request) -> Response {
+    open_session(app, Options::new(pairs), Box::new(RunPy), request).await
+}
+
+/// The first generation knew no options.
+async fn exec(State(app): State<SharedApp>, request: Request) -> Response {
+    open_session(app, Options::default(), Box::new(Exec), request).await
+}
+
+async fn open_session(
+    app: SharedApp,
+    options: Options,
+    dialect: Box<dyn Dialect>,
+    request: Request,
+) -> Response {
+    let options = ClientOptions {
+        account: app.engine.account(options.user).await,
+        terminal: options.terminal,
+        dialect,
+    };
+    upgrade(app, request, |app, io| session::run(app, io, options))
+}
+
+async fn line_session(
+    State(app): State<SharedApp>,
+    Query(pairs): Pairs,
+    request: Request,
+) -> Response {
+    let options = Options::new(pairs);
+    let mode = match options.mode.as_deref() {
+        None | Some("command") => line::Mode::Command,
+        Some("python") => line::Mode::Python,
+        Some(_) => {
+            let detail = "There are two modes: mode=command and mode=python.";
+            return HttpError::new(StatusCode::BAD_REQUEST, detail).into_response();
+        }
+    };
+    let account = app.engine.account(options.user).await;
+    upgrade(app, request, move |app, io| line::run(app, io, account, mode))
+}
+
+/// Answers an upgrade request, and goes on with `session` when the connection has changed over.
+fn upgrade<F, S>(app: SharedApp, mut request: Request, session: S) -> Response
+where
+    S: FnOnce(SharedApp, (websocket::Reader, websocket::Writer)) -> F + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let response = match websocket::accept(request.headers()) {
+        Ok(response) => response,
+        Err(error) => return error.into_response(),
+    };
+    // Keeps the connection's place among the permitted ones for as long as the session lasts.
+    let peer = request.extensions().get::<Arc<Peer>>().cloned();
+    let upgrade = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        match upgrade.await {
+            Ok(upgraded) => {
+                let max = app.settings.limits.message_bytes;
+                session(app, websocket::split(upgraded, max)).await;
+            }
+            Err(error) => tracing::debug!(%error, "a client left during the handshake"),
+        }
+        drop(peer);
+    });
+    response
+}

@@ -1,0 +1,430 @@
+//! One WebSocket client of the JSON dialects: its processes by name, what it may use, and the lanes
+//! in which it is sent things.
+//!
+//! One task carries a client. Reading and writing are two futures in it, so that neither waits for
+//! the other: commands are obeyed while the client does not read, and output flows while it types.
+
+use crate::SharedApp;
+use crate::connection::{BATCH, Conversation, carry};
+use crate::transport::websocket::{Reader, Writer, text_frame};
+use bytes::Bytes;
+use further_link_engine::{Account, AccountError, Cursor, Job, JobState, Read, StartError};
+use further_link_protocol::wire::{self, Dialect};
+use further_link_protocol::{
+    Command, Event, ProcessName, StartRequest, Stream, TerminalSize, Utf8Decoder,
+};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// Answers that wait for a client that does not read, at the most; then its commands wait too.
+const WAITING_ANSWERS: usize = 256;
+/// Bytes of output in one message at the most, so that a control message never waits for long.
+const FRAME: usize = 16 * 1024;
+
+/// What one client may use.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of one message.
+    pub message_bytes: usize,
+    /// Programs that run at the same time.
+    pub jobs_per_client: usize,
+    /// Time without any sign of life after which a client is given up.
+    pub pong_timeout: Duration,
+}
+
+/// How a client connected.
+pub(crate) struct ClientOptions {
+    /// Whose programs these are; a failed lookup is told at each start.
+    pub(crate) account: Result<Account, AccountError>,
+    /// Programs get a terminal.
+    pub(crate) terminal: bool,
+    pub(crate) dialect: Box<dyn Dialect>,
+}
+
+/// Carries one client until it is gone; then its programs are stopped.
+pub(crate) async fn run(app: SharedApp, io: (Reader, Writer), options: ClientOptions) {
+    let client = Client {
+        app: Arc::clone(&app),
+        options,
+        outbox: Mutex::default(),
+        wake: Arc::new(Notify::new()),
+        room: Notify::new(),
+    };
+    carry(&app, &client, &client.wake, std::future::pending(), io).await;
+}
+
+struct Client {
+    app: SharedApp,
+    options: ClientOptions,
+    outbox: Mutex<Outbox>,
+    /// There may be something to send.
+    wake: Arc<Notify>,
+    /// Answers were sent: there is room for more.
+    room: Notify,
+}
+
+/// What is to be sent: control first, then output in turns.
+#[derive(Default)]
+struct Outbox {
+    control: VecDeque<Control>,
+    processes: VecDeque<Process>,
+}
+
+/// A message of the control lane.
+enum Control {
+    Pong,
+    Error {
+        process: Option<ProcessName>,
+        message: String,
+        detail: Option<String>,
+    },
+}
+
+/// A program of this client, until its end was sent.
+struct Process {
+    name: ProcessName,
+    job: Arc<Job>,
+    cursor: Cursor,
+    asked: Instant,
+    started: bool,
+    /// Halves of characters, for each stream.
+    stdout: Utf8Decoder,
+    stderr: Utf8Decoder,
+}
+
+/// What a process had to say.
+enum Said {
+    Something,
+    Nothing,
+    Over,
+}
+
+impl Conversation for Client {
+    async fn received(&self, message: Bytes) {
+        let answer = match self.options.dialect.decode(&message) {
+            Ok(command) => self.obey(command),
+            Err(rejection) => Some(bad_message(rejection.process, rejection.detail)),
+        };
+        if let Some(answer) = answer {
+            self.answer(answer).await;
+        }
+    }
+
+    /// All of the control lane, or else output of one program after the other.
+    fn gather(&self, out: &mut Vec<u8>, scratch: &mut String) -> bool {
+        let dialect = &*self.options.dialect;
+        let outbox = &mut *self.outbox();
+        let answers = outbox.control.len();
+        for item in outbox.control.drain(..) {
+            item.encode(dialect, out);
+        }
+        if answers > 0 {
+            if answers >= WAITING_ANSWERS {
+                self.room.notify_one();
+            }
+            return true;
+        }
+        let before = out.len();
+        let mut quiet = 0;
+        while quiet < outbox.processes.len() && out.len() < BATCH {
+            let Some(mut process) = outbox.processes.pop_front() else {
+                break;
+            };
+            match process.say(&self.app, dialect, out, scratch) {
+                Said::Something => quiet = 0,
+                Said::Nothing => quiet += 1,
+                Said::Over => continue,
+            }
+            outbox.processes.push_back(process);
+        }
+        out.len() > before
+    }
+
+    fn over(&self) {
+        for process in self.outbox().processes.drain(..) {
+            process.job.stop();
+        }
+    }
+}
+
+impl Client {
+    fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts an answer into the control lane; waits while that is full.
+    async fn answer(&self, answer: Control) {
+        loop {
+            {
+                let mut outbox = self.outbox();
+                if outbox.control.len() < WAITING_ANSWERS {
+                    outbox.control.push_back(answer);
+                    self.wake.notify_one();
+                    return;
+                }
+            }
+            self.room.notified().await;
+        }
+    }
+
+    /// Carries out one command; returns what is to be answered at once.
+    fn obey(&self, command: Command) -> Option<Control> {
+        match command {
+            Command::Ping => Some(Control::Pong),
+            Command::Start { process, request } => self.start(process, &request),
+            Command::Stdin { process, input } => match self.job(&process) {
+                Some(job) => {
+                    self.app.metrics.input_bytes.inc_by(input.len() as u64);
+                    job.input(input.into_bytes()).err().map(|refused| {
+                        bad_message(Some(process), format!("This input was not taken: {refused}."))
+                    })
+                }
+                None => Some(no_such_process(process)),
+            },
+            Command::Resize { process, size } => match self.job(&process) {
+                Some(job) if job.has_terminal() => {
+                    job.resize(size);
+                    None
+                }
+                Some(_) => Some(bad_message(
+                    Some(process),
+                    "This program has no terminal; connect with pty=1 for one.".to_owned(),
+                )),
+                None => Some(no_such_process(process)),
+            },
+            // Channels beside stdio are not there yet, so no program listens for keys.
+            Command::Key { process, .. } => match self.job(&process) {
+                Some(_) => None,
+                None => Some(no_such_process(process)),
+            },
+            Command::Stop { process } => match self.job(&process) {
+                Some(job) => {
+                    job.stop();
+                    None
+                }
+                None => Some(no_such_process(process)),
+            },
+            Command::Upload { .. } => Some(Control::Error {
+                process: None,
+                message: wire::BAD_UPLOAD.to_owned(),
+                detail: Some("This server does not take uploads yet.".to_owned()),
+            }),
+        }
+    }
+
+    fn job(&self, name: &ProcessName) -> Option<Arc<Job>> {
+        self.outbox()
+            .processes
+            .iter()
+            .find(|process| process.name == *name)
+            .map(|process| Arc::clone(&process.job))
+    }
+
+    fn start(&self, name: ProcessName, request: &StartRequest) -> Option<Control> {
+        let asked = Instant::now();
+        let engine = &self.app.engine;
+        let max = self.app.settings.limits.jobs_per_client;
+        if self.job(&name).is_some() {
+            return Some(bad_message(
+                Some(name),
+                "A program is already running under this name.".to_owned(),
+            ));
+        }
+        let Some(runner) = engine.runners().get(&request.runner) else {
+            let known: Vec<_> = engine
+                .runners()
+                .rows()
+                .iter()
+                .map(|row| row.name.as_str())
+                .collect();
+            return Some(bad_message(
+                Some(name),
+                format!("There is no such runner. There are: {}.", known.join(", ")),
+            ));
+        };
+        if self.outbox().processes.len() >= max {
+            self.app.metrics.refused("jobs");
+            return Some(failed_start(
+                name,
+                format!("You already run {max} programs, as many as you may. Stop one first."),
+            ));
+        }
+        let account = match &self.options.account {
+            Ok(account) => account,
+            Err(error) => {
+                self.app.metrics.failed_starts.inc();
+                return Some(failed_start(name, sentence(&error.to_string())));
+            }
+        };
+        let terminal = self.options.terminal.then_some(TerminalSize::INITIAL);
+        match engine.start(runner, request, account, terminal) {
+            Ok(job) => {
+                let cursor = job.cursor(true, Arc::clone(&self.wake));
+                self.outbox().processes.push_back(Process {
+                    name,
+                    job,
+                    cursor,
+                    asked,
+                    started: false,
+                    stdout: Utf8Decoder::default(),
+                    stderr: Utf8Decoder::default(),
+                });
+                // It may have failed before the cursor was there to be woken.
+                self.wake.notify_one();
+                None
+            }
+            Err(error) => {
+                if matches!(error, StartError::TooManyJobs(_)) {
+                    self.app.metrics.refused("jobs");
+                }
+                self.app.metrics.failed_starts.inc();
+                Some(failed_start(name, error.to_string()))
+            }
+        }
+    }
+}
+
+impl Control {
+    fn encode(&self, dialect: &dyn Dialect, out: &mut Vec<u8>) {
+        match self {
+            Self::Pong => text_frame(out, |out| dialect.encode(None, &Event::Pong, out)),
+            Self::Error {
+                process,
+                message,
+                detail,
+            } => {
+                let event = Event::Error {
+                    message,
+                    detail: detail.as_deref(),
+                };
+                text_frame(out, |out| dialect.encode(process.as_ref(), &event, out));
+            }
+        }
+    }
+}
+
+impl Process {
+    /// Encodes the next thing that the client is to know of this program.
+    fn say(
+        &mut self,
+        app: &SharedApp,
+        dialect: &dyn Dialect,
+        out: &mut Vec<u8>,
+        scratch: &mut String,
+    ) -> Said {
+        if !self.started {
+            match self.job.state() {
+                JobState::Starting => return Said::Nothing,
+                JobState::Failed(error) => {
+                    app.metrics.failed_starts.inc();
+                    failed_start(self.name.clone(), error.to_string()).encode(dialect, out);
+                    return Said::Over;
+                }
+                JobState::Running | JobState::Over { .. } => {}
+            }
+            self.started = true;
+            app.metrics.started(self.asked.elapsed());
+            self.encode(dialect, &Event::Started, out);
+        }
+        let (name, stdout, stderr) = (&self.name, &mut self.stdout, &mut self.stderr);
+        let read = self.cursor.read(FRAME, |stream, first, second| {
+            app.metrics.output_bytes.inc_by((first.len() + second.len()) as u64);
+            let decoder = match stream {
+                Stream::Stdout => &mut *stdout,
+                Stream::Stderr => &mut *stderr,
+            };
+            for bytes in [first, second] {
+                encode_output(name, dialect, decoder, stream, bytes, out, scratch);
+            }
+        });
+        match read {
+            Read::Bytes | Read::Gap(_) => Said::Something,
+            Read::Empty => Said::Nothing,
+            Read::End => {
+                for (stream, decoder) in
+                    [(Stream::Stdout, stdout), (Stream::Stderr, stderr)]
+                {
+                    scratch.clear();
+                    decoder.decode(&[], true, &mut |text| scratch.push_str(text));
+                    encode_text(name, dialect, stream, scratch, out);
+                }
+                if let JobState::Over { exit_code } = self.job.state() {
+                    self.encode(dialect, &Event::Stopped { exit_code }, out);
+                }
+                Said::Over
+            }
+        }
+    }
+
+    fn encode(&self, dialect: &dyn Dialect, event: &Event<'_>, out: &mut Vec<u8>) {
+        text_frame(out, |out| dialect.encode(Some(&self.name), event, out));
+    }
+}
+
+/// Encodes output: straight from the log where it is whole text, else by way of the decoder.
+fn encode_output(
+    name: &ProcessName,
+    dialect: &dyn Dialect,
+    decoder: &mut Utf8Decoder,
+    stream: Stream,
+    bytes: &[u8],
+    out: &mut Vec<u8>,
+    scratch: &mut String,
+) {
+    if decoder.is_idle()
+        && let Ok(text) = std::str::from_utf8(bytes)
+    {
+        encode_text(name, dialect, stream, text, out);
+        return;
+    }
+    scratch.clear();
+    decoder.decode(bytes, false, &mut |text| scratch.push_str(text));
+    encode_text(name, dialect, stream, scratch, out);
+}
+
+fn encode_text(
+    name: &ProcessName,
+    dialect: &dyn Dialect,
+    stream: Stream,
+    text: &str,
+    out: &mut Vec<u8>,
+) {
+    if !text.is_empty() {
+        let event = Event::Output { stream, text };
+        text_frame(out, |out| dialect.encode(Some(name), &event, out));
+    }
+}
+
+fn bad_message(process: Option<ProcessName>, detail: String) -> Control {
+    Control::Error {
+        process,
+        message: wire::BAD_MESSAGE.to_owned(),
+        detail: Some(detail),
+    }
+}
+
+fn no_such_process(process: ProcessName) -> Control {
+    bad_message(
+        Some(process),
+        "No program is running under this name.".to_owned(),
+    )
+}
+
+fn failed_start(process: ProcessName, message: String) -> Control {
+    Control::Error {
+        process: Some(process),
+        message,
+        detail: None,
+    }
+}
+
+/// An error's text as a sentence.
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    match characters.next() {
+        Some(first) => first.to_uppercase().chain(characters).chain(['.']).collect(),
+        None => String::new(),
+    }
+}

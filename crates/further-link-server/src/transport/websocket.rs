@@ -1,0 +1,332 @@
+//! The WebSocket transport (RFC 6455): the handshake, reading messages, and writing frames.
+//!
+//! The library does the protocol on bytes in memory; sockets, waiting and buffers are ours, so that
+//! reading never waits for writing and a byte is encoded straight into the buffer that is sent. Nothing
+//! outside of this file knows the library.
+
+use crate::error::HttpError;
+use axum::response::{IntoResponse as _, Response};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use sockudo_ws::handshake::generate_accept_key;
+use sockudo_ws::protocol::{Protocol, Role};
+use sockudo_ws::{Error, Message};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::Poll;
+use tokio::io::{AsyncReadExt as _, AsyncWrite as _, ReadHalf, WriteHalf};
+
+/// Bytes that are read at once. Keys are far smaller; larger messages take several reads.
+const READ_SIZE: usize = 4096;
+/// Bytes of a control frame's payload at the most (RFC 6455 section 5.5).
+const CONTROL_PAYLOAD: usize = 125;
+
+/// RFC 6455 section 7.4.1: the endpoint is going away.
+pub(crate) const GOING_AWAY: u16 = 1001;
+/// RFC 6455 section 7.4.1.
+const PROTOCOL_ERROR: u16 = 1002;
+/// RFC 6455 section 7.4.1: a text message that is no UTF-8.
+const INVALID_PAYLOAD: u16 = 1007;
+/// RFC 6455 section 7.4.1: the message is larger than permitted.
+const TOO_BIG: u16 = 1009;
+/// RFC 6455 section 7.4.1: a policy was violated; here, that a client gives a sign of life.
+pub(crate) const NO_ANSWER: u16 = 1008;
+
+type Socket = TokioIo<Upgraded>;
+
+/// Checks an upgrade request and answers it. The caller spawns what follows with the request's
+/// `OnUpgrade`.
+///
+/// # Errors
+/// What is wrong with the request.
+pub(crate) fn accept(headers: &HeaderMap) -> Result<Response, HttpError> {
+    let is = |name, wanted: &str| {
+        headers.get_all(name).iter().any(|value: &HeaderValue| {
+            value.to_str().is_ok_and(|value| {
+                value
+                    .split(',')
+                    .any(|token| token.trim().eq_ignore_ascii_case(wanted))
+            })
+        })
+    };
+    if !is(header::UPGRADE, "websocket") || !is(header::CONNECTION, "upgrade") {
+        let error = HttpError::new(
+            StatusCode::UPGRADE_REQUIRED,
+            "This address is for WebSocket clients.",
+        );
+        return Err(error.with_header(header::UPGRADE, "websocket"));
+    }
+    if !is(header::SEC_WEBSOCKET_VERSION, "13") {
+        let error = HttpError::new(
+            StatusCode::UPGRADE_REQUIRED,
+            "Only version 13 of the WebSocket protocol is spoken here.",
+        );
+        return Err(error.with_header(header::SEC_WEBSOCKET_VERSION, "13"));
+    }
+    let key = headers
+        .get(header::SEC_WEBSOCKET_KEY)
+        .and_then(|key| key.to_str().ok())
+        .filter(|key| key.len() == 24)
+        .ok_or_else(|| {
+            HttpError::new(
+                StatusCode::BAD_REQUEST,
+                "The WebSocket handshake has no valid Sec-WebSocket-Key.",
+            )
+        })?;
+    let answer = HeaderValue::try_from(generate_accept_key(key))
+        .map_err(|_| HttpError::new(StatusCode::BAD_REQUEST, ""))?;
+    let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, answer);
+    Ok(response)
+}
+
+/// Splits an upgraded connection. Messages may have `max_message` bytes.
+pub(crate) fn split(upgraded: Upgraded, max_message: usize) -> (Reader, Writer) {
+    let (read, write) = tokio::io::split(TokioIo::new(upgraded));
+    let reader = Reader {
+        socket: read,
+        protocol: Protocol::new(Role::Server, max_message, max_message),
+        buffer: BytesMut::new(),
+        ready: Vec::new(),
+        messages: VecDeque::new(),
+        failed: None,
+    };
+    (reader, Writer { socket: write })
+}
+
+/// What a peer sent.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Incoming {
+    /// A text frame, or a binary frame, which our dialects read as the text it holds.
+    Message(Bytes),
+    /// To be answered with a pong of the same payload.
+    Ping(Bytes),
+    Pong,
+    /// The peer is done; to be answered with this close code (`None`: without one).
+    Close(Option<u16>),
+}
+
+/// Why no more can be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The connection is gone; there is nobody to tell.
+    Lost,
+    /// The peer broke the protocol; it is told with this code and reason.
+    Broken(u16, &'static str),
+}
+
+/// The reading half.
+pub(crate) struct Reader {
+    socket: ReadHalf<Socket>,
+    protocol: Protocol,
+    buffer: BytesMut,
+    ready: Vec<Message>,
+    messages: VecDeque<Message>,
+    /// Came behind `messages`.
+    failed: Option<Ending>,
+}
+
+impl Reader {
+    /// The next message. Safe to be cancelled.
+    pub(crate) async fn next(&mut self) -> Result<Incoming, Ending> {
+        loop {
+            if let Some(message) = self.messages.pop_front() {
+                return Ok(match message {
+                    Message::Text(bytes) | Message::Binary(bytes) => Incoming::Message(bytes),
+                    Message::Ping(bytes) => Incoming::Ping(bytes),
+                    Message::Pong(_) => Incoming::Pong,
+                    Message::Close(reason) => Incoming::Close(reason.map(|reason| reason.code)),
+                });
+            }
+            if let Some(ending) = self.failed.take() {
+                return Err(ending);
+            }
+            if self.buffer.is_empty() {
+                // What a large message has needed is not kept for the next key.
+                self.buffer = BytesMut::new();
+            }
+            self.buffer.reserve(READ_SIZE);
+            match self.socket.read_buf(&mut self.buffer).await {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => return Err(Ending::Lost),
+            }
+            self.failed = self
+                .protocol
+                .process_into(&mut self.buffer, &mut self.ready)
+                .err()
+                .map(|error| ending(&error));
+            self.messages.extend(self.ready.drain(..));
+        }
+    }
+}
+
+fn ending(error: &Error) -> Ending {
+    match error {
+        Error::MessageTooLarge | Error::FrameTooLarge => {
+            Ending::Broken(TOO_BIG, "the message is too large")
+        }
+        Error::InvalidUtf8 => Ending::Broken(INVALID_PAYLOAD, "text has to be UTF-8"),
+        Error::Io(_) | Error::ConnectionClosed | Error::ConnectionReset => Ending::Lost,
+        _ => Ending::Broken(PROTOCOL_ERROR, "not the WebSocket protocol"),
+    }
+}
+
+/// The writing half.
+pub(crate) struct Writer {
+    socket: WriteHalf<Socket>,
+}
+
+impl Writer {
+    /// Writes some of `bytes`. `waited` is called when the peer had to take older bytes first, which
+    /// shows that it lives. Safe to be cancelled: what was not counted was not written.
+    pub(crate) async fn write(&mut self, bytes: &[u8], waited: impl Fn()) -> io::Result<usize> {
+        let mut blocked = false;
+        let socket = &mut self.socket;
+        let count = poll_fn(|context| {
+            let poll = Pin::new(&mut *socket).poll_write(context, bytes);
+            match &poll {
+                Poll::Pending => blocked = true,
+                Poll::Ready(_) if blocked => waited(),
+                Poll::Ready(_) => {}
+            }
+            poll
+        })
+        .await?;
+        if count == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        Ok(count)
+    }
+
+    /// Has everything that was written leave (TLS keeps records).
+    pub(crate) async fn flush(&mut self) -> io::Result<()> {
+        let socket = &mut self.socket;
+        poll_fn(|context| Pin::new(&mut *socket).poll_flush(context)).await
+    }
+
+    /// Ends the sending direction.
+    pub(crate) async fn shut_down(&mut self) -> io::Result<()> {
+        let socket = &mut self.socket;
+        poll_fn(|context| Pin::new(&mut *socket).poll_shutdown(context)).await
+    }
+}
+
+const OPCODE_TEXT: u8 = 0x1;
+const OPCODE_CLOSE: u8 = 0x8;
+const OPCODE_PING: u8 = 0x9;
+const OPCODE_PONG: u8 = 0xA;
+/// First byte of a frame: it is the last of its message (RFC 6455 section 5.2).
+const FINAL: u8 = 0x80;
+/// Space for the header of a frame of 126 to 65,535 bytes, which is what output frames are.
+const USUAL_HEADER: usize = 4;
+
+/// A text frame without payload.
+pub(crate) const EMPTY_TEXT: [u8; 2] = [FINAL | OPCODE_TEXT, 0];
+
+/// Appends a text frame whose payload `fill` appends. Nothing is appended if `fill` does not either.
+pub(crate) fn text_frame(out: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend_from_slice(&[0; USUAL_HEADER]);
+    fill(out);
+    let length = out.len() - start - USUAL_HEADER;
+    if length == 0 {
+        out.truncate(start);
+        return;
+    }
+    let mut header = [FINAL | OPCODE_TEXT, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    // Only here does the payload move: by two bytes where it is short, by six where it is huge.
+    let used = if length <= CONTROL_PAYLOAD {
+        header[1] = length as u8;
+        2
+    } else if let Ok(length) = u16::try_from(length) {
+        header[1] = 126;
+        header[2..4].copy_from_slice(&length.to_be_bytes());
+        4
+    } else {
+        header[1] = 127;
+        header[2..].copy_from_slice(&(length as u64).to_be_bytes());
+        10
+    };
+    if used == USUAL_HEADER {
+        out[start..start + used].copy_from_slice(&header[..used]);
+    } else {
+        out.splice(start..start + USUAL_HEADER, header[..used].iter().copied());
+    }
+}
+
+/// Appends a ping without payload.
+pub(crate) fn ping_frame(out: &mut Vec<u8>) {
+    control_frame(out, OPCODE_PING, &[]);
+}
+
+/// Appends the answer to a ping.
+pub(crate) fn pong_frame(out: &mut Vec<u8>, payload: &[u8]) {
+    control_frame(out, OPCODE_PONG, payload);
+}
+
+/// Appends a close frame; without a code it has no payload.
+pub(crate) fn close_frame(out: &mut Vec<u8>, code: Option<u16>, reason: &str) {
+    let mut payload = Vec::new();
+    if let Some(code) = code {
+        payload.extend_from_slice(&code.to_be_bytes());
+        payload.extend_from_slice(reason.as_bytes());
+    }
+    control_frame(out, OPCODE_CLOSE, &payload);
+}
+
+fn control_frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
+    let payload = &payload[..payload.len().min(CONTROL_PAYLOAD)];
+    out.extend_from_slice(&[FINAL | opcode, payload.len() as u8]);
+    out.extend_from_slice(payload);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads frames back with the library, as a client would.
+    fn read(bytes: &[u8]) -> Vec<Message> {
+        let mut protocol = Protocol::new(Role::Client, 1 << 24, 1 << 24);
+        protocol.process(&mut BytesMut::from(bytes)).unwrap()
+    }
+
+    #[test]
+    fn frames_of_every_length_are_read_back() {
+        for length in [1, 2, 124, 125, 126, 127, 65_535, 65_536, 200_000] {
+            let mut out = Vec::new();
+            ping_frame(&mut out);
+            text_frame(&mut out, |out| out.resize(out.len() + length, b'x'));
+            pong_frame(&mut out, b"again");
+            let messages = read(&out);
+            assert!(matches!(&messages[0], Message::Ping(payload) if payload.is_empty()));
+            assert!(
+                matches!(&messages[1], Message::Text(text) if text.len() == length && text.iter().all(|byte| *byte == b'x'))
+            );
+            assert!(matches!(&messages[2], Message::Pong(payload) if payload == "again"));
+        }
+    }
+
+    #[test]
+    fn no_payload_is_no_frame() {
+        let mut out = Vec::new();
+        text_frame(&mut out, |_| {});
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn close_frames_carry_code_and_reason() {
+        let mut out = Vec::new();
+        close_frame(&mut out, Some(GOING_AWAY), "bye");
+        let messages = read(&out);
+        assert!(
+            matches!(&messages[0], Message::Close(Some(reason)) if reason.code == 1001 && reason.reason == "bye")
+        );
+    }
+}

@@ -1,0 +1,4 @@
+//! What `further-link` can be asked to do.
+
+pub(crate) mod config;
+pub(crate) mod serve;

@@ -1,0 +1,11 @@
+//! Messages of strangers to `/run-py`: none may make the server panic, and what it answers stays short.
+#![no_main]
+
+use further_link_protocol::wire::{Dialect, RunPy};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|message: &[u8]| {
+    if let Err(rejection) = RunPy.decode(message) {
+        assert!(rejection.detail.chars().count() <= 160);
+    }
+});

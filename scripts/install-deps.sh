@@ -1,0 +1,131 @@
+#!/bin/bash
+# Installs what building, running or testing needs and this machine lacks. Debian and its kin get it
+# from their packages; elsewhere the script says what is missing.
+#
+#   scripts/install-deps.sh run     to build and run the server
+#   scripts/install-deps.sh test    to run all tests as well
+#   scripts/install-deps.sh lint    to build, and Rust's formatter and linter
+#
+# It looks only at files and PATH, so that it costs next to nothing when all is there.
+set -euo pipefail
+
+usage() {
+    echo "usage: $0 run|test|lint" >&2
+    exit 2
+}
+
+[ $# -eq 1 ] || usage
+purpose=$1
+case $purpose in run | test | lint) ;; *) usage ;; esac
+
+# rustup puts cargo here, and the shell that installed it knows that only after a new login.
+PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
+
+# Colours for people only: https://no-color.org
+if [ -t 2 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
+    bold=$'\e[1m' red=$'\e[31m' plain=$'\e[0m'
+else
+    bold='' red='' plain=''
+fi
+
+say() { printf '%s\n' "${bold}deps:${plain} $*" >&2; }
+
+fail() {
+    printf '%s\n' "${red}deps: $1${plain}" >&2
+    shift
+    [ $# -eq 0 ] || printf '      %s\n' "$@" >&2
+    exit 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# Runs a command that may take minutes: a line now and then instead of its output, which is shown
+# only if it fails.
+quietly() {
+    local what=$1 log pid status=0 since=$SECONDS next=10
+    shift
+    log=$(mktemp)
+    say "$what …"
+    "$@" >"$log" 2>&1 </dev/null &
+    pid=$!
+    while kill -0 "$pid" 2>/dev/null; do
+        sleep 0.2
+        if ((SECONDS - since >= next)); then
+            say "  still at it ($((SECONDS - since)) s)"
+            next=$((next + 10))
+        fi
+    done
+    wait "$pid" || status=$?
+    [ "$status" -eq 0 ] || tail -n 30 "$log" >&2
+    rm -f "$log"
+    return "$status"
+}
+
+have cargo || fail "Rust is missing: there is no cargo on the PATH." \
+    "Install it as https://rustup.rs says, then try again."
+
+packages=()
+missing=()
+# need PACKAGES WHAT CONDITION…: unless the condition holds, the packages are to be installed.
+need() {
+    local names=$1 what=$2
+    shift 2
+    "$@" && return
+    # shellcheck disable=SC2206 # several packages in one word
+    packages+=($names)
+    missing+=("$what")
+}
+
+# Rust links with cc; the `ring` crate is partly C, and needs the C library's headers.
+c_compiler() { have cc && [ -e /usr/include/stdio.h ]; }
+cpp_compiler() { have c++ || have g++; }
+browser() { [ -x "${CHROMIUM:-/usr/bin/chromium}" ]; }
+
+need "gcc libc6-dev" "a C compiler" c_compiler
+need python3 python3 have python3
+if [ "$purpose" = test ]; then
+    need g++ "a C++ compiler (fuzz targets)" cpp_compiler
+    need procps "ps" have ps
+    need nodejs "Node.js (browser tests)" have node
+    need npm "npm (browser tests)" have npm
+    need chromium "Chromium (browser tests)" browser
+fi
+
+if [ ${#packages[@]} -gt 0 ]; then
+    list=$(printf '%s, ' "${missing[@]}")
+    have apt-get || fail "missing: ${list%, }" "Install it with this system's package manager, then try again."
+    install="apt-get install -y --no-install-recommends ${packages[*]}"
+    if [ "$(id -u)" -eq 0 ]; then
+        as_root=(env)
+    elif have sudo && sudo -n true 2>/dev/null; then
+        as_root=(sudo -n env)
+    else
+        fail "missing: ${list%, }" "Run this as root, then try again:" "apt-get update && $install"
+    fi
+    say "missing: ${list%, }"
+    # The lock is waited for: on a fresh machine the system often updates itself at the same time.
+    apt=("${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 -o Acquire::Retries=3)
+    quietly "updating the package lists" "${apt[@]}" update ||
+        fail "the package lists could not be updated (see above)."
+    quietly "installing ${packages[*]}" "${apt[@]}" install -y --no-install-recommends "${packages[@]}" ||
+        fail "the packages could not be installed (see above)." "The command was: $install"
+fi
+
+if [ "$purpose" = test ]; then
+    version=$(node --version)
+    major=${version#v}
+    major=${major%%.*}
+    [ "$major" -ge 18 ] || fail "Node.js $version is too old for the browser tests: 18 or newer is needed."
+fi
+
+if [ "$purpose" = lint ]; then
+    for component in rustfmt clippy; do
+        tool=cargo-${component/rustfmt/fmt}
+        # rustup leaves a stub of that name behind even if the component is missing: only asking tells.
+        if ! "$tool" --version >/dev/null 2>&1; then
+            have rustup || fail "$component is missing, and there is no rustup to install it with."
+            quietly "installing $component" rustup component add "$component" ||
+                fail "$component could not be installed (see above)."
+        fi
+    done
+fi
