@@ -258,7 +258,11 @@ impl Streams {
         // kernel sends SIGWINCH to the programs if it has changed.
         #[allow(unsafe_code)]
         unsafe {
-            libc::ioctl(self.descriptors[0].as_raw_fd(), libc::TIOCSWINSZ, &raw const size);
+            libc::ioctl(
+                self.descriptors[0].as_raw_fd(),
+                libc::TIOCSWINSZ,
+                &raw const size,
+            );
         }
     }
 

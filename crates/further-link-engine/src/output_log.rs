@@ -272,7 +272,10 @@ impl Cursor {
 
 impl Drop for Cursor {
     fn drop(&mut self) {
-        self.log.lock().viewers.retain(|viewer| viewer.id != self.id);
+        self.log
+            .lock()
+            .viewers
+            .retain(|viewer| viewer.id != self.id);
         self.log.room.notify_one();
     }
 }

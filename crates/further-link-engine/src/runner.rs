@@ -96,19 +96,19 @@ impl Default for RunnerTable {
     /// The rows that ship: `python3`, `shell` and `exec` of the protocol, and the usual languages,
     /// which are there when their program is installed.
     fn default() -> Self {
-        let mut python = Runner::row(
-            "python3",
-            "Python",
-            ".py",
-            &["python3", "-u", "{file}"],
-        );
+        let mut python = Runner::row("python3", "Python", ".py", &["python3", "-u", "{file}"]);
         python.venv = true;
         let mut shell = Runner::row("shell", "Shell", "", &["{shell}"]);
         shell.hangup = true;
         let mut exec = Runner::row("exec", "Any program", "", &["{file}"]);
         exec.executable = true;
         let compiled = |name, title, extension, script| {
-            Runner::row(name, title, extension, &["sh", "-c", script, "{file}", "{temp}"])
+            Runner::row(
+                name,
+                title,
+                extension,
+                &["sh", "-c", script, "{file}", "{temp}"],
+            )
         };
         Self {
             rows: vec![
@@ -180,7 +180,11 @@ impl RunnerTable {
         request: &StartRequest,
         context: &LaunchContext<'_>,
     ) -> Result<Launch, StartError> {
-        if request.path.as_deref().is_some_and(|path| path.contains('\0')) {
+        if request
+            .path
+            .as_deref()
+            .is_some_and(|path| path.contains('\0'))
+        {
             return Err(StartError::NulInPath);
         }
         let work_dir = context.work_dir();
@@ -220,7 +224,9 @@ impl RunnerTable {
             return Err(StartError::NothingToRun);
         };
 
-        let temp = context.temp_dir.join(format!("further-link-{}", context.fresh));
+        let temp = context
+            .temp_dir
+            .join(format!("further-link-{}", context.fresh));
         if runner.uses_temp() {
             launch.temp_folder = Some(text(&temp));
         }
@@ -358,7 +364,10 @@ mod tests {
         let file = launch("python3", None, Some("game/run.py")).unwrap();
         assert_eq!(file.argv[2], "/home/ann/further/game/run.py");
         assert_eq!(file.folder, "/home/ann/further/game");
-        assert_eq!(file.script.as_deref(), Some("/home/ann/further/game/run.py"));
+        assert_eq!(
+            file.script.as_deref(),
+            Some("/home/ann/further/game/run.py")
+        );
         assert!(!file.create_folder);
     }
 
@@ -389,7 +398,10 @@ mod tests {
     fn compiled_languages_get_a_private_folder() {
         let c = launch("c", Some("int main(){}"), None).unwrap();
         assert_eq!(c.temp_folder.as_deref(), Some("/tmp/further-link-f00d"));
-        assert_eq!(c.argv[3..], ["/tmp/program-f00d.c", "/tmp/further-link-f00d"]);
+        assert_eq!(
+            c.argv[3..],
+            ["/tmp/program-f00d.c", "/tmp/further-link-f00d"]
+        );
     }
 
     #[test]

@@ -20,12 +20,21 @@ pub(crate) async fn version(name: &str) -> Option<String> {
     }
     let _turn = QUESTIONS.acquire().await.ok()?;
     let mut dpkg = Command::new("dpkg-query");
-    dpkg.args(["--show", "--showformat", "${db:Status-Status} ${Version}\n", "--", name])
-        .env("LC_ALL", "C")
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true);
-    let output = tokio::time::timeout(TIMEOUT, dpkg.output()).await.ok()?.ok()?;
+    dpkg.args([
+        "--show",
+        "--showformat",
+        "${db:Status-Status} ${Version}\n",
+        "--",
+        name,
+    ])
+    .env("LC_ALL", "C")
+    .stdin(Stdio::null())
+    .stderr(Stdio::null())
+    .kill_on_drop(true);
+    let output = tokio::time::timeout(TIMEOUT, dpkg.output())
+        .await
+        .ok()?
+        .ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     text.lines()
         .find_map(|line| line.strip_prefix("installed "))
@@ -51,10 +60,19 @@ mod tests {
 
     #[test]
     fn only_package_names_are_asked_for() {
-        for name in ["bash", "libc6", "g++-12", "libc6:amd64", "0ad", "python3.11"] {
+        for name in [
+            "bash",
+            "libc6",
+            "g++-12",
+            "libc6:amd64",
+            "0ad",
+            "python3.11",
+        ] {
             assert!(is_package_name(name), "{name}");
         }
-        for name in ["", "-W", "--help", "ba*", "bash;id", "Bash", "a b", "../x", "bash\n", "é"] {
+        for name in [
+            "", "-W", "--help", "ba*", "bash;id", "Bash", "a b", "../x", "bash\n", "é",
+        ] {
             assert!(!is_package_name(name), "{name}");
         }
         assert!(!is_package_name(&"a".repeat(129)));

@@ -45,7 +45,12 @@ impl<'a> Authority<'a> {
             Some(rest) => {
                 let (_, after) = rest.split_once(']')?;
                 let host = &text[..text.len() - after.len()];
-                (host, after.strip_prefix(':').map_or_else(|| after.is_empty().then_some(""), Some)?)
+                (
+                    host,
+                    after
+                        .strip_prefix(':')
+                        .map_or_else(|| after.is_empty().then_some(""), Some)?,
+                )
             }
             None => text.split_once(':').unwrap_or((text, "")),
         };
@@ -308,7 +313,10 @@ mod tests {
             "user@localhost",
             "localhost:80:80",
         ] {
-            assert!(matches!(check(Some(host), None), Err(Refusal::Host(_))), "{host}");
+            assert!(
+                matches!(check(Some(host), None), Err(Refusal::Host(_))),
+                "{host}"
+            );
         }
         assert_eq!(check(None, None), Err(Refusal::NoHost));
     }
@@ -348,7 +356,10 @@ mod tests {
             "http://further.pi-top.com",
         ] {
             assert!(
-                matches!(check(Some("localhost:8028"), Some(origin)), Err(Refusal::Origin(_))),
+                matches!(
+                    check(Some("localhost:8028"), Some(origin)),
+                    Err(Refusal::Origin(_))
+                ),
                 "{origin}"
             );
         }
@@ -360,11 +371,17 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(header::HOST, HeaderValue::from_static("localhost"));
         headers.append(header::HOST, HeaderValue::from_static("evil.example"));
-        assert_eq!(gate.check(&Uri::from_static("/"), &headers), Err(Refusal::NoHost));
+        assert_eq!(
+            gate.check(&Uri::from_static("/"), &headers),
+            Err(Refusal::NoHost)
+        );
         headers.remove(header::HOST);
         headers.append(header::HOST, HeaderValue::from_static("localhost"));
         headers.append(header::ORIGIN, HeaderValue::from_static("http://localhost"));
-        headers.append(header::ORIGIN, HeaderValue::from_static("http://evil.example"));
+        headers.append(
+            header::ORIGIN,
+            HeaderValue::from_static("http://evil.example"),
+        );
         assert!(gate.check(&Uri::from_static("/"), &headers).is_err());
     }
 }

@@ -192,7 +192,9 @@ impl Worker {
     async fn run_command(&self, session: &Session, line: &str) -> Result<String, LineError> {
         let words = shlex::split(line).ok_or(LineError::OpenQuote)?;
         let program = words.first().cloned().ok_or(LineError::Empty)?;
-        let job = self.engine().start_command(words, self.account.as_ref().map_err(Clone::clone)?)?;
+        let job = self
+            .engine()
+            .start_command(words, self.account.as_ref().map_err(Clone::clone)?)?;
         session.queues().running = Some(Arc::clone(&job));
         let mut cursor = job.cursor(true, Arc::clone(&self.news));
         let mut output = Vec::new();
@@ -225,7 +227,9 @@ impl Worker {
         let _ = interpreter.job.input(message);
         let mut output = Vec::new();
         let mark = Some(interpreter.mark.as_bytes());
-        let answered = self.collect(&mut interpreter.cursor, &mut output, mark).await?;
+        let answered = self
+            .collect(&mut interpreter.cursor, &mut output, mark)
+            .await?;
         if answered {
             self.interpreter = Some(interpreter);
             return Ok(text(output));
@@ -262,10 +266,15 @@ impl Worker {
                 output.extend_from_slice(first);
                 output.extend_from_slice(second);
             });
-            self.app.metrics.output_bytes.inc_by((output.len() - seen) as u64);
+            self.app
+                .metrics
+                .output_bytes
+                .inc_by((output.len() - seen) as u64);
             if let Some(mark) = mark {
                 let from = seen.saturating_sub(mark.len());
-                let found = output[from..].windows(mark.len()).position(|part| part == mark);
+                let found = output[from..]
+                    .windows(mark.len())
+                    .position(|part| part == mark);
                 if let Some(position) = found {
                     output.truncate(from + position);
                     return Ok(true);

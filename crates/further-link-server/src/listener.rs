@@ -194,7 +194,12 @@ impl Server {
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>, peer: Arc<Peer>, redirect: bool) -> Response {
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: Arc<Peer>,
+        redirect: bool,
+    ) -> Response {
         if redirect {
             return self.redirect(&request);
         }
@@ -235,7 +240,8 @@ impl Server {
 
 /// Tells a client that there are too many already. Whoever speaks TLS only sees the end.
 async fn turn_away(mut stream: TcpStream) {
-    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
+    const ANSWER: &[u8] =
+        b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
         Retry-After: 5\r\nConnection: close\r\nContent-Length: 72\r\n\r\n\
         503: Service Unavailable\nAs many clients are connected as there may be.\n";
     // A new socket has room for this; if not, the end alone has to do.

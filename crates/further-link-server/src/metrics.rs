@@ -8,9 +8,7 @@ use std::time::Duration;
 
 /// Upper bounds of the start latency's buckets, in seconds: from a good start of a shell to a bad one
 /// of a large interpreter on a small board.
-const START_BUCKETS: [f64; 10] = [
-    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0,
-];
+const START_BUCKETS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0];
 
 /// All metrics. Handles are cheap to count with.
 #[derive(Debug)]

@@ -137,7 +137,8 @@ impl Options {
         };
         Self {
             user: value("user").filter(|user| !user.is_empty()),
-            terminal: value("pty").is_some_and(|pty| pty == "1" || pty.eq_ignore_ascii_case("true")),
+            terminal: value("pty")
+                .is_some_and(|pty| pty == "1" || pty.eq_ignore_ascii_case("true")),
             client: value("client").unwrap_or_default(),
             mode: value("mode"),
         }
@@ -190,7 +191,9 @@ async fn line_session(
         }
     };
     let account = app.engine.account(options.user).await;
-    upgrade(app, request, move |app, io| line::run(app, io, account, mode))
+    upgrade(app, request, move |app, io| {
+        line::run(app, io, account, mode)
+    })
 }
 
 /// Answers an upgrade request, and goes on with `session` when the connection has changed over.

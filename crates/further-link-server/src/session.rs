@@ -178,7 +178,10 @@ impl Client {
                 Some(job) => {
                     self.app.metrics.input_bytes.inc_by(input.len() as u64);
                     job.input(input.into_bytes()).err().map(|refused| {
-                        bad_message(Some(process), format!("This input was not taken: {refused}."))
+                        bad_message(
+                            Some(process),
+                            format!("This input was not taken: {refused}."),
+                        )
                     })
                 }
                 None => Some(no_such_process(process)),
@@ -330,7 +333,9 @@ impl Process {
         }
         let (name, stdout, stderr) = (&self.name, &mut self.stdout, &mut self.stderr);
         let read = self.cursor.read(FRAME, |stream, first, second| {
-            app.metrics.output_bytes.inc_by((first.len() + second.len()) as u64);
+            app.metrics
+                .output_bytes
+                .inc_by((first.len() + second.len()) as u64);
             let decoder = match stream {
                 Stream::Stdout => &mut *stdout,
                 Stream::Stderr => &mut *stderr,
@@ -343,9 +348,7 @@ impl Process {
             Read::Bytes | Read::Gap(_) => Said::Something,
             Read::Empty => Said::Nothing,
             Read::End => {
-                for (stream, decoder) in
-                    [(Stream::Stdout, stdout), (Stream::Stderr, stderr)]
-                {
+                for (stream, decoder) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)] {
                     scratch.clear();
                     decoder.decode(&[], true, &mut |text| scratch.push_str(text));
                     encode_text(name, dialect, stream, scratch, out);
@@ -424,7 +427,11 @@ fn failed_start(process: ProcessName, message: String) -> Control {
 fn sentence(text: &str) -> String {
     let mut characters = text.chars();
     match characters.next() {
-        Some(first) => first.to_uppercase().chain(characters).chain(['.']).collect(),
+        Some(first) => first
+            .to_uppercase()
+            .chain(characters)
+            .chain(['.'])
+            .collect(),
         None => String::new(),
     }
 }

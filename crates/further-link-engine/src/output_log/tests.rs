@@ -113,7 +113,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let bytes = prop_oneof![
         proptest::collection::vec(any::<u8>(), 1..50),
         (4000usize..100_000, any::<u8>()).prop_map(|(count, byte)| {
-            (0..count).map(|index| byte.wrapping_add(index as u8)).collect()
+            (0..count)
+                .map(|index| byte.wrapping_add(index as u8))
+                .collect()
         }),
     ];
     let step = prop_oneof![

@@ -59,7 +59,11 @@ impl CgroupBase {
 
 impl Drop for CgroupBase {
     fn drop(&mut self) {
-        for job in std::fs::read_dir(&self.path).into_iter().flatten().flatten() {
+        for job in std::fs::read_dir(&self.path)
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             let _ = std::fs::remove_dir(job.path());
         }
         let _ = std::fs::remove_dir(&self.path);
@@ -289,7 +293,10 @@ pub(super) fn reap(wait: bool) -> nix::Result<Option<(Pid, Option<i32>)>> {
 fn descendants(root: Pid) -> Vec<Pid> {
     let mut parents: Vec<(Pid, Pid)> = Vec::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let pid = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
         if let Some(pid) = pid
             && let Some(parent) = parent_of(pid)
         {

@@ -269,8 +269,7 @@ fn memory_file(bytes: &[u8]) -> Result<OwnedFd, StartError> {
         what: "Keeping the code".to_owned(),
         reason: error.to_string(),
     };
-    let file = memfd_create(c"code", MFdFlags::MFD_CLOEXEC)
-        .map_err(|errno| fail(errno.into()))?;
+    let file = memfd_create(c"code", MFdFlags::MFD_CLOEXEC).map_err(|errno| fail(errno.into()))?;
     let mut file = std::fs::File::from(file);
     file.write_all(bytes)
         .and_then(|()| file.rewind())

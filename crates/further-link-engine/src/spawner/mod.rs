@@ -14,8 +14,8 @@ mod packet;
 mod process;
 mod request;
 
-pub(crate) use link::{JobHandle, Link};
 pub use link::SpawnerProcess;
+pub(crate) use link::{JobHandle, Link};
 pub use process::run;
-pub use request::SpawnerSettings;
 pub(crate) use request::JobId;
+pub use request::SpawnerSettings;

@@ -129,7 +129,9 @@ mod tests {
         let packet: Packet<String> = receive(right.as_fd(), &mut Vec::new()).unwrap().unwrap();
         assert_eq!(packet.message, "hello");
         for descriptor in packet.descriptors {
-            std::fs::File::from(descriptor).write_all(b"through").unwrap();
+            std::fs::File::from(descriptor)
+                .write_all(b"through")
+                .unwrap();
         }
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();

@@ -121,7 +121,10 @@ enum Ending {
     /// Nobody has asked for it.
     No,
     /// SIGTERM was sent.
-    Asked { kill_at: Instant, look_at: Option<Instant> },
+    Asked {
+        kill_at: Instant,
+        look_at: Option<Instant>,
+    },
     /// SIGKILL was sent.
     Killed { again_at: Instant, pause: Duration },
     /// All processes are gone; what they left on disk is being removed.
@@ -135,19 +138,26 @@ impl Spawner {
         // is the program must find that waiting.
         let _ = nix::unistd::setsid();
         let mut mask = SigSet::empty();
-        for blocked in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD] {
+        for blocked in [
+            Signal::SIGINT,
+            Signal::SIGTERM,
+            Signal::SIGHUP,
+            Signal::SIGCHLD,
+        ] {
             mask.add(blocked);
         }
         mask.thread_block()?;
         nix::sys::prctl::set_child_subreaper(true)?;
         let mut mask = SigSet::empty();
         mask.add(Signal::SIGCHLD);
-        let children =
-            SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        let children = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
 
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, NEWS_SERVER))?;
-        epoll.add(&children, EpollEvent::new(EpollFlags::EPOLLIN, NEWS_CHILDREN))?;
+        epoll.add(
+            &children,
+            EpollEvent::new(EpollFlags::EPOLLIN, NEWS_CHILDREN),
+        )?;
 
         let mut buffer = Vec::new();
         let settings = first_packet(&epoll, socket.as_fd(), &mut buffer)?;
@@ -166,7 +176,10 @@ impl Spawner {
             children,
             settings,
             cgroups,
-            tty_group: Group::from_name("tty").ok().flatten().map(|group| group.gid),
+            tty_group: Group::from_name("tty")
+                .ok()
+                .flatten()
+                .map(|group| group.gid),
             identities: HashMap::new(),
             jobs: HashMap::new(),
             pids: HashMap::new(),
@@ -548,7 +561,9 @@ impl Spawner {
 
     fn next_deadline(&self) -> EpollTimeout {
         let next = self.jobs.values().filter_map(|job| match job.ending {
-            Ending::Asked { kill_at, look_at } => Some(look_at.map_or(kill_at, |at| at.min(kill_at))),
+            Ending::Asked { kill_at, look_at } => {
+                Some(look_at.map_or(kill_at, |at| at.min(kill_at)))
+            }
             Ending::Killed { again_at, .. } => Some(again_at),
             Ending::No | Ending::Cleaning => None,
         });
@@ -672,7 +687,11 @@ fn pipes(input: bool) -> nix::Result<(Streams, Vec<OwnedFd>)> {
         ours.push(write);
         read
     } else {
-        open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?
+        open(
+            "/dev/null",
+            OFlag::O_RDONLY | OFlag::O_CLOEXEC,
+            Mode::empty(),
+        )?
     };
     let (stdout_read, stdout) = pipe2(OFlag::O_CLOEXEC)?;
     let (stderr_read, stderr) = pipe2(OFlag::O_CLOEXEC)?;

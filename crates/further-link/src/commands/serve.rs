@@ -169,9 +169,8 @@ fn listen(config: &Config) -> anyhow::Result<Vec<TcpListener>> {
             None => config.server.port,
         };
         let address = SocketAddr::new(*address, port);
-        let listener = bind(address).with_context(|| {
-            format!("port {port} on {} cannot be opened", address.ip())
-        })?;
+        let listener = bind(address)
+            .with_context(|| format!("port {port} on {} cannot be opened", address.ip()))?;
         listeners.push(listener);
     }
     Ok(listeners)

@@ -39,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) limits: LimitSettings,
     pub(crate) state: StateSettings,
     pub(crate) log: LogSettings,
+    /// Reserved: accepted, so that the files of deployments stay valid.
+    #[allow(dead_code, reason = "uploads come later")]
     pub(crate) miniscreen: MiniscreenSettings,
     /// Reserved: accepted, so that the files of deployments stay valid.
     #[allow(dead_code, reason = "the Bluetooth part comes later")]
@@ -167,6 +169,7 @@ pub(crate) struct LogSettings {
 /// `[miniscreen]`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "uploads come later")]
 pub(crate) struct MiniscreenSettings {
     /// May begin with `~`, the home of the user that the upload belongs to.
     pub(crate) projects_dir: PathBuf,
