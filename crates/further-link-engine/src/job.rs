@@ -6,7 +6,6 @@ use crate::error::StartError;
 use crate::output_log::{Cursor, OutputLog};
 use crate::spawner::{JobHandle, JobId, Link};
 use further_link_protocol::{Stream, TerminalSize};
-use nix::errno::Errno;
 use nix::pty::Winsize;
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -15,6 +14,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, oneshot};
 
@@ -282,7 +282,10 @@ impl Streams {
                 continue;
             };
             let descriptor = &self.descriptors[index];
-            match nix::unistd::write(descriptor.get_ref(), &input[*done..]) {
+            let written = descriptor.try_io(Interest::WRITABLE, |descriptor| {
+                Ok(nix::unistd::write(descriptor, &input[*done..])?)
+            });
+            match written {
                 Ok(count) => {
                     *done += count;
                     locked(&job.inbox).waiting -= count;
@@ -290,12 +293,11 @@ impl Streams {
                         self.writing = None;
                     }
                 }
-                Err(Errno::EAGAIN) => {
-                    clear_write_readiness(descriptor);
-                    return;
-                }
-                Err(Errno::EINTR) => {}
-                Err(_) => self.input = None,
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return,
+                    io::ErrorKind::Interrupted => {}
+                    _ => self.input = None,
+                },
             }
         }
     }
@@ -306,14 +308,10 @@ impl Streams {
         let (descriptor, stream) = self.outputs[index];
         let mut budget = READ_BUDGET;
         loop {
-            let (reading, count) = read_once(&self.descriptors[descriptor], stream, &job.log);
+            let (reading, count) = read_ready(&self.descriptors[descriptor], stream, &job.log);
             match reading {
                 Reading::More if count < budget => budget -= count,
-                Reading::More => return false,
-                Reading::Dry => {
-                    clear_read_readiness(&self.descriptors[descriptor]);
-                    return false;
-                }
+                Reading::More | Reading::Dry => return false,
                 Reading::Full => return true,
                 Reading::Ended => {
                     self.outputs.remove(index);
@@ -328,14 +326,16 @@ impl Streams {
     async fn drain(&mut self, job: &Job) {
         while let Some((descriptor, stream)) = self.outputs.first().copied() {
             let descriptor = &self.descriptors[descriptor];
-            match read_once(descriptor, stream, &job.log).0 {
+            match read_now(descriptor, stream, &job.log).0 {
                 Reading::More => tokio::task::consume_budget().await,
                 Reading::Full => job.log.room().await,
                 Reading::Dry if self.has_terminal => {
-                    clear_read_readiness(descriptor);
-                    let more = tokio::time::timeout(TERMINAL_REST, descriptor.readable()).await;
-                    if more.is_err() {
-                        self.outputs.remove(0);
+                    // Forgets an older readiness, so that the wait is for a new one.
+                    if let Reading::Dry = read_ready(descriptor, stream, &job.log).0 {
+                        let rest = tokio::time::timeout(TERMINAL_REST, descriptor.readable()).await;
+                        if rest.is_err() {
+                            self.outputs.remove(0);
+                        }
                     }
                 }
                 // Somebody outside of the job still holds the pipe; it is not the job's any more.
@@ -347,11 +347,24 @@ impl Streams {
     }
 }
 
-/// One `read(2)` straight into the log, and how many bytes it gave.
-fn read_once(descriptor: &AsyncFd<OwnedFd>, stream: Stream, log: &OutputLog) -> (Reading, usize) {
-    let read = log.fill(stream, |space| {
+/// One `read(2)` straight into the log, if the runtime knows the descriptor to be readable; and how
+/// many bytes it gave. When it is dry, the next wait asks the kernel again.
+fn read_ready(descriptor: &AsyncFd<OwnedFd>, stream: Stream, log: &OutputLog) -> (Reading, usize) {
+    reading(log.fill(stream, |space| {
+        descriptor.try_io(Interest::READABLE, |descriptor| {
+            Ok(nix::unistd::read(descriptor, space)?)
+        })
+    }))
+}
+
+/// The same, whatever the runtime knows.
+fn read_now(descriptor: &AsyncFd<OwnedFd>, stream: Stream, log: &OutputLog) -> (Reading, usize) {
+    reading(log.fill(stream, |space| {
         Ok(nix::unistd::read(descriptor.get_ref(), space)?)
-    });
+    }))
+}
+
+fn reading(read: Option<io::Result<usize>>) -> (Reading, usize) {
     match read {
         None => (Reading::Full, 0),
         Some(Ok(0)) => (Reading::Ended, 0),
@@ -389,21 +402,4 @@ async fn writable(descriptors: &[AsyncFd<OwnedFd>], input: Option<usize>) {
     if let Ok(mut ready) = descriptors[index].writable().await {
         ready.retain_ready();
     }
-}
-
-/// Has the next wait for reading ask the kernel again.
-fn clear_read_readiness(descriptor: &AsyncFd<OwnedFd>) {
-    clear(descriptor, tokio::io::Interest::READABLE);
-}
-
-/// Has the next wait for writing ask the kernel again.
-fn clear_write_readiness(descriptor: &AsyncFd<OwnedFd>) {
-    clear(descriptor, tokio::io::Interest::WRITABLE);
-}
-
-fn clear(descriptor: &AsyncFd<OwnedFd>, interest: tokio::io::Interest) {
-    // An operation that says "would block" is how AsyncFd is told.
-    let _ = descriptor.try_io(interest, |_| -> io::Result<()> {
-        Err(io::ErrorKind::WouldBlock.into())
-    });
 }

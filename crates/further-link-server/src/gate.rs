@@ -251,10 +251,13 @@ pub(crate) async fn guard(State(app): State<SharedApp>, request: Request, next: 
             response
         }
     };
+    allow_private_network(response.headers_mut());
     response
-        .headers_mut()
-        .insert(ALLOW_PRIVATE_NETWORK, HeaderValue::from_static("true"));
-    response
+}
+
+/// Pages of public sites may ask a device of a private network only if each answer says so.
+pub(crate) fn allow_private_network(headers: &mut HeaderMap) {
+    headers.insert(ALLOW_PRIVATE_NETWORK, HeaderValue::from_static("true"));
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The port: accepting connections, telling TLS from plain HTTP, and serving requests on them.
 
 use crate::error::HttpError;
-use crate::gate::Gate;
+use crate::gate::{self, Gate};
 use crate::metrics::Metrics;
 use crate::{App, ServerSettings, SharedApp, routes};
 use axum::Router;
@@ -127,7 +127,8 @@ impl Server {
             match Arc::clone(&self.places).try_acquire_owned() {
                 Ok(place) => {
                     let peer = Arc::new(Peer { _place: place });
-                    tokio::spawn(Arc::clone(&self).greet(stream, address, peer));
+                    let greeted = Arc::clone(&self).greet(stream, address, peer);
+                    tokio::spawn(greeted);
                 }
                 Err(_) => {
                     self.app.metrics.refused("connections");
@@ -142,21 +143,30 @@ impl Server {
     async fn greet(self: Arc<Self>, stream: TcpStream, address: SocketAddr, peer: Arc<Peer>) {
         let _ = stream.set_nodelay(true);
         let mut first = [0];
-        let Ok(Ok(1)) = tokio::time::timeout(HELLO_TIMEOUT, stream.peek(&mut first)).await else {
+        let Some(Ok(1)) = self.in_time(stream.peek(&mut first)).await else {
             return;
         };
         match &self.tls {
             Some(tls) if first[0] == TLS_HANDSHAKE => {
-                match tokio::time::timeout(HELLO_TIMEOUT, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => self.speak_http(stream, peer, false).await,
-                    Ok(Err(error)) => tracing::debug!(%address, %error, "no TLS session"),
-                    Err(_) => tracing::debug!(%address, "the TLS handshake took too long"),
+                match self.in_time(tls.accept(stream)).await {
+                    Some(Ok(stream)) => self.speak_http(stream, peer, false).await,
+                    Some(Err(error)) => tracing::debug!(%address, %error, "no TLS session"),
+                    None => tracing::debug!(%address, "the TLS handshake took too long"),
                 }
             }
             tls => {
                 let redirect = tls.is_some() && !address.ip().to_canonical().is_loopback();
                 self.speak_http(stream, peer, redirect).await;
             }
+        }
+    }
+
+    /// What `step` of a connection's beginning comes to, if it does so in time and before the end.
+    async fn in_time<T>(&self, step: impl Future<Output = T>) -> Option<T> {
+        let mut ending = self.app.ending.clone();
+        tokio::select! {
+            result = tokio::time::timeout(HELLO_TIMEOUT, step) => result.ok(),
+            _ = ending.wait_for(|ending| *ending) => None,
         }
     }
 
@@ -201,7 +211,9 @@ impl Server {
         redirect: bool,
     ) -> Response {
         if redirect {
-            return self.redirect(&request);
+            let mut response = self.redirect(&request);
+            gate::allow_private_network(response.headers_mut());
+            return response;
         }
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
@@ -242,7 +254,7 @@ impl Server {
 async fn turn_away(mut stream: TcpStream) {
     const ANSWER: &[u8] =
         b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
-        Retry-After: 5\r\nConnection: close\r\nContent-Length: 72\r\n\r\n\
+        Access-Control-Allow-Private-Network: true\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 72\r\n\r\n\
         503: Service Unavailable\nAs many clients are connected as there may be.\n";
     // A new socket has room for this; if not, the end alone has to do.
     let _ = tokio::time::timeout(ACCEPT_PAUSE, stream.write_all(ANSWER)).await;

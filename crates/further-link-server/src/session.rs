@@ -264,6 +264,7 @@ impl Client {
         let terminal = self.options.terminal.then_some(TerminalSize::INITIAL);
         match engine.start(runner, request, account, terminal) {
             Ok(job) => {
+                tracing::info!(runner = runner.name, user = account.name, "starting a program");
                 let cursor = job.cursor(true, Arc::clone(&self.wake));
                 self.outbox().processes.push_back(Process {
                     name,

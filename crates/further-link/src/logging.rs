@@ -22,6 +22,8 @@ pub(crate) enum LogFormat {
 pub(crate) fn init(level: &str, format: LogFormat) -> Result<()> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter(level).map_err(|problem| anyhow!("log.level: {problem}"))?)
+        // Where standard error is gone, nobody can be told that it is.
+        .log_internal_errors(false)
         .with_writer(|| OneLine(io::stderr()));
     let on_terminal = io::stderr().is_terminal();
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|text| !text.is_empty());

@@ -138,7 +138,9 @@ impl Cgroup {
         std::fs::read_to_string(self.path.join("cgroup.procs"))
             .unwrap_or_default()
             .lines()
-            .filter_map(|line| line.parse().ok().map(Pid::from_raw))
+            // A process that this namespace cannot see is listed as 0, which kill(2) would take for us.
+            .filter_map(|line| line.parse().ok().filter(|pid| *pid > 0))
+            .map(Pid::from_raw)
             .collect()
     }
 }
