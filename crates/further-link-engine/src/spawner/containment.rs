@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 
 /// The cgroups of one spawner begin with this, then comes its process id.
 const PREFIX: &str = "further-link.";
+/// How deep a chain of strays is followed at once; a deeper one is ended with the next supervisor.
+const STRAY_ROUNDS: usize = 100;
 
 /// The cgroup below which this spawner's jobs have theirs. Removed on drop.
 #[derive(Debug)]
@@ -291,33 +293,58 @@ pub(super) fn reap(wait: bool) -> nix::Result<Option<(Pid, Option<i32>)>> {
     Ok((pid > 0).then(|| (Pid::from_raw(pid), code)))
 }
 
-/// All processes below `root`, parents before children.
-fn descendants(root: Pid) -> Vec<Pid> {
-    let mut parents: Vec<(Pid, Pid)> = Vec::new();
-    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let pid = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok());
-        if let Some(pid) = pid
-            && let Some(parent) = parent_of(pid)
-        {
-            parents.push((Pid::from_raw(pid), Pid::from_raw(parent)));
+/// Ends all processes below this one that are not below one of `known`: what a supervisor held that
+/// was killed itself (by its own program, where both are the same user) and was handed to us.
+pub(super) fn kill_strays(known: impl Fn(Pid) -> bool) {
+    let own = Pid::this();
+    // Each round hands us the children of those that it killed.
+    for _ in 0..STRAY_ROUNDS {
+        let parents = parents();
+        let strays: Vec<Pid> = parents
+            .iter()
+            .filter(|(pid, parent)| *parent == own && !known(*pid))
+            .map(|(pid, _)| *pid)
+            .collect();
+        if strays.is_empty() {
+            return;
+        }
+        for stray in strays {
+            for pid in below(stray, &parents) {
+                let _ = kill(pid, Signal::SIGKILL);
+            }
+            let _ = kill(stray, Signal::SIGKILL);
         }
     }
+}
+
+/// All processes below `root`, parents before children.
+fn descendants(root: Pid) -> Vec<Pid> {
+    below(root, &parents())
+}
+
+fn below(root: Pid, parents: &[(Pid, Pid)]) -> Vec<Pid> {
     let mut found = vec![root];
     let mut next = 0;
     while let Some(parent) = found.get(next).copied() {
         next += 1;
-        found.extend(
-            parents
-                .iter()
-                .filter(|(_, of)| *of == parent)
-                .map(|(pid, _)| *pid),
-        );
+        let children = parents.iter().filter(|(_, of)| *of == parent);
+        found.extend(children.map(|(pid, _)| *pid));
     }
     found.remove(0);
     found
+}
+
+/// Every living process with its parent.
+fn parents() -> Vec<(Pid, Pid)> {
+    std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            Some((Pid::from_raw(pid), Pid::from_raw(parent_of(pid)?)))
+        })
+        .collect()
 }
 
 /// The parent's id from `proc_pid_stat(5)`; dead processes that are not yet reaped have none.

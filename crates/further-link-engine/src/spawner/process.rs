@@ -3,7 +3,7 @@
 
 use super::child::{Identity, Plan, Progress, Streams, Supervised};
 use super::cleanup;
-use super::containment::{CgroupBase, Containment, Forked, reap};
+use super::containment::{CgroupBase, Containment, Forked, kill_strays, reap};
 use super::packet::{self, Packet};
 use super::request::{JobId, Reply, Request, SpawnerSettings, Terminal};
 use crate::account::{Account, AccountError};
@@ -463,6 +463,9 @@ impl Spawner {
                 Some((id, Role::Supervisor)) => {
                     // What it told before it ended comes first.
                     self.containment_news(id);
+                    if code != 0 {
+                        kill_strays(|pid| self.pids.contains_key(&pid));
+                    }
                     if let Some(job) = self.jobs.get_mut(&id)
                         && let Containment::Supervisor { gone, .. } = &mut job.containment
                     {

@@ -219,6 +219,23 @@ pub fn server_command(folder: &TempFolder) -> Command {
     command
 }
 
+/// Has `wrapper` start the command instead: the command and its arguments come behind it.
+pub fn wrap(command: &mut Command, wrapper: &[&str]) {
+    let mut wrapped = Command::new(wrapper[0]);
+    wrapped
+        .args(&wrapper[1..])
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(name, value),
+            None => wrapped.env_remove(name),
+        };
+    }
+    wrapped.stdin(Stdio::null()).stdout(Stdio::null());
+    *command = wrapped;
+}
+
 /// The port in the line that says where to click.
 fn port_in(line: &str) -> Option<u16> {
     let (_, rest) = line.split_once("open http")?;
@@ -297,6 +314,38 @@ impl Client {
 
     pub async fn stop(&mut self, name: &str) {
         self.send(json!({"type": "stop", "process": name})).await;
+    }
+
+    pub async fn start_data(&mut self, name: &str, data: Value) {
+        self.send(json!({"type": "start", "process": name, "data": data})).await;
+    }
+
+    /// Runs a program to its end, as the only one of this client.
+    pub async fn run(&mut self, data: Value) -> Finished {
+        self.start_data("run", data).await;
+        self.expect("started").await;
+        self.finish().await
+    }
+
+    /// A start that has to fail: exactly one `error`, which names the process, and no `started`; then
+    /// the name is free again. Returns the error's message.
+    pub async fn refused(&mut self, data: Value) -> String {
+        let mut sentences = Vec::new();
+        for _ in 0..2 {
+            self.start_data("refused", data.clone()).await;
+            let error = self.expect("error").await;
+            assert_eq!(error["process"], "refused", "{error}");
+            sentences.push(error["data"]["message"].as_str().unwrap().to_owned());
+        }
+        assert_eq!(sentences[0], sentences[1]);
+        self.answers().await;
+        sentences.remove(0)
+    }
+
+    /// Nothing more is on its way to this client than the answer to this.
+    pub async fn answers(&mut self) {
+        self.send(json!({"type": "ping"})).await;
+        self.expect("pong").await;
     }
 
     /// The next text or close frame.
@@ -451,6 +500,22 @@ pub fn processes_with(word: &str) -> Vec<i32> {
         .map(|(pid, _)| pid)
         .filter(|pid| command_line(*pid).contains(word))
         .collect()
+}
+
+/// A file with all folders that it needs.
+pub fn write_file(path: &Path, text: &str) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+/// The names in a folder; none if it is not there.
+pub fn names_in(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
 }
 
 /// A word that no other test has, for recognising processes and files.
