@@ -387,4 +387,28 @@ mod tests {
         );
         assert!(gate.check(&Uri::from_static("/"), &headers).is_err());
     }
+
+    proptest::proptest! {
+        /// Whatever is sent as a host: it is let in only if, without a port, it is an address or a name.
+        #[test]
+        fn a_host_is_an_address_or_a_name_or_refused(host in "[ -~]{0,40}|\\[?[0-9a-f.:]{0,20}\\]?(:[0-9]{0,6})?") {
+            let Ok(value) = HeaderValue::from_str(&host) else { return Ok(()) };
+            let gate = Gate::new(&GateSettings::default(), "robot");
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, value);
+            if gate.check(&Uri::from_static("/"), &headers).is_ok() {
+                let bare = match host.rsplit_once(':') {
+                    Some((bare, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !(bare.contains(':') && !bare.ends_with(']')) => bare,
+                    _ => &host,
+                };
+                let bare = bare.trim_end_matches('.').to_ascii_lowercase();
+                let address = bare.trim_start_matches('[').trim_end_matches(']');
+                proptest::prop_assert!(
+                    ["localhost", "robot", "robot.local"].contains(&bare.as_str())
+                        || address.parse::<IpAddr>().is_ok(),
+                    "{host}"
+                );
+            }
+        }
+    }
 }

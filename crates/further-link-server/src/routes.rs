@@ -7,6 +7,7 @@ use crate::session::{self, ClientOptions};
 use crate::transport::websocket;
 use crate::{SharedApp, apt, gate, line, page};
 use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
@@ -74,8 +75,16 @@ async fn version(State(app): State<SharedApp>) -> Response {
     json_response(&json!({ "version": app.settings.version }))
 }
 
-async fn apt_version(Path(package): Path<String>) -> Response {
-    json_response(&json!({ "version": apt::version(&package).await }))
+async fn apt_version(package: Result<Path<String>, PathRejection>) -> Result<Response, HttpError> {
+    let Path(package) = package.map_err(|_| {
+        HttpError::new(
+            StatusCode::BAD_REQUEST,
+            "The package's name is no UTF-8 text.",
+        )
+    })?;
+    Ok(json_response(
+        &json!({ "version": apt::version(&package).await }),
+    ))
 }
 
 async fn runners(State(app): State<SharedApp>) -> Response {

@@ -52,7 +52,9 @@ const NEWS_BITS: u32 = 2;
 /// spawner cannot do without.
 pub fn run(socket: RawFd) -> std::io::Result<()> {
     let socket = inherited(socket)?;
-    let mut spawner = Spawner::new(socket)?;
+    let Some(mut spawner) = Spawner::new(socket)? else {
+        return Ok(());
+    };
     while !(spawner.server_gone && spawner.jobs.is_empty()) {
         spawner.turn()?;
     }
@@ -113,6 +115,8 @@ struct Job {
     temp_folder: Option<String>,
     hangup: bool,
     ending: Ending,
+    /// SIGTERM came before the supervisor had forked the program, so that it reached nobody.
+    unheard: bool,
 }
 
 /// How far the end of a job has come.
@@ -132,7 +136,8 @@ enum Ending {
 }
 
 impl Spawner {
-    fn new(socket: OwnedFd) -> std::io::Result<Self> {
+    /// `None` if the server has gone before it said anything.
+    fn new(socket: OwnedFd) -> std::io::Result<Option<Self>> {
         // Its own session: a Ctrl-C in the server's terminal is for the server to act on, and so are
         // all other wishes that it ends. Blocked, not ignored: a child that is told to stop before it
         // is the program must find that waiting.
@@ -160,7 +165,9 @@ impl Spawner {
         )?;
 
         let mut buffer = Vec::new();
-        let settings = first_packet(&epoll, socket.as_fd(), &mut buffer)?;
+        let Some(settings) = first_packet(&epoll, socket.as_fd(), &mut buffer)? else {
+            return Ok(None);
+        };
         let cgroups = if settings.cgroups {
             CgroupBase::create()
                 .inspect_err(|error| {
@@ -170,7 +177,7 @@ impl Spawner {
         } else {
             None
         };
-        Ok(Self {
+        Ok(Some(Self {
             socket,
             epoll,
             children,
@@ -186,7 +193,7 @@ impl Spawner {
             replies: VecDeque::new(),
             buffer,
             server_gone: false,
-        })
+        }))
     }
 
     /// Waits for news and deals with it.
@@ -306,6 +313,7 @@ impl Spawner {
                 temp_folder: launch.temp_folder,
                 hangup: launch.hangup,
                 ending: Ending::No,
+                unheard: false,
             },
         );
         Ok(())
@@ -437,7 +445,13 @@ impl Spawner {
             };
             match packet::receive::<Supervised>(control.as_fd(), &mut self.buffer) {
                 Ok(Some(packet)) => match packet.message {
-                    Supervised::Leader(pid) => job.leader = Some(Pid::from_raw(pid)),
+                    Supervised::Leader(pid) => {
+                        let leader = Pid::from_raw(pid);
+                        job.leader = Some(leader);
+                        if std::mem::take(&mut job.unheard) {
+                            terminate(leader);
+                        }
+                    }
                     Supervised::Exited(code) => self.leader_exited(id, code),
                 },
                 Err(Errno::EAGAIN) => break,
@@ -547,14 +561,13 @@ impl Spawner {
         let now = Instant::now();
         match &mut job.ending {
             Ending::No => {
-                for pid in job.containment.processes() {
-                    let _ = kill(pid, Signal::SIGTERM);
-                    // A stopped process does not act on SIGTERM before it goes on.
-                    let _ = kill(pid, Signal::SIGCONT);
-                }
+                let processes = job.containment.processes();
+                job.unheard = processes.is_empty() && job.leader.is_none();
+                processes.into_iter().for_each(terminate);
                 job.ending = Ending::Asked {
                     kill_at: now + grace,
-                    look_at: job.hangup.then_some(now),
+                    // Not at once: a shell that heeds SIGTERM is to end by that.
+                    look_at: job.hangup.then_some(now + HANGUP_CHECK),
                 };
             }
             Ending::Asked { kill_at, .. } => *kill_at = (*kill_at).min(now + grace),
@@ -649,23 +662,30 @@ impl Spawner {
     }
 }
 
+/// Asks a process to end. A stopped one does not act on SIGTERM before it goes on.
+fn terminate(pid: Pid) {
+    let _ = kill(pid, Signal::SIGTERM);
+    let _ = kill(pid, Signal::SIGCONT);
+}
+
 /// Waits for the settings, which are the first packet.
 fn first_packet(
     epoll: &Epoll,
     socket: BorrowedFd<'_>,
     buffer: &mut Vec<u8>,
-) -> std::io::Result<SpawnerSettings> {
+) -> std::io::Result<Option<SpawnerSettings>> {
     loop {
         match packet::receive::<Request>(socket, buffer) {
             Ok(Some(Packet {
                 message: Request::Settings(settings),
                 ..
-            })) => return Ok(settings),
+            })) => return Ok(Some(settings)),
+            Ok(None) => return Ok(None),
             Err(Errno::EAGAIN) => {
                 let _ = epoll.wait(&mut [EpollEvent::empty()], EpollTimeout::NONE);
             }
             Err(errno) => return Err(errno.into()),
-            Ok(_) => return Err(std::io::Error::other("the first packet was no settings")),
+            Ok(Some(_)) => return Err(std::io::Error::other("the first packet was no settings")),
         }
     }
 }

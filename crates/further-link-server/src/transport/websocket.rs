@@ -70,7 +70,7 @@ pub(crate) fn accept(headers: &HeaderMap) -> Result<Response, HttpError> {
     let key = headers
         .get(header::SEC_WEBSOCKET_KEY)
         .and_then(|key| key.to_str().ok())
-        .filter(|key| key.len() == 24)
+        .filter(|key| is_key(key))
         .ok_or_else(|| {
             HttpError::new(
                 StatusCode::BAD_REQUEST,
@@ -85,6 +85,15 @@ pub(crate) fn accept(headers: &HeaderMap) -> Result<Response, HttpError> {
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::SEC_WEBSOCKET_ACCEPT, answer);
     Ok(response)
+}
+
+/// Whether this is the base64 form of 16 bytes (RFC 6455 section 4.2.1).
+fn is_key(key: &str) -> bool {
+    let digit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
+    key.len() == 24
+        && key
+            .strip_suffix("==")
+            .is_some_and(|digits| digits.bytes().all(digit))
 }
 
 /// Splits an upgraded connection. Messages may have `max_message` bytes.
