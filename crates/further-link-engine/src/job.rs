@@ -226,10 +226,10 @@ impl Streams {
                 biased;
                 () = job.inbox_changed.notified() => {
                     self.apply_size(job);
-                    self.write(job);
+                    self.write(job, false);
                 }
-                () = writable(&self.descriptors, self.input),
-                    if self.writing.is_some() && self.input.is_some() => self.write(job),
+                closed = writable(&self.descriptors, self.input),
+                    if self.writing.is_some() && self.input.is_some() => self.write(job, closed),
                 index = readable(&self.descriptors, &self.outputs),
                     if !full && !self.outputs.is_empty() => full = self.read(job, index),
                 () = job.log.room(), if full => full = false,
@@ -266,8 +266,8 @@ impl Streams {
         }
     }
 
-    /// Writes input as long as the program takes it.
-    fn write(&mut self, job: &Job) {
+    /// Writes input as long as the program takes it. `closed`: nobody has the other end any more.
+    fn write(&mut self, job: &Job, closed: bool) {
         loop {
             if self.writing.is_none() {
                 self.writing = locked(&job.inbox).input.pop_front().map(|input| (input, 0));
@@ -294,6 +294,8 @@ impl Streams {
                     }
                 }
                 Err(error) => match error.kind() {
+                    // A full terminal that nobody has open says this for ever, and is always ready.
+                    io::ErrorKind::WouldBlock if closed => self.input = None,
                     io::ErrorKind::WouldBlock => return,
                     io::ErrorKind::Interrupted => {}
                     _ => self.input = None,
@@ -394,12 +396,14 @@ async fn readable(descriptors: &[AsyncFd<OwnedFd>], outputs: &[(usize, Stream)])
     .await
 }
 
-/// Completes when input can be written.
-async fn writable(descriptors: &[AsyncFd<OwnedFd>], input: Option<usize>) {
+/// Completes when writing input is worth a try, with whether the other end is closed.
+async fn writable(descriptors: &[AsyncFd<OwnedFd>], input: Option<usize>) -> bool {
     let Some(index) = input else {
         return std::future::pending().await;
     };
-    if let Ok(mut ready) = descriptors[index].writable().await {
-        ready.retain_ready();
-    }
+    let Ok(mut ready) = descriptors[index].writable().await else {
+        return false;
+    };
+    ready.retain_ready();
+    ready.ready().is_write_closed()
 }

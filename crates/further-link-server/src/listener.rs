@@ -34,6 +34,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 const HEAD_SIZE: usize = 32 * 1024;
 /// Pause after an error of `accept`, which mostly means that there are no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a client that is turned away may take to read why.
+const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(2);
+/// Clients that are turned away at the same time; more are cut off.
+static TURNED_AWAY: Semaphore = Semaphore::const_new(32);
 /// The first byte of a TLS record that begins a handshake (RFC 8446 section 5.1). No HTTP method
 /// begins with it.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -133,7 +137,7 @@ impl Server {
                 Err(_) => {
                     self.app.metrics.refused("connections");
                     tracing::warn!(%address, "too many connections");
-                    turn_away(stream).await;
+                    turn_away(stream);
                 }
             }
         }
@@ -251,11 +255,22 @@ impl Server {
 }
 
 /// Tells a client that there are too many already. Whoever speaks TLS only sees the end.
-async fn turn_away(mut stream: TcpStream) {
+fn turn_away(mut stream: TcpStream) {
     const ANSWER: &[u8] =
         b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
         Access-Control-Allow-Private-Network: true\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 72\r\n\r\n\
         503: Service Unavailable\nAs many clients are connected as there may be.\n";
-    // A new socket has room for this; if not, the end alone has to do.
-    let _ = tokio::time::timeout(ACCEPT_PAUSE, stream.write_all(ANSWER)).await;
+    let Ok(turn) = TURNED_AWAY.try_acquire() else {
+        return;
+    };
+    tokio::spawn(async move {
+        let answer = async {
+            stream.write_all(ANSWER).await?;
+            stream.shutdown().await?;
+            // A socket that is closed with something unread in it takes its answer back.
+            tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+        };
+        let _ = tokio::time::timeout(TURN_AWAY_TIMEOUT, answer).await;
+        drop(turn);
+    });
 }

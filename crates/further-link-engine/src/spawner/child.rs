@@ -4,15 +4,15 @@
 //! Everything that touches the user's files happens after the child has become the user: no path that
 //! a client sends is ever followed with the spawner's rights.
 
+use super::identity::Identity;
 use super::packet;
-use crate::account::Account;
 use crate::error::StartError;
 use crate::launch::{CodeFile, Launch};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Gid, Pid, Uid, UnlinkatFlags, unlinkat};
+use nix::unistd::{Pid, UnlinkatFlags, unlinkat};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::ffi::CString;
@@ -23,15 +23,6 @@ use std::path::Path;
 
 /// Flag of `clone3(2)`; the constant in libc is of a type too small for it.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
-
-/// Who the program runs as.
-#[derive(Clone, Debug)]
-pub(super) struct Identity {
-    pub(super) account: Account,
-    pub(super) groups: Vec<Gid>,
-    /// The spawner is root and has to become `account`.
-    pub(super) change: bool,
-}
 
 /// The program's ends of its standard streams.
 #[derive(Debug)]
@@ -136,7 +127,7 @@ fn prepare_and_execute(plan: &Plan<'_>) -> Result<Infallible, StartError> {
     let launch = plan.launch;
     start_session(&plan.streams).map_err(|errno| StartError::system("Making a session", errno))?;
     reset_signals();
-    become_user(plan.identity).map_err(|errno| {
+    plan.identity.become_user().map_err(|errno| {
         StartError::system(
             format!("Becoming user {}", plan.identity.account.name),
             errno,
@@ -194,26 +185,25 @@ fn start_session(streams: &Streams) -> nix::Result<()> {
 /// Default dispositions and an empty mask, whatever the spawner (or who started the server) had set:
 /// a program that starts with SIGINT ignored cannot be interrupted by Ctrl-C.
 fn reset_signals() {
+    // SIG_DFL, no flags, an empty mask: zeros in every layout of the kernel's structure, which is
+    // smaller than this on all machines.
+    let default = [0_u64; 8];
     for number in 1..=libc::SIGRTMAX() {
-        // SAFETY: SIG_DFL is always valid; numbers that cannot be set are refused, which is fine.
+        // SAFETY: the kernel reads a structure that is there; numbers that cannot be set are refused,
+        // which is fine. Not `signal(3)`: that refuses the two signals that the C library keeps for
+        // itself, and `posix_spawn(3)`, by which the spawner was started, has them ignored.
         #[allow(unsafe_code)]
         unsafe {
-            libc::signal(number, libc::SIG_DFL);
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                number,
+                default.as_ptr(),
+                std::ptr::null::<u64>(),
+                size_of::<u64>(),
+            );
         }
     }
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
-}
-
-/// Groups first: without root they cannot be changed any more.
-pub(super) fn become_user(identity: &Identity) -> nix::Result<()> {
-    if !identity.change {
-        return Ok(());
-    }
-    let gid = Gid::from_raw(identity.account.gid);
-    let uid = Uid::from_raw(identity.account.uid);
-    nix::unistd::setgroups(&identity.groups)?;
-    nix::unistd::setresgid(gid, gid, gid)?;
-    nix::unistd::setresuid(uid, uid, uid)
 }
 
 /// Has the kernel kill this process when its parent dies. Only after the change of user: that clears

@@ -1,6 +1,7 @@
 //! Removing what was made for a job, once it is over.
 
-use super::child::{self, Identity};
+use super::child;
+use super::identity::Identity;
 use nix::unistd::{Pid, UnlinkatFlags, unlinkat};
 use std::os::fd::OwnedFd;
 
@@ -15,7 +16,7 @@ pub(super) fn remove_code(folder: &OwnedFd, name: &str) {
 pub(super) fn remove_folder(path: &str, identity: &Identity) -> nix::Result<Pid> {
     match child::fork(None)? {
         Some(pid) => Ok(pid),
-        None => child::contained(|| match child::become_user(identity) {
+        None => child::contained(|| match identity.become_user() {
             Ok(()) => {
                 child::die_with_parent();
                 i32::from(std::fs::remove_dir_all(path).is_err())

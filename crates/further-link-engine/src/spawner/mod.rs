@@ -3,16 +3,18 @@
 //! It is started first, is single-threaded and small (so that forking from it is quick however large
 //! the server is), and keeps the rights that the server gives up. It knows a closed list of requests,
 //! in `request`; `packet` carries them and file descriptors over a Unix socket; `child` is what runs
-//! between fork and exec; `containment` holds a program and all that it starts; `process` is the loop.
+//! between fork and exec, as an `identity` and with `streams`; `containment` holds a program and all that it starts; `process` is the loop.
 //! `link` is the server's end.
 
 mod child;
 mod cleanup;
 mod containment;
+mod identity;
 mod link;
 mod packet;
 mod process;
 mod request;
+mod streams;
 
 pub use link::SpawnerProcess;
 pub(crate) use link::{JobHandle, Link};

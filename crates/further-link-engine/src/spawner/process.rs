@@ -1,26 +1,22 @@
 //! The spawner's loop: requests in, replies out, children reaped, deadlines kept. One thread, and it
 //! never waits for anything but `epoll_wait(2)`.
 
-use super::child::{Identity, Plan, Progress, Streams, Supervised};
+use super::child::{Plan, Progress, Supervised};
 use super::cleanup;
 use super::containment::{CgroupBase, Containment, Forked, kill_strays, reap};
+use super::identity::{Identities, Identity};
 use super::packet::{self, Packet};
 use super::request::{JobId, Reply, Request, SpawnerSettings, Terminal};
-use crate::account::{Account, AccountError};
+use super::streams;
 use crate::error::StartError;
 use crate::launch::Launch;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
-use nix::pty::{Winsize, openpty};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{getsockopt, sockopt::SockType};
-use nix::sys::stat::{Mode, fchmod};
-use nix::sys::termios::{InputFlags, SetArg, tcgetattr, tcsetattr};
-use nix::unistd::{Gid, Group, Pid, Uid, fchown, pipe2};
+use nix::unistd::{Gid, Group, Pid};
 use std::collections::{HashMap, VecDeque};
-use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
@@ -33,11 +29,6 @@ const HANGUP_CHECK: Duration = Duration::from_millis(50);
 const KILL_AGAIN: Duration = Duration::from_millis(10);
 /// Longest pause between two rounds of SIGKILL (for processes that hang in the kernel).
 const KILL_AGAIN_MOST: Duration = Duration::from_secs(1);
-/// How long an account that was looked up is believed.
-const IDENTITY_AGE: Duration = Duration::from_secs(10);
-/// Permissions of a terminal: its user, and writing for the group `tty` (`mesg(1)`).
-const TERMINAL_MODE: u32 = 0o620;
-
 /// What an epoll event is about, in the low bits of its data; the job is in the others.
 const NEWS_SERVER: u64 = 0;
 const NEWS_CHILDREN: u64 = 1;
@@ -67,7 +58,7 @@ fn inherited(socket: RawFd) -> std::io::Result<OwnedFd> {
     #[allow(unsafe_code)]
     let borrowed = unsafe { BorrowedFd::borrow_raw(socket.max(0)) };
     getsockopt(&borrowed, SockType)?;
-    set_close_on_exec(&borrowed)?;
+    streams::set_close_on_exec(&borrowed)?;
     // SAFETY: the program's start handed it to us, nothing else here knows it.
     #[allow(unsafe_code)]
     Ok(unsafe { OwnedFd::from_raw_fd(socket) })
@@ -81,7 +72,7 @@ struct Spawner {
     /// `None` where the machine offers no cgroups or they are off.
     cgroups: Option<CgroupBase>,
     tty_group: Option<Gid>,
-    identities: HashMap<String, (Instant, Identity)>,
+    identities: Identities,
     jobs: HashMap<JobId, Job>,
     /// Every child and what it is to its job. Others are orphans that were handed to us.
     pids: HashMap<Pid, (JobId, Role)>,
@@ -187,7 +178,7 @@ impl Spawner {
                 .ok()
                 .flatten()
                 .map(|group| group.gid),
-            identities: HashMap::new(),
+            identities: Identities::default(),
             jobs: HashMap::new(),
             pids: HashMap::new(),
             replies: VecDeque::new(),
@@ -255,11 +246,13 @@ impl Spawner {
         terminal: Option<Terminal>,
         code: Option<OwnedFd>,
     ) -> Result<(), StartError> {
-        let identity = self.identity(&launch.account)?;
+        let identity = self
+            .identities
+            .get(&self.settings.accounts, &launch.account)?;
         let fail = |errno| StartError::system("Making the program's streams", errno);
         let (streams, descriptors) = match terminal {
-            Some(size) => self.terminal(size, &identity),
-            None => pipes(launch.input),
+            Some(size) => streams::terminal(size, &identity, self.tty_group),
+            None => streams::pipes(launch.input),
         }
         .map_err(fail)?;
         let (status, theirs) = packet::pair().map_err(fail)?;
@@ -332,82 +325,6 @@ impl Spawner {
             }
         }
         Containment::under_supervisor(plan)
-    }
-
-    /// Who `name` is, and whether programs may run as them.
-    fn identity(&mut self, name: &str) -> Result<Identity, StartError> {
-        if let Some((since, identity)) = self.identities.get(name)
-            && since.elapsed() < IDENTITY_AGE
-        {
-            return Ok(identity.clone());
-        }
-        let accounts = &self.settings.accounts;
-        let change = Uid::effective().is_root();
-        let account = if name == accounts.server.name && !change {
-            accounts.server.clone()
-        } else {
-            Account::by_name(name).map_err(|error| match error {
-                AccountError::Unknown(name) => StartError::NoSuchUser(name),
-                error => StartError::System {
-                    what: format!("User {name}"),
-                    reason: error.to_string(),
-                },
-            })?
-        };
-        if !change && account.uid != accounts.server.uid {
-            return Err(StartError::OnlyServerUser {
-                server: accounts.server.name.clone(),
-            });
-        }
-        if !accounts.permits(&account) {
-            return Err(StartError::UserNotPermitted(name.to_owned()));
-        }
-        let groups = if change {
-            CString::new(name)
-                .map_err(|_| Errno::EINVAL)
-                .and_then(|name| nix::unistd::getgrouplist(&name, Gid::from_raw(account.gid)))
-                .map_err(|errno| StartError::system(format!("The groups of {name}"), errno))?
-        } else {
-            Vec::new()
-        };
-        let identity = Identity {
-            account,
-            groups,
-            change,
-        };
-        self.identities
-            .retain(|_, (since, _)| since.elapsed() < IDENTITY_AGE);
-        self.identities
-            .insert(name.to_owned(), (Instant::now(), identity.clone()));
-        Ok(identity)
-    }
-
-    /// A pty whose slave belongs to the user (`pty(7)`).
-    fn terminal(
-        &self,
-        size: Terminal,
-        identity: &Identity,
-    ) -> nix::Result<(Streams, Vec<OwnedFd>)> {
-        let size = Winsize {
-            ws_row: size.rows,
-            ws_col: size.columns,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        let pty = openpty(&size, None)?;
-        set_close_on_exec(&pty.master)?;
-        set_close_on_exec(&pty.slave)?;
-        set_nonblocking(&pty.master)?;
-        // Backspace removes a whole character, not one of its bytes (termios(3), IUTF8).
-        let mut modes = tcgetattr(&pty.slave)?;
-        modes.input_flags |= InputFlags::IUTF8;
-        tcsetattr(&pty.slave, SetArg::TCSANOW, &modes)?;
-        if identity.change {
-            let uid = Uid::from_raw(identity.account.uid);
-            fchown(&pty.slave, Some(uid), self.tty_group)?;
-            fchmod(&pty.slave, Mode::from_bits_truncate(TERMINAL_MODE))?;
-        }
-        Ok((Streams::Terminal(pty.slave), vec![pty.master]))
     }
 
     /// The child has told something, or has become the program.
@@ -699,37 +616,4 @@ fn hang_up_if_alone(containment: &Containment, leader: Option<Pid>) -> Option<In
         return None;
     }
     Some(Instant::now() + HANGUP_CHECK)
-}
-
-/// Pipes for input, output and error; without input, the program reads `/dev/null`. The server's ends
-/// do not block.
-fn pipes(input: bool) -> nix::Result<(Streams, Vec<OwnedFd>)> {
-    let mut ours = Vec::with_capacity(3);
-    let stdin = if input {
-        let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
-        ours.push(write);
-        read
-    } else {
-        open(
-            "/dev/null",
-            OFlag::O_RDONLY | OFlag::O_CLOEXEC,
-            Mode::empty(),
-        )?
-    };
-    let (stdout_read, stdout) = pipe2(OFlag::O_CLOEXEC)?;
-    let (stderr_read, stderr) = pipe2(OFlag::O_CLOEXEC)?;
-    ours.extend([stdout_read, stderr_read]);
-    for end in &ours {
-        set_nonblocking(end)?;
-    }
-    Ok((Streams::Pipes([stdin, stdout, stderr]), ours))
-}
-
-fn set_nonblocking(fd: &OwnedFd) -> nix::Result<()> {
-    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
-    fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).map(drop)
-}
-
-fn set_close_on_exec(fd: &impl AsFd) -> nix::Result<()> {
-    fcntl(fd, FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC)).map(drop)
 }

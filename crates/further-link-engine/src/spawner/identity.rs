@@ -1,0 +1,91 @@
+//! Who programs run as: looking accounts up with the spawner's own eyes, judging whether they are
+//! permitted, and becoming them.
+
+use crate::account::{Account, AccountError, Accounts};
+use crate::error::StartError;
+use nix::errno::Errno;
+use nix::unistd::{Gid, Uid};
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::time::{Duration, Instant};
+
+/// How long an account that was looked up is believed.
+const IDENTITY_AGE: Duration = Duration::from_secs(10);
+
+/// Who a program runs as.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    pub(super) account: Account,
+    groups: Vec<Gid>,
+    /// The spawner is root and has to become `account`.
+    pub(super) change: bool,
+}
+
+impl Identity {
+    /// Becomes this account, for good. Groups first: without root they cannot be changed any more.
+    pub(super) fn become_user(&self) -> nix::Result<()> {
+        if !self.change {
+            return Ok(());
+        }
+        let gid = Gid::from_raw(self.account.gid);
+        let uid = Uid::from_raw(self.account.uid);
+        nix::unistd::setgroups(&self.groups)?;
+        nix::unistd::setresgid(gid, gid, gid)?;
+        nix::unistd::setresuid(uid, uid, uid)
+    }
+}
+
+/// Accounts that were looked up lately.
+#[derive(Debug, Default)]
+pub(super) struct Identities {
+    known: HashMap<String, (Instant, Identity)>,
+}
+
+impl Identities {
+    /// Who `name` is, and whether programs may run as them.
+    pub(super) fn get(&mut self, accounts: &Accounts, name: &str) -> Result<Identity, StartError> {
+        if let Some((since, identity)) = self.known.get(name)
+            && since.elapsed() < IDENTITY_AGE
+        {
+            return Ok(identity.clone());
+        }
+        let change = Uid::effective().is_root();
+        let account = if name == accounts.server.name && !change {
+            accounts.server.clone()
+        } else {
+            Account::by_name(name).map_err(|error| match error {
+                AccountError::Unknown(name) => StartError::NoSuchUser(name),
+                error => StartError::System {
+                    what: format!("User {name}"),
+                    reason: error.to_string(),
+                },
+            })?
+        };
+        if !change && account.uid != accounts.server.uid {
+            return Err(StartError::OnlyServerUser {
+                server: accounts.server.name.clone(),
+            });
+        }
+        if !accounts.permits(&account) {
+            return Err(StartError::UserNotPermitted(name.to_owned()));
+        }
+        let groups = if change {
+            CString::new(name)
+                .map_err(|_| Errno::EINVAL)
+                .and_then(|name| nix::unistd::getgrouplist(&name, Gid::from_raw(account.gid)))
+                .map_err(|errno| StartError::system(format!("The groups of {name}"), errno))?
+        } else {
+            Vec::new()
+        };
+        let identity = Identity {
+            account,
+            groups,
+            change,
+        };
+        self.known
+            .retain(|_, (since, _)| since.elapsed() < IDENTITY_AGE);
+        self.known
+            .insert(name.to_owned(), (Instant::now(), identity.clone()));
+        Ok(identity)
+    }
+}
