@@ -155,7 +155,8 @@ impl Engine {
         )
     }
 
-    /// Starts a program that answers its client through its standard streams, in the work directory.
+    /// Starts a program that answers its client through its standard streams, in the work directory and
+    /// with the virtual environment.
     ///
     /// # Errors
     /// As for [`Engine::start`].
@@ -165,8 +166,10 @@ impl Engine {
         account: &Account,
     ) -> Result<Arc<Job>, StartError> {
         let fresh = fresh_word();
-        let mut launch = RunnerTable::launch_command(argv, &self.context(account, &fresh));
+        let context = self.context(account, &fresh);
+        let mut launch = RunnerTable::launch_command(argv, &context);
         launch.input = true;
+        launch.venv = context.venv();
         self.launch(launch, None)
     }
 

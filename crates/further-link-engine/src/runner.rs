@@ -191,10 +191,7 @@ impl RunnerTable {
         let path = request.path.as_ref().map(|path| work_dir.join(path));
         let mut launch = Launch {
             account: context.account.name.clone(),
-            venv: context
-                .venv
-                .filter(|_| runner.venv)
-                .map(|venv| text(&context.below_home(venv))),
+            venv: context.venv().filter(|_| runner.venv),
             input: true,
             hangup: runner.hangup,
             ..Launch::default()
@@ -268,6 +265,11 @@ impl RunnerTable {
 impl LaunchContext<'_> {
     fn work_dir(&self) -> PathBuf {
         self.below_home(self.work_dir.unwrap_or(Path::new("~/further")))
+    }
+
+    /// The virtual environment, for [`Launch::venv`].
+    pub(crate) fn venv(&self) -> Option<String> {
+        self.venv.map(|venv| text(&self.below_home(venv)))
     }
 
     /// A configured path, with `~` at its front as the account's home.

@@ -36,7 +36,7 @@ pub(crate) async fn carry(
     conversation: &impl Conversation,
     wake: &Notify,
     beside: impl Future<Output = Infallible>,
-    (reader, mut writer): (Reader, Writer),
+    (mut reader, mut writer): (Reader, Writer),
 ) {
     let connection = Connection {
         wake,
@@ -48,7 +48,7 @@ pub(crate) async fn carry(
     let mut sending = Sending::default();
     let mut ending = app.ending.clone();
     let goodbye = tokio::select! {
-        goodbye = connection.receive(reader, conversation) => goodbye,
+        goodbye = connection.receive(&mut reader, conversation) => goodbye,
         _ = connection.send(&mut writer, &mut sending, conversation) => Goodbye::Nobody,
         () = connection.watch_over(app.settings.limits.pong_timeout) =>
             Goodbye::Close(Some(ws::NO_ANSWER), "no sign of life"),
@@ -62,7 +62,9 @@ pub(crate) async fn carry(
         ws::close_frame(&mut sending.bytes, code, reason);
         let last_words = async {
             sending.write(&mut writer, &connection.signs).await?;
-            writer.shut_down().await
+            writer.shut_down().await?;
+            reader.discard().await;
+            io::Result::Ok(())
         };
         let _ = tokio::time::timeout(LAST_WORDS, last_words).await;
     }
@@ -126,7 +128,7 @@ impl Connection<'_> {
         }
     }
 
-    async fn receive(&self, mut reader: Reader, conversation: &impl Conversation) -> Goodbye {
+    async fn receive(&self, reader: &mut Reader, conversation: &impl Conversation) -> Goodbye {
         loop {
             let incoming = match reader.next().await {
                 Ok(incoming) => incoming,

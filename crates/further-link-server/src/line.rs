@@ -66,6 +66,8 @@ struct Session {
 #[derive(Default)]
 struct Queues {
     lines: VecDeque<Bytes>,
+    /// Messages behind `lines` that there was no room for: each is answered in its turn, with an error.
+    overflow: u64,
     answers: VecDeque<String>,
     /// The program that is being waited for.
     running: Option<Arc<Job>>,
@@ -74,14 +76,12 @@ struct Queues {
 impl Conversation for Session {
     async fn received(&self, message: Bytes) {
         let mut queues = self.queues();
-        if queues.lines.len() < WAITING_LINES {
+        if queues.lines.len() < WAITING_LINES && queues.overflow == 0 {
             queues.lines.push_back(message);
-            self.arrived.notify_one();
-        } else if queues.answers.len() < WAITING_ANSWERS {
-            let text = format!("error: {WAITING_LINES} messages already wait for an answer");
-            queues.answers.push_back(text);
-            self.wake.notify_one();
+        } else {
+            queues.overflow += 1;
         }
+        self.arrived.notify_one();
     }
 
     fn gather(&self, out: &mut Vec<u8>, _scratch: &mut String) -> bool {
@@ -110,17 +110,27 @@ impl Session {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The next message to be answered, or that there was no room for it.
+    fn next_line(&self) -> Option<Result<Bytes, LineError>> {
+        let mut queues = self.queues();
+        if let Some(line) = queues.lines.pop_front() {
+            return Some(Ok(line));
+        }
+        queues.overflow = queues.overflow.checked_sub(1)?;
+        Some(Err(LineError::TooMany(WAITING_LINES)))
+    }
+
     async fn answer_all(&self, worker: &mut Worker) -> Infallible {
         loop {
-            let line = self.queues().lines.pop_front();
-            let Some(line) = line else {
+            let Some(line) = self.next_line() else {
                 self.arrived.notified().await;
                 continue;
             };
-            let answer = match worker.answer(self, &line).await {
-                Ok(answer) => answer,
-                Err(error) => format!("error: {error}"),
+            let answer = match line {
+                Ok(line) => worker.answer(self, &line).await,
+                Err(error) => Err(error),
             };
+            let answer = answer.unwrap_or_else(|error| format!("error: {error}"));
             while self.queues().answers.len() >= WAITING_ANSWERS {
                 self.room.notified().await;
             }
@@ -133,6 +143,8 @@ impl Session {
 /// Why a message has no ordinary answer.
 #[derive(Debug, thiserror::Error)]
 enum LineError {
+    #[error("{0} messages already waited for an answer; this one was not run")]
+    TooMany(usize),
     #[error("there is no command")]
     Empty,
     #[error("a quotation mark is not closed")]

@@ -20,13 +20,16 @@ def run_whole(source):
     """Runs several lines at once, and shows the value of the last one if it is an expression."""
     try:
         tree = ast.parse(source, "<message>")
+        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        # Both before anything runs: some mistakes are only found here.
+        parts = [compile(tree, "<message>", "exec")]
+        if last is not None:
+            parts.append(compile(ast.Interactive([last]), "<message>", "single"))
     except (SyntaxError, ValueError, OverflowError):
         console.showsyntaxerror("<message>")
         return
-    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-    console.runcode(compile(tree, "<message>", "exec"))
-    if last is not None:
-        console.runcode(compile(ast.Interactive([last]), "<message>", "single"))
+    for part in parts:
+        console.runcode(part)
 
 
 while True:
@@ -40,7 +43,10 @@ while True:
         # An open block goes on with the next message; an empty one closes it.
         for line in source.rstrip("\n").split("\n"):
             console.push(line)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass  # The code has closed or replaced it.
     answers.write(mark)
     answers.flush()

@@ -30,6 +30,8 @@ use tower::ServiceExt as _;
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take to send a request's head; also how long an idle connection is kept.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a request that has begun may still take when the server ends.
+const LAST_REQUEST: Duration = Duration::from_secs(2);
 /// Bytes of a request's head at the most.
 const HEAD_SIZE: usize = 32 * 1024;
 /// Pause after an error of `accept`, which mostly means that there are no descriptors left.
@@ -200,7 +202,11 @@ impl Server {
             Some(result) => result,
             None => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                // One who is in the middle of a request may finish it, but not make everybody wait.
+                match tokio::time::timeout(LAST_REQUEST, connection).await {
+                    Ok(result) => result,
+                    Err(_) => return,
+                }
             }
         };
         if let Err(error) = result {

@@ -41,10 +41,13 @@ pub(crate) fn router(app: SharedApp) -> Router {
     for file in page::FILES {
         router = router.route(file.path, only_get(get(async move || file)));
     }
-    router
+    let routes = router
         .fallback(async || HttpError::new(StatusCode::NOT_FOUND, "There is nothing here."))
-        .layer(from_fn_with_state(Arc::clone(&app), gate::guard))
-        .with_state(app)
+        .with_state(Arc::clone(&app));
+    // Around the whole router, not around each route: those add to answers that are not theirs.
+    Router::new()
+        .fallback_service(routes)
+        .layer(from_fn_with_state(app, gate::guard))
 }
 
 /// Answers every other method with 405, `HEAD` too.

@@ -264,7 +264,11 @@ impl Client {
         let terminal = self.options.terminal.then_some(TerminalSize::INITIAL);
         match engine.start(runner, request, account, terminal) {
             Ok(job) => {
-                tracing::info!(runner = runner.name, user = account.name, "starting a program");
+                tracing::info!(
+                    runner = runner.name,
+                    user = account.name,
+                    "starting a program"
+                );
                 let cursor = job.cursor(true, Arc::clone(&self.wake));
                 self.outbox().processes.push_back(Process {
                     name,
@@ -284,7 +288,7 @@ impl Client {
                     self.app.metrics.refused("jobs");
                 }
                 self.app.metrics.failed_starts.inc();
-                Some(failed_start(name, error.to_string()))
+                Some(start_error(name, &error))
             }
         }
     }
@@ -323,7 +327,7 @@ impl Process {
                 JobState::Starting => return Said::Nothing,
                 JobState::Failed(error) => {
                     app.metrics.failed_starts.inc();
-                    failed_start(self.name.clone(), error.to_string()).encode(dialect, out);
+                    start_error(self.name.clone(), &error).encode(dialect, out);
                     return Said::Over;
                 }
                 JobState::Running | JobState::Over { .. } => {}
@@ -414,6 +418,18 @@ fn no_such_process(process: ProcessName) -> Control {
         Some(process),
         "No program is running under this name.".to_owned(),
     )
+}
+
+/// What is told of a start that failed: why, or that it is the server's fault and why.
+fn start_error(process: ProcessName, error: &StartError) -> Control {
+    if error.is_internal() {
+        return Control::Error {
+            process: Some(process),
+            message: wire::MESSAGE_EXCEPTION.to_owned(),
+            detail: Some(error.to_string()),
+        };
+    }
+    failed_start(process, error.to_string())
 }
 
 fn failed_start(process: ProcessName, message: String) -> Control {

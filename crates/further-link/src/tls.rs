@@ -81,8 +81,11 @@ fn own(folder: &Path, hostname: &str) -> anyhow::Result<(PathBuf, PathBuf)> {
     let fresh = fs::metadata(&files.0)
         .and_then(|metadata| metadata.modified())
         .ok()
-        .and_then(|made| SystemTime::now().duration_since(made).ok())
-        .is_some_and(|age| age.as_secs() < RENEW_DAYS * 24 * 60 * 60);
+        // Made in the future: the clock is wrong (a board without one begins in the past), not the file.
+        .is_some_and(|made| match SystemTime::now().duration_since(made) {
+            Ok(age) => age.as_secs() < RENEW_DAYS * 24 * 60 * 60,
+            Err(_) => true,
+        });
     if fresh && files.1.exists() {
         return Ok(files);
     }

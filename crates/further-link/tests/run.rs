@@ -13,12 +13,20 @@ use futures_util::SinkExt as _;
 async fn python_prints_reads_and_exits() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/run?client=me").await;
-    client.start("1", "python3", "print('hi'); print(input()); exit(3)").await;
+    client
+        .start("1", "python3", "print('hi'); print(input()); exit(3)")
+        .await;
     let started = client.expect("started").await;
-    assert_eq!(started, json!({"type": "started", "data": null, "client": "me", "process": "1"}));
+    assert_eq!(
+        started,
+        json!({"type": "started", "data": null, "client": "me", "process": "1"})
+    );
     client.stdin("1", "there\n").await;
     let finished = client.finish().await;
-    assert_eq!((finished.stdout.as_str(), finished.exit_code), ("hi\nthere\n", 3));
+    assert_eq!(
+        (finished.stdout.as_str(), finished.exit_code),
+        ("hi\nthere\n", 3)
+    );
 }
 
 #[tokio::test]
@@ -26,7 +34,10 @@ async fn each_message_has_four_keys_in_their_order() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/run?client=me").await;
     client.send_text(r#"{"type":"ping"}"#).await;
-    assert_eq!(client.text().await, r#"{"type":"pong","data":null,"client":"me","process":null}"#);
+    assert_eq!(
+        client.text().await,
+        r#"{"type":"pong","data":null,"client":"me","process":null}"#
+    );
     let code = "import sys; input(); sys.stdout.write('o\\t\\\"\\u00fc\\x00'); sys.stdout.flush(); \
                 input(); sys.stderr.write('e'); input(); exit(3)";
     client.start("1", "python3", code).await;
@@ -55,8 +66,14 @@ async fn each_message_has_four_keys_in_their_order() {
     );
     client.send_text("no").await;
     let text = client.text().await;
-    assert!(text.starts_with(r#"{"type":"error","data":{"message":"Bad message","detail":""#), "{text}");
-    assert!(text.ends_with(r#""},"client":"me","process":null}"#), "{text}");
+    assert!(
+        text.starts_with(r#"{"type":"error","data":{"message":"Bad message","detail":""#),
+        "{text}"
+    );
+    assert!(
+        text.ends_with(r#""},"client":"me","process":null}"#),
+        "{text}"
+    );
     client.start_data("1", json!({"runner": "python3"})).await;
     assert_eq!(
         client.text().await,
@@ -74,7 +91,9 @@ async fn the_client_id_is_echoed_as_it_is() {
         ("?pty=0&client=one&client=two", "one"),
     ] {
         let mut client = server.connect(&format!("/run{query}")).await;
-        client.send(json!({"type": "ping", "client": "another"})).await;
+        client
+            .send(json!({"type": "ping", "client": "another"}))
+            .await;
         let pong = client.expect("pong").await;
         assert_eq!(pong["client"], expected);
         client.start("1", "python3", "").await;
@@ -96,7 +115,11 @@ async fn a_binary_frame_is_the_text_that_it_holds() {
     }
     client.expect("started").await;
     assert_eq!(client.finish().await.stdout, "ü€\n");
-    client.socket.send(Message::binary(b"{\"type\": \"\xff\"}".to_vec())).await.unwrap();
+    client
+        .socket
+        .send(Message::binary(b"{\"type\": \"\xff\"}".to_vec()))
+        .await
+        .unwrap();
     is_bad_message(&client.recv().await, Value::Null);
     client.answers().await;
 }
@@ -120,7 +143,9 @@ async fn what_may_be_missing_or_mistyped_is_forgiven() {
                       "novncOptions": {"enabled": false, "width": 1, "height": 1}});
     assert_eq!(client.run(data).await.stdout, "the code\n");
     // Of a key that comes twice, the last one counts.
-    client.send_text(r#"{"type": "pong", "type": "ping"}"#).await;
+    client
+        .send_text(r#"{"type": "pong", "type": "ping"}"#)
+        .await;
     client.expect("pong").await;
 }
 
@@ -156,32 +181,83 @@ async fn whatever_is_malformed_or_out_of_order_is_a_bad_message() {
         (r#"{"type":"Ping"}"#, none.clone()),
         (r#"{"type":"upload","data":{"directory":{}}}"#, none.clone()),
         // No process.
-        (r#"{"type":"start","data":{"runner":"python3","code":""}}"#, none.clone()),
-        (r#"{"type":"start","process":1,"data":{"runner":"python3","code":""}}"#, none.clone()),
+        (
+            r#"{"type":"start","data":{"runner":"python3","code":""}}"#,
+            none.clone(),
+        ),
+        (
+            r#"{"type":"start","process":1,"data":{"runner":"python3","code":""}}"#,
+            none.clone(),
+        ),
         (r#"{"type":"stdin","data":{"input":""}}"#, none.clone()),
         (r#"{"type":"stop"}"#, none.clone()),
-        (r#"{"type":"resize","data":{"rows":1,"cols":1}}"#, none.clone()),
-        (r#"{"type":"keyevent","data":{"key":"a","event":"keydown"}}"#, none.clone()),
+        (
+            r#"{"type":"resize","data":{"rows":1,"cols":1}}"#,
+            none.clone(),
+        ),
+        (
+            r#"{"type":"keyevent","data":{"key":"a","event":"keydown"}}"#,
+            none.clone(),
+        ),
         // Fields that are missing or of another type.
         (r#"{"type":"start","process":"p"}"#, json!("p")),
         (r#"{"type":"start","process":"p","data":null}"#, json!("p")),
-        (r#"{"type":"start","process":"p","data":"python3"}"#, json!("p")),
-        (r#"{"type":"start","process":"p","data":{"code":""}}"#, json!("p")),
-        (r#"{"type":"start","process":"p","data":{"runner":3,"code":""}}"#, json!("p")),
+        (
+            r#"{"type":"start","process":"p","data":"python3"}"#,
+            json!("p"),
+        ),
+        (
+            r#"{"type":"start","process":"p","data":{"code":""}}"#,
+            json!("p"),
+        ),
+        (
+            r#"{"type":"start","process":"p","data":{"runner":3,"code":""}}"#,
+            json!("p"),
+        ),
         (r#"{"type":"stdin","process":"busy"}"#, json!("busy")),
-        (r#"{"type":"stdin","process":"busy","data":{"input":1}}"#, json!("busy")),
+        (
+            r#"{"type":"stdin","process":"busy","data":{"input":1}}"#,
+            json!("busy"),
+        ),
         (r#"{"type":"resize","process":"busy"}"#, json!("busy")),
-        (r#"{"type":"keyevent","process":"busy","data":{"key":"a"}}"#, json!("busy")),
-        (r#"{"type":"keyevent","process":"busy","data":{"event":"keyup"}}"#, json!("busy")),
+        (
+            r#"{"type":"keyevent","process":"busy","data":{"key":"a"}}"#,
+            json!("busy"),
+        ),
+        (
+            r#"{"type":"keyevent","process":"busy","data":{"event":"keyup"}}"#,
+            json!("busy"),
+        ),
         // Unknown runner, an id in use, no such process, no pty.
-        (r#"{"type":"start","process":"p","data":{"runner":"cobol","code":""}}"#, json!("p")),
-        (r#"{"type":"start","process":"p","data":{"runner":"","code":""}}"#, json!("p")),
-        (r#"{"type":"start","process":"busy","data":{"runner":"python3","code":""}}"#, json!("busy")),
-        (r#"{"type":"stdin","process":"p","data":{"input":"x"}}"#, json!("p")),
+        (
+            r#"{"type":"start","process":"p","data":{"runner":"cobol","code":""}}"#,
+            json!("p"),
+        ),
+        (
+            r#"{"type":"start","process":"p","data":{"runner":"","code":""}}"#,
+            json!("p"),
+        ),
+        (
+            r#"{"type":"start","process":"busy","data":{"runner":"python3","code":""}}"#,
+            json!("busy"),
+        ),
+        (
+            r#"{"type":"stdin","process":"p","data":{"input":"x"}}"#,
+            json!("p"),
+        ),
         (r#"{"type":"stop","process":"p"}"#, json!("p")),
-        (r#"{"type":"resize","process":"p","data":{"rows":1,"cols":1}}"#, json!("p")),
-        (r#"{"type":"keyevent","process":"p","data":{"key":"a","event":"keyup"}}"#, json!("p")),
-        (r#"{"type":"resize","process":"busy","data":{"rows":1,"cols":1}}"#, json!("busy")),
+        (
+            r#"{"type":"resize","process":"p","data":{"rows":1,"cols":1}}"#,
+            json!("p"),
+        ),
+        (
+            r#"{"type":"keyevent","process":"p","data":{"key":"a","event":"keyup"}}"#,
+            json!("p"),
+        ),
+        (
+            r#"{"type":"resize","process":"busy","data":{"rows":1,"cols":1}}"#,
+            json!("busy"),
+        ),
     ] {
         client.send_text(text).await;
         let answer = client.recv().await;
@@ -210,10 +286,14 @@ async fn sizes_that_are_no_sizes_are_bad_messages() {
         json!({"rows": 24, "cols": 65536}),
         json!({"rows": true, "cols": 80}),
     ] {
-        client.send(json!({"type": "resize", "process": "t", "data": size})).await;
+        client
+            .send(json!({"type": "resize", "process": "t", "data": size}))
+            .await;
         is_bad_message(&client.recv().await, json!("t"));
     }
-    client.send(json!({"type": "resize", "process": "t", "data": {"rows": 0, "cols": 65535}})).await;
+    client
+        .send(json!({"type": "resize", "process": "t", "data": {"rows": 0, "cols": 65535}}))
+        .await;
     client.answers().await;
 }
 
@@ -222,7 +302,13 @@ async fn stop_ends_a_program_and_its_name_is_free_again() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/run").await;
     for _ in 0..3 {
-        client.start("again", "python3", "import signal; print('up'); signal.pause()").await;
+        client
+            .start(
+                "again",
+                "python3",
+                "import signal; print('up'); signal.pause()",
+            )
+            .await;
         client.expect("started").await;
         client.read_until("up\n").await;
         client.stop("again").await;
@@ -254,7 +340,9 @@ async fn many_programs_run_at_once_on_a_socket() {
         client.start(&format!("p{index}"), "exec", code).await;
     }
     for index in (0..COUNT).rev() {
-        client.stdin(&format!("p{index}"), &format!("word{index}\n")).await;
+        client
+            .stdin(&format!("p{index}"), &format!("word{index}\n"))
+            .await;
     }
     let mut seen = vec![String::new(); COUNT];
     let mut over = 0;
@@ -310,7 +398,9 @@ async fn input_before_started_is_delivered() {
     let server = TestServer::start(&[]);
     for query in ["", "?pty=1"] {
         let mut client = server.connect(&format!("/run{query}")).await;
-        client.start("1", "python3", "for _ in range(3): print('got', input())").await;
+        client
+            .start("1", "python3", "for _ in range(3): print('got', input())")
+            .await;
         for word in ["one", "two", "three"] {
             client.stdin("1", &format!("{word}\n")).await;
         }
@@ -323,14 +413,16 @@ async fn input_before_started_is_delivered() {
 
 #[tokio::test]
 async fn a_stop_before_started_ends_the_program_too() {
-    let server = TestServer::start(&[]);
     for mode in ["auto", "off"] {
         let server = TestServer::start(&["--set", &format!("run.cgroup={mode}")]);
         let mut client = server.connect("/run").await;
         for _ in 0..10 {
-            client.start("1", "exec", "#!/bin/sleep 1000").await;
+            client
+                .start("1", "exec", "#!/bin/sh\nexec sleep 1000")
+                .await;
             client.stop("1").await;
-            client.start("2", "exec", "#!/bin/sh\nexec sleep 1000").await;
+            let data = json!({"runner": "shell"});
+            client.start_data("2", data).await;
             client.stop("2").await;
             let mut over = 0;
             while over < 2 {
@@ -348,14 +440,19 @@ async fn a_stop_before_started_ends_the_program_too() {
         drop(client);
         assert_eq!(support::children_of(server.spawner_pid()), [0; 0]);
     }
-    drop(server);
 }
 
 #[tokio::test]
 async fn a_program_that_does_not_read_holds_nothing_up() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/run").await;
-    client.start("deaf", "python3", "import signal; print('up'); signal.pause()").await;
+    client
+        .start(
+            "deaf",
+            "python3",
+            "import signal; print('up'); signal.pause()",
+        )
+        .await;
     client.read_until("up\n").await;
     let input = "x".repeat(300_000);
     for _ in 0..3 {
@@ -383,20 +480,31 @@ async fn keys_for_a_running_program_are_taken() {
     client.start("1", "python3", "input()").await;
     client.expect("started").await;
     let data = json!({"key": " ", "event": "keydown"});
-    client.send(json!({"type": "keyevent", "process": "1", "data": data})).await;
+    client
+        .send(json!({"type": "keyevent", "process": "1", "data": data}))
+        .await;
     client.answers().await;
 }
 
 #[tokio::test]
 async fn the_pty_option_is_1_or_true_in_any_case() {
     let server = TestServer::start(&[]);
-    for (value, terminal) in
-        [("1", true), ("true", true), ("TRUE", true), ("0", false), ("", false), ("yes", false)]
-    {
+    for (value, terminal) in [
+        ("1", true),
+        ("true", true),
+        ("TRUE", true),
+        ("0", false),
+        ("", false),
+        ("yes", false),
+    ] {
         let mut client = server.connect(&format!("/run?pty={value}")).await;
         let data = json!({"runner": "python3", "code": "import os; print(os.isatty(0))"});
         let expected = if terminal { "True" } else { "False" };
-        assert_eq!(client.run(data).await.stdout.trim(), expected, "pty={value}");
+        assert_eq!(
+            client.run(data).await.stdout.trim(),
+            expected,
+            "pty={value}"
+        );
     }
 }
 
@@ -407,7 +515,10 @@ async fn an_unknown_user_is_told_at_each_start() {
     client.answers().await;
     let data = json!({"runner": "python3", "code": ""});
     let message = client.refused(data).await;
-    assert_eq!(message, "There is no user no-such-user-here on this device.");
+    assert_eq!(
+        message,
+        "There is no user no-such-user-here on this device."
+    );
 }
 
 /// Only what was sent before the end counts: a client that sends and leaves has its programs stopped.
@@ -424,6 +535,10 @@ async fn a_client_that_leaves_at_once_leaves_nothing_behind() {
         drop(client);
     }
     let spawner = server.spawner_pid();
-    wait_for("all programs are gone", || support::children_of(spawner).is_empty());
-    wait_for("all code is gone", || support::names_in(&server.temp_dir()).is_empty());
+    wait_for("all programs are gone", || {
+        support::children_of(spawner).is_empty()
+    });
+    wait_for("all code is gone", || {
+        support::names_in(&server.temp_dir()).is_empty()
+    });
 }

@@ -176,6 +176,15 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// Reads on until the peer has closed, and forgets it. A socket that is closed with something
+    /// unread in it takes back what was sent last, here the close frame (RFC 1122 section 4.2.2.13).
+    pub(crate) async fn discard(&mut self) {
+        let mut buffer = [0; READ_SIZE];
+        while let Ok(1..) = self.socket.read(&mut buffer).await {}
+    }
+}
+
 fn ending(error: &Error) -> Ending {
     match error {
         Error::MessageTooLarge | Error::FrameTooLarge => {

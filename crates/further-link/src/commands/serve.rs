@@ -14,7 +14,7 @@ use further_link_server::{GateSettings, Limits, Server, ServerSettings, bind};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Gid, Uid};
 use std::cell::Cell;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +43,11 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
         some(&config.run.user),
         config.run.accounts.clone(),
     );
+    if accounts.default == "root" {
+        tracing::warn!(
+            "programs run as root, unless a client names another user; run.user changes that"
+        );
+    }
     let spawner = SpawnerProcess::start(SpawnerSettings {
         accounts: accounts.clone(),
         grace: config.run.stop_grace,
@@ -178,30 +183,66 @@ fn listen(config: &Config) -> anyhow::Result<Vec<TcpListener>> {
 
 /// Says where to click. Plain HTTP is served to this device itself, others need https if it is on.
 fn announce(config: &Config, address: SocketAddr) {
+    let port = address.port();
     let ip = address.ip();
-    let scheme = if config.tls.enabled && !ip.is_loopback() && !ip.is_unspecified() {
-        "https"
+    let url = |ip: IpAddr| {
+        let scheme = if config.tls.enabled && !ip.is_loopback() {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://{}", SocketAddr::new(ip, port))
+    };
+    let own = match ip {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let others: Vec<_> = if ip.is_unspecified() {
+        network_addresses()
+            .into_iter()
+            .filter(|other| other.is_ipv4() == ip.is_ipv4())
+            .map(url)
+            .collect()
     } else {
-        "http"
+        Vec::new()
     };
-    let shown = match ip {
-        IpAddr::V4(ip) if ip.is_unspecified() => "127.0.0.1".to_owned(),
-        IpAddr::V6(ip) if ip.is_unspecified() => "localhost".to_owned(),
-        ip => match ip {
-            IpAddr::V4(ip) => ip.to_string(),
-            IpAddr::V6(ip) => format!("[{ip}]"),
-        },
-    };
-    let url = format!("{scheme}://{shown}:{}", address.port());
-    let open = config.server.auth == Auth::Open && !ip.is_loopback();
+    let own = url(own);
     if config.log.format == LogFormat::Json {
-        tracing::info!(%address, %url, "listening");
+        tracing::info!(%address, url = own, "listening");
     } else {
-        eprintln!("Further Link is ready: open {url} in a browser (Ctrl-C stops it)");
+        eprintln!("Further Link is ready: open {own} in a browser (Ctrl-C stops it)");
+        for other in others {
+            eprintln!("From other devices: {other}");
+        }
     }
-    if open {
+    if config.server.auth == Auth::Open && !ip.is_loopback() {
         tracing::warn!("everybody who reaches {address} may run programs on this device");
     }
+}
+
+/// The addresses by which this device is reached from its networks.
+fn network_addresses() -> Vec<IpAddr> {
+    nix::ifaddrs::getifaddrs()
+        .into_iter()
+        .flatten()
+        .filter_map(|interface| {
+            let address = interface.address?;
+            let v4 = address
+                .as_sockaddr_in()
+                .map(|address| IpAddr::V4(address.ip()));
+            v4.or_else(|| {
+                address
+                    .as_sockaddr_in6()
+                    .map(|address| IpAddr::V6(address.ip()))
+            })
+        })
+        .filter(|ip| match ip {
+            IpAddr::V4(ip) => !ip.is_loopback(),
+            // Without the interface's name, a link-local address leads nowhere.
+            IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
+        })
+        .collect()
 }
 
 fn engine_settings(config: &Config, accounts: Accounts) -> EngineSettings {

@@ -3,6 +3,8 @@
 //! Waits are for conditions, with [`DEADLINE`]; nothing here sleeps for a fixed time or tries again.
 #![allow(dead_code, missing_docs, unreachable_pub)] // Each test file uses its part of this.
 
+pub mod raw;
+
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -317,7 +319,8 @@ impl Client {
     }
 
     pub async fn start_data(&mut self, name: &str, data: Value) {
-        self.send(json!({"type": "start", "process": name, "data": data})).await;
+        self.send(json!({"type": "start", "process": name, "data": data}))
+            .await;
     }
 
     /// Runs a program to its end, as the only one of this client.
@@ -330,16 +333,15 @@ impl Client {
     /// A start that has to fail: exactly one `error`, which names the process, and no `started`; then
     /// the name is free again. Returns the error's message.
     pub async fn refused(&mut self, data: Value) -> String {
-        let mut sentences = Vec::new();
+        let mut sentence = String::new();
         for _ in 0..2 {
             self.start_data("refused", data.clone()).await;
             let error = self.expect("error").await;
             assert_eq!(error["process"], "refused", "{error}");
-            sentences.push(error["data"]["message"].as_str().unwrap().to_owned());
+            sentence = error["data"]["message"].as_str().unwrap().to_owned();
         }
-        assert_eq!(sentences[0], sentences[1]);
         self.answers().await;
-        sentences.remove(0)
+        sentence
     }
 
     /// Nothing more is on its way to this client than the answer to this.
@@ -478,6 +480,23 @@ pub fn children_of(parent: i32) -> Vec<i32> {
         .filter(|(_, of)| *of == parent)
         .map(|(pid, _)| pid)
         .collect()
+}
+
+/// All that a process has started, and all that those have.
+pub fn descendants_of(root: i32) -> Vec<i32> {
+    let all = processes();
+    let mut found = vec![root];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).copied() {
+        next += 1;
+        found.extend(
+            all.iter()
+                .filter(|(_, of)| *of == parent)
+                .map(|(pid, _)| pid),
+        );
+    }
+    found.remove(0);
+    found
 }
 
 pub fn is_alive(pid: i32) -> bool {
