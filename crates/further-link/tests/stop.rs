@@ -52,7 +52,8 @@ const LONG_GRACE: &str = "60";
 /// Python that has said that it is up and ends when told to, after `seconds`.
 fn cleaning(seconds: f32, marker: &Path) -> String {
     format!(
-        "import signal, time, sys\ndef end(*_):\n  print('cleaning'); time.sleep({seconds})\n  \
+        "import os, signal, time, sys\ndef end(*_):\n  \
+         os.write(1, b'cleaning\\n'); time.sleep({seconds})\n  \
          open({marker:?}, 'w'); sys.exit(5)\nsignal.signal(signal.SIGTERM, end)\nprint('u' + 'p')\n\
          while True: signal.pause()"
     )
@@ -155,8 +156,8 @@ async fn what_a_shell_runs_may_clean_up_first(mode: &str) {
     client.stdin("sh", "python3 robot.py\n").await;
     client.read_until("up").await;
     client.stop("sh").await;
-    client.until("stopped").await;
-    assert!(marker.exists());
+    let finished = client.finish().await;
+    assert!(marker.exists(), "{finished:?}");
     nothing_runs(&server);
 }
 

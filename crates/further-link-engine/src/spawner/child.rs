@@ -36,7 +36,8 @@ pub(super) enum Streams {
 /// What the child tells the spawner before it is the program. Then the socket closes (by exec).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Progress {
-    /// The code file is written; with this comes the descriptor of its folder.
+    /// The code file is about to be written: with this comes the descriptor of its folder. Without one,
+    /// it was not.
     Prepared,
     /// The program was not executed.
     Failed(StartError),
@@ -158,8 +159,9 @@ fn prepare_and_execute(plan: &Plan<'_>) -> Result<Infallible, StartError> {
             .map_err(|error| folder_error(temp, user, &error))?;
     }
     if let (Some(file), Some(code)) = (&launch.code, &plan.code) {
-        write_code(&folder, file, code, launch, user)?;
-        report_prepared(plan, folder);
+        // Before the file is there: whatever ends this process from now on, the spawner removes it.
+        report_folder(plan, Some(&folder));
+        write_code(plan, &folder, file, code, user)?;
     }
     execute_program(launch, plan.identity)
 }
@@ -237,10 +239,10 @@ fn check_script(script: &str, executable: bool, user: &str) -> Result<(), StartE
 }
 
 fn write_code(
+    plan: &Plan<'_>,
     folder: &OwnedFd,
     file: &CodeFile,
     code: &OwnedFd,
-    launch: &Launch,
     user: &str,
 ) -> Result<(), StartError> {
     let mode = if file.executable { 0o700 } else { 0o600 };
@@ -250,7 +252,11 @@ fn write_code(
         OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC,
         Mode::from_bits_truncate(mode),
     )
-    .map_err(|errno| folder_error(&launch.folder, user, &errno.into()))?;
+    .map_err(|errno| {
+        // It was not made here, so it is not the spawner's to remove.
+        report_folder(plan, None);
+        folder_error(&plan.launch.folder, user, &errno.into())
+    })?;
     let copied = (|| {
         let mut source = std::fs::File::from(code.try_clone()?);
         let mut target = std::fs::File::from(written);
@@ -264,10 +270,11 @@ fn write_code(
 }
 
 /// Hands the folder to the spawner, which removes the code file from it by this descriptor even if
-/// the folder is moved or replaced meanwhile.
-fn report_prepared(plan: &Plan<'_>, folder: OwnedFd) {
+/// the folder is moved or replaced meanwhile; or takes that back.
+fn report_folder(plan: &Plan<'_>, folder: Option<&OwnedFd>) {
+    let folder: Vec<_> = folder.and_then(|folder| folder.try_clone().ok()).into_iter().collect();
     if let Some(bytes) = packet::encode(&Progress::Prepared) {
-        let _ = packet::send(plan.status.as_fd(), &bytes, &[folder]);
+        let _ = packet::send(plan.status.as_fd(), &bytes, &folder);
     }
 }
 
