@@ -19,12 +19,14 @@ ARGS ?=
 # Seconds for each fuzz target of `make fuzz`.
 FUZZ_SECONDS ?= 60
 
+CARGO_DENY_VERSION := 0.20.2
+
 # In CI the lock file holds; a developer who adds a dependency wants it updated.
 ifeq ($(CI),true)
 CARGO_FLAGS ?= --locked
 endif
 
-.PHONY: help run build test test-rust test-python test-browser fuzz lint fmt deps deps-run deps-test deps-lint clean
+.PHONY: help run build test test-rust test-python test-browser fuzz lint deny fmt deps deps-run deps-test deps-lint clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +78,14 @@ lint: deps-lint ## check format, lints and the arrows between the crates
 	@if command -v shellcheck >/dev/null; then \
 		shellcheck $$(git ls-files --cached --others --exclude-standard '*.sh') .ci/run; \
 	fi
+
+# Built from its source once for each machine, which takes minutes; so it is no part of `make lint`.
+deny: deps-run ## check licences and duplicates of the dependencies (cargo-deny)
+	@if ! cargo deny --version >/dev/null 2>&1; then \
+		echo "cargo-deny: building it, which takes some minutes …"; \
+		cargo install --quiet --locked cargo-deny@$(CARGO_DENY_VERSION); \
+	fi
+	cargo deny --workspace check licenses bans sources
 
 fmt: deps-lint ## format the Rust code
 	cargo fmt --all

@@ -4,7 +4,7 @@
 use super::{Answer, DEADLINE, TestServer};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A key as RFC 6455 section 1.3 has it.
 pub const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -170,7 +170,9 @@ impl RawClient {
 
     /// The next message, read as JSON. Pings stay unanswered.
     pub fn recv(&mut self) -> serde_json::Value {
+        let end = Instant::now() + DEADLINE;
         loop {
+            assert!(Instant::now() < end, "nothing but pings came");
             let frame = self.frame().expect("the connection ended");
             match frame.opcode {
                 TEXT => return frame.json(),
@@ -182,7 +184,9 @@ impl RawClient {
 
     /// Reads until a message of this type comes.
     pub fn until(&mut self, kind: &str) -> serde_json::Value {
+        let end = Instant::now() + DEADLINE;
         loop {
+            assert!(Instant::now() < end, "no {kind} came");
             let message = self.recv();
             if message["type"] == kind {
                 return message;
@@ -192,7 +196,9 @@ impl RawClient {
 
     /// Reads on to the close frame, and then to the end.
     pub fn closed(&mut self) -> u16 {
+        let end = Instant::now() + DEADLINE;
         loop {
+            assert!(Instant::now() < end, "the server does not close");
             let frame = self
                 .frame()
                 .expect("the connection ended without a close frame");
