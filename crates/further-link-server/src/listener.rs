@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -34,6 +35,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 const LAST_REQUEST: Duration = Duration::from_secs(2);
 /// Bytes of a request's head at the most.
 const HEAD_SIZE: usize = 32 * 1024;
+/// Bytes that the kernel takes for a client beyond what is on its way (`tcp(7)`,
+/// `TCP_NOTSENT_LOWAT`). It would take megabytes: a pong would wait behind them, and a slow client would
+/// seem dead, because there is room again only when a third of them is gone.
+const UNSENT: u32 = 128 * 1024;
 /// Pause after an error of `accept`, which mostly means that there are no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a client that is turned away may take to read why.
@@ -148,6 +153,7 @@ impl Server {
     /// Finds out what the client speaks, and serves it.
     async fn greet(self: Arc<Self>, stream: TcpStream, address: SocketAddr, peer: Arc<Peer>) {
         let _ = stream.set_nodelay(true);
+        let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
         let mut first = [0];
         let Some(Ok(1)) = self.in_time(stream.peek(&mut first)).await else {
             return;

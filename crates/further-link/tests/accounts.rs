@@ -348,32 +348,18 @@ async fn an_ordinary_user_can_run_the_server_for_itself() {
         std::fs::copy(env!("CARGO_BIN_EXE_further-link"), &program).unwrap();
         std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
         nix::unistd::chown(&home, Some(uid), Some(gid)).unwrap();
-        wrap(
-            command,
-            &[
-                "setpriv",
-                "--reuid",
-                &name,
-                "--regid",
-                &name,
-                "--init-groups",
-            ],
-        );
-        let mut copied = Command::new("setpriv");
-        copied.args(command.get_args().map(|argument| {
-            if argument == env!("CARGO_BIN_EXE_further-link") {
-                program.as_os_str()
-            } else {
-                argument
-            }
-        }));
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => copied.env(name, value),
-                None => copied.env_remove(name),
-            };
-        }
-        *command = copied;
+        // The shell is told to start the copy, with the arguments of what it was told to start.
+        let rest = "shift; exec \"$0\" \"$@\"";
+        let wrapper = [
+            "setpriv",
+            "--reuid",
+            &name,
+            "--regid",
+            &name,
+            "--init-groups",
+        ];
+        let shell = ["sh", "-c", rest, program.to_str().unwrap()];
+        wrap(command, &[&wrapper[..], &shell].concat());
     });
     assert_eq!(
         status_of(server.pid(), "Uid"),

@@ -326,7 +326,7 @@ fn a_client_that_does_not_read_holds_only_its_own_program_up() {
 #[test]
 fn a_flood_does_not_delay_ping_and_stop() {
     /// What the kernel's buffers may hold on the way to the client.
-    const ON_THE_WAY: usize = 16 * 1024 * 1024;
+    const ON_THE_WAY: usize = 2 * 1024 * 1024;
     let folder = TempFolder::new();
     let progress = folder.path().join("progress");
     let server = TestServer::start(&[]);
@@ -387,6 +387,8 @@ async fn the_dead_are_given_up_and_the_living_are_not() {
             std::thread::sleep(Duration::from_millis(20));
             slow.recv();
         }
+        slow.send_json(&json!({"type": "ping"}));
+        slow.until("pong");
     });
     // Answers pings and does nothing else, for three times the limit.
     let quiet = tokio::time::timeout(Duration::from_secs(3), async {
@@ -471,5 +473,42 @@ fn answers_for_a_client_that_does_not_read_are_bounded() {
         client.pour(&frame, MOST / 8, Duration::from_millis(300));
         assert_memory(&server, before);
         assert_eq!(server.get("/status").body, "OK");
+    }
+}
+
+/// Time that a process has had of the processor, in ticks of 10 ms.
+fn processor_time(pid: i32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<_> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+#[test]
+fn waiting_costs_no_time() {
+    for cgroup in ["auto", "off"] {
+        let server = TestServer::start(&["--set", &format!("run.cgroup={cgroup}")]);
+        let mut pipes = RawClient::connect(&server, "/run");
+        let mut terminal = RawClient::connect(&server, "/run?pty=1");
+        for client in [&mut pipes, &mut terminal] {
+            client.start("1", "python3", "print('up')\ninput()");
+            client.until("stdout");
+            client.start(
+                "2",
+                "exec",
+                "#!/bin/sh\nexec 0<&- 1>&- 2>&-; exec sleep 1000",
+            );
+            client.until("started");
+        }
+        let processes = [server.pid(), server.spawner_pid()];
+        let before = processes.map(processor_time);
+        std::thread::sleep(Duration::from_secs(1));
+        let after = processes.map(processor_time);
+        for (before, after) in before.into_iter().zip(after) {
+            assert!(
+                after - before < 20,
+                "{cgroup}: {} ticks in a second",
+                after - before
+            );
+        }
     }
 }

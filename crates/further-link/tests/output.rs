@@ -204,6 +204,19 @@ async fn half_a_character_waits_for_the_rest_while_others_pass() {
 }
 
 #[tokio::test]
+async fn half_a_character_that_stays_one_keeps_its_place() {
+    let server = TestServer::start(&[]);
+    let mut client = server.connect("/run").await;
+    // The other stream tells that the half was read.
+    let code = "import os\nos.write(1, b'\\xe2\\x82'); os.write(2, b'!'); input()\n\
+                os.write(1, b'whole')";
+    client.start("1", "python3", code).await;
+    client.read_until("!").await;
+    client.stdin("1", "\n").await;
+    assert_eq!(client.finish().await.stdout, "\u{fffd}whole");
+}
+
+#[tokio::test]
 async fn what_is_no_utf8_becomes_the_replacement_character() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/run").await;

@@ -211,6 +211,13 @@ impl Containment {
         }
     }
 
+    /// To be called for news of a cgroup: until its file is read, the same news would wake us for ever.
+    pub(super) fn heard(&self) {
+        if let Self::Cgroup(cgroup) = self {
+            let _ = cgroup.is_populated();
+        }
+    }
+
     /// All processes in it that still live, the program first if it does.
     pub(super) fn processes(&self) -> Vec<Pid> {
         match self {

@@ -356,6 +356,9 @@ impl Spawner {
     }
 
     fn containment_news(&mut self, id: JobId) {
+        if let Some(job) = self.jobs.get(&id) {
+            job.containment.heard();
+        }
         while let Some(job) = self.jobs.get_mut(&id) {
             let Containment::Supervisor { control, .. } = &job.containment else {
                 break;
