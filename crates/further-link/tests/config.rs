@@ -4,12 +4,13 @@
 mod support;
 
 use serde_json::{Value, json};
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use support::raw::read_to_end;
-use support::{Answer, TempFolder, TestServer, server_command};
+use support::raw::{exchange, read_to_end};
+use support::{TempFolder, TestServer, server_command};
 
 /// `further-link config` with these variables and arguments and nothing else.
 fn config(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
@@ -384,32 +385,36 @@ fn tls_is_on_unless_the_variable_says_no() {
             "{value:?}"
         );
     }
+    // A no is stronger than the file.
+    let folder = TempFolder::new();
+    let file = folder.path().join("my.toml");
+    std::fs::write(&file, "tls.enabled = false\n").unwrap();
+    let file = file.to_str().unwrap();
+    assert!(!speaks_tls(&server_with(&[("FURTHER_LINK_CONFIG", file)])));
+    let variables = [("FURTHER_LINK_CONFIG", file), ("FURTHER_LINK_NOSSL", "0")];
+    assert!(speaks_tls(&server_with(&variables)));
 }
 
 #[test]
 fn the_port_is_the_variables() {
-    // A port that was free a moment ago; the flag that tests usually give is stronger, so not here.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    // An address of its own, so that no other test gets the port that was free a moment ago.
+    const ADDRESS: &str = "127.0.28.28";
+    let free = TcpListener::bind((ADDRESS, 0)).unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
     let folder = TempFolder::new();
     let mut server = server_command(&folder)
         .env("FURTHER_LINK_PORT", port.to_string())
+        .env("FURTHER_LINK_BIND", ADDRESS)
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
     support::wait_for("the port is open", || {
-        std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+        TcpStream::connect((ADDRESS, port)).is_ok()
     });
-    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
-    write!(
-        stream,
-        "GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
-    assert_eq!(Answer::read(stream).body, "OK");
+    let mut stream = TcpStream::connect((ADDRESS, port)).unwrap();
+    let head = "GET /status HTTP/1.1\nHost: localhost\nConnection: close";
+    assert_eq!(exchange(&mut stream, head).body, "OK");
     Command::new("kill")
         .arg(server.id().to_string())
         .status()
@@ -445,30 +450,28 @@ fn the_log_is_as_verbose_as_the_variables_say() {
 #[test]
 fn json_logs_are_objects() {
     let folder = TempFolder::new();
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let server = server_command(&folder)
+    let mut server = server_command(&folder)
         .env("FURTHER_LINK_LOG_FORMAT", "json")
-        .args(["--port", &port.to_string()])
+        .args(["--port", "0"])
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    support::wait_for("the port is open", || {
-        std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
-    });
-    Command::new("kill")
-        .arg(server.id().to_string())
-        .status()
-        .unwrap();
-    let output = server.wait_with_output().unwrap();
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.lines().count() >= 2, "{text}");
-    for line in text.lines() {
-        let object: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
-        assert!(object.is_object() && object["level"].is_string(), "{line}");
+    let mut seen = Vec::new();
+    for line in BufReader::new(server.stderr.take().unwrap()).lines() {
+        let line = line.unwrap();
+        let object: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}"));
+        assert!(object["level"].is_string(), "{line}");
+        if line.contains("http://127.0.0.1:") {
+            // It is ready, and says so after it can be stopped.
+            Command::new("kill")
+                .arg(server.id().to_string())
+                .status()
+                .unwrap();
+        }
+        seen.push(line);
     }
-    assert!(text.contains(&format!("http://127.0.0.1:{port}")), "{text}");
+    assert!(server.wait().unwrap().success(), "{seen:?}");
+    for wanted in ["made a certificate", "listening", "stopping"] {
+        assert!(seen.iter().any(|line| line.contains(wanted)), "{seen:?}");
+    }
 }

@@ -7,12 +7,12 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 use support::raw::{RawClient, exchange};
 use support::{
-    DEADLINE, TempFolder, TestServer, command_line, is_alive, processes, processes_with,
-    server_command, unique,
+    DEADLINE, TempFolder, TestServer, command_line, is_alive, processes, processes_with, refusal,
+    unique,
 };
 
 /// Cgroups of that spawner, anywhere.
@@ -106,6 +106,7 @@ async fn an_ordered_end() {
             let frame = socket.closed().await.unwrap();
             assert_eq!(u16::from(frame.code), 1001, "{signal}");
         }
+        drop((client, line, idle));
         assert_eq!(server.wait().code(), Some(0), "{signal}: {}", server.log());
         for stem in stems {
             assert!(
@@ -140,6 +141,7 @@ fn a_program_that_does_not_listen_is_killed_after_the_grace() {
     assert!(!programs.is_empty());
     server.signal("TERM");
     assert_eq!(client.closed(), 1001);
+    drop(client);
     assert_eq!(server.wait().code(), Some(0));
     assert_all_gone(&programs);
 }
@@ -247,23 +249,6 @@ async fn programs_do_not_learn_of_systemd() {
         )
         .await;
     assert_eq!(client.finish().await.stdout, "[]\n");
-}
-
-/// Runs a server that is not to start; returns what it says.
-fn refusal(arguments: &[&str]) -> String {
-    let folder = TempFolder::new();
-    let output = server_command(&folder)
-        .args(arguments)
-        .stderr(Stdio::piped())
-        .output()
-        .unwrap();
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(
-        text.lines().any(|line| line.starts_with("further-link: ")),
-        "{text}"
-    );
-    text
 }
 
 #[test]

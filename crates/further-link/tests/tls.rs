@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use support::raw::read_to_end;
-use support::{Answer, DEADLINE, TempFolder, TestServer, is_root, server_command};
+use support::{Answer, DEADLINE, TempFolder, TestServer, is_root, refusal};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -80,20 +80,6 @@ fn configuration() -> (TempFolder, String) {
     std::fs::write(&file, "").unwrap();
     let file = file.to_str().unwrap().to_owned();
     (folder, file)
-}
-
-/// What a server says that refuses to start.
-fn refusal(arguments: &[&str]) -> String {
-    let folder = TempFolder::new();
-    let output = server_command(&folder)
-        .args(["--port", "0"])
-        .args(arguments)
-        .stderr(Stdio::piped())
-        .output()
-        .unwrap();
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{text}");
-    text
 }
 
 #[tokio::test]
@@ -217,7 +203,7 @@ async fn the_administrators_certificate_is_used() {
 fn half_broken_and_strange_pairs_are_refused() {
     let (folder, file) = configuration();
     let folder = folder.path();
-    let arguments = ["--config", file.as_str()];
+    let arguments = ["--port", "0", "--config", file.as_str()];
     make_pair(folder, "cert.pem", "key.pem");
     make_pair(folder, "other.pem", "other-key.pem");
     let good = std::fs::read(folder.join("key.pem")).unwrap();
@@ -261,7 +247,7 @@ fn half_broken_and_strange_pairs_are_refused() {
         "/no/such/key.pem",
     ]);
     assert!(text.contains("/no/such/cert.pem"), "{text}");
-    let text = refusal(&["--tls-cert", "/no/such/cert.pem"]);
+    let text = refusal(&["--port", "0", "--tls-cert", "/no/such/cert.pem"]);
     assert!(
         text.contains("tls.cert is set, but tls.key is not"),
         "{text}"

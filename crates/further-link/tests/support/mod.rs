@@ -238,6 +238,29 @@ pub fn wrap(command: &mut Command, wrapper: &[&str]) {
     *command = wrapped;
 }
 
+/// What a server says with these arguments, which has to refuse to start.
+pub fn refusal(arguments: &[&str]) -> String {
+    let folder = TempFolder::new();
+    let mut server = server_command(&folder)
+        .args(arguments)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let end = Instant::now() + DEADLINE;
+    while server.try_wait().unwrap().is_none() {
+        if Instant::now() > end {
+            let _ = server.kill();
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let output = server.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let named = |line: &str| line.starts_with("further-link: ");
+    assert!(text.lines().any(named), "{text}");
+    text
+}
+
 /// The port in the line that says where to click.
 fn port_in(line: &str) -> Option<u16> {
     let (_, rest) = line.split_once("open http")?;
