@@ -91,7 +91,7 @@ test("Stop ends a program that prints for ever, and the page goes on", async (t)
   await page.press("Run");
   await page.sees("#dropped", "Older output was dropped");
   await page.press("Stop");
-  await page.seesState("Stopped (signal 15)");
+  await page.seesState("Stopped");
   const kept = (await page.shown("stdout")).length;
   assert.ok(kept > 500_000 && kept < 1_100_000, `${kept} characters are kept`);
   await page.showsTheEnd();
@@ -203,7 +203,7 @@ for (const colorScheme of ["light", "dark"]) {
     await page.page.locator("#input").scrollIntoViewIfNeeded();
     await page.screenshot(`phone-${colorScheme}-asking`);
     await page.press("Stop");
-    await page.seesState("Stopped (signal 15)");
+    await page.seesState("Stopped");
     await page.choose("Live shell");
     await page.fitsItsWidth();
   });

@@ -19,11 +19,12 @@ const TEXT = {
   notStarted: "Could not start",
   stoppedWithConnection: "Stopped with the connection",
   endedWith: (/** @type {number} */ status) => `Ended with status ${status}`,
-  stoppedBy: (/** @type {number} */ signal) => `Stopped (signal ${signal})`,
+  stoppedBy: (/** @type {number} */ signal) =>
+    signal === 9 ? "Stopped: it did not end by itself and was killed" : "Stopped",
   crashedBy: (/** @type {number} */ signal) => `Crashed (signal ${signal})`,
   // The two that the protocol fixes say little to a person; others are sentences already.
   errors: new Map([
-    ["Bad message", "The device did not understand this page"],
+    ["Bad message", "That was not possible"],
     ["Message Exception", "That did not work on the device"],
   ]),
   stderrMarker: "Error output: ",
@@ -34,12 +35,14 @@ const TEXT = {
   inputLabel: "Input",
   commandLabel: "Command",
   inputIdle: "Nothing is running",
+  inputStopping: "The program is being stopped",
   inputRunning: "Type a line",
   commandRunning: "Type a command",
   run: "Run",
   startShell: "Start shell",
   codeHint: "Ctrl+Enter runs it. Tab indents; press Esc, then Tab, to leave the editor.",
-  liveHint: "A shell on this device: start it, then type commands below its output. It remembers the folder it is in.",
+  liveHint: "A shell on this device: start it, then type commands below its output. It remembers the folder it is in. " +
+    "It has no terminal: programs that want one, such as vim or a Python prompt, do not work here, and Stop ends them.",
   version: (/** @type {string} */ version) => `Further Link ${version}`,
 };
 
@@ -559,7 +562,7 @@ function render() {
   page.send.disabled = !running;
   // Not `disabled`: the keyboard focus would be lost each time that a program ends.
   page.input.readOnly = !running;
-  page.input.placeholder = !running ? TEXT.inputIdle : live ? TEXT.commandRunning : TEXT.inputRunning;
+  page.input.placeholder = phase === "stopping" ? TEXT.inputStopping : !running ? TEXT.inputIdle : live ? TEXT.commandRunning : TEXT.inputRunning;
   setText(page.inputLabel, live ? TEXT.commandLabel : TEXT.inputLabel);
 
   setText(page.run, live ? TEXT.startShell : TEXT.run);

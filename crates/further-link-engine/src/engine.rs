@@ -1,7 +1,7 @@
 //! The engine: what transports start jobs with.
 
 use crate::account::{Account, AccountError, Accounts};
-use crate::environment::{first_display, passed_on};
+use crate::environment::{DEFAULT_PATH, first_display, passed_on};
 use crate::error::StartError;
 use crate::job::Job;
 use crate::runner::{LaunchContext, Runner, RunnerTable};
@@ -43,6 +43,8 @@ struct Shared {
     link: Arc<Link>,
     settings: EngineSettings,
     environment: Vec<(String, String)>,
+    /// Names of the runners that were there at the start.
+    installed: Vec<String>,
     /// The default account, looked up once.
     default_account: Result<Account, AccountError>,
     /// Jobs that are not over.
@@ -62,7 +64,8 @@ impl Drop for Place {
 }
 
 impl Engine {
-    /// Connects to the spawner. Has to be called inside of the runtime.
+    /// Connects to the spawner. Has to be called inside of the runtime, and before rights are given up:
+    /// some languages are installed where only their user can look.
     ///
     /// # Errors
     /// If the runtime cannot watch the spawner's socket.
@@ -75,9 +78,16 @@ impl Engine {
         };
         let mut environment = passed_on(&settings.pass_environment);
         environment.extend(settings.environment.iter().cloned());
+        let path = search_path(&environment);
+        let rows = settings.runners.rows().iter();
+        let installed = rows
+            .filter(|row| row.is_installed(path))
+            .map(|row| row.name.clone())
+            .collect();
         Ok(Self {
             shared: Arc::new(Shared {
                 link: Link::new(spawner)?,
+                installed,
                 environment,
                 default_account,
                 settings,
@@ -91,15 +101,10 @@ impl Engine {
         &self.shared.settings.runners
     }
 
-    /// Whether everything that `runner` requires is installed.
+    /// Whether everything that `runner` requires is installed, or was at the start.
     pub fn is_installed(&self, runner: &Runner) -> bool {
-        let path = self
-            .shared
-            .environment
-            .iter()
-            .find(|(name, _)| name == "PATH")
-            .map_or(crate::environment::DEFAULT_PATH, |(_, path)| path);
-        runner.is_installed(path)
+        self.shared.installed.contains(&runner.name)
+            || runner.is_installed(search_path(&self.shared.environment))
     }
 
     /// Programs that run now.
@@ -224,6 +229,14 @@ impl Engine {
         }
         self.shared.link.shut_down().await;
     }
+}
+
+/// Where programs are looked for.
+fn search_path(environment: &[(String, String)]) -> &str {
+    environment
+        .iter()
+        .find(|(name, _)| name == "PATH")
+        .map_or(DEFAULT_PATH, |(_, path)| path)
 }
 
 /// Eight hexadecimal digits that nobody can guess: a name for files beside which others lie.

@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -45,7 +46,7 @@ pub enum JobState {
 
 /// Input that was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the program is not reading its input: {waiting} bytes already wait for it")]
+#[error("{waiting} bytes of earlier input still wait for the program to read them")]
 pub struct InputRefused {
     /// Bytes that wait.
     pub waiting: usize,
@@ -61,6 +62,7 @@ pub struct Job {
     inbox: Mutex<Inbox>,
     inbox_changed: Notify,
     has_terminal: bool,
+    stopping: AtomicBool,
 }
 
 /// What the task is to do next.
@@ -91,6 +93,7 @@ impl Job {
             inbox: Mutex::default(),
             inbox_changed: Notify::new(),
             has_terminal,
+            stopping: AtomicBool::new(false),
         });
         let task = Arc::clone(&job);
         tokio::spawn(async move {
@@ -145,7 +148,10 @@ impl Job {
 
     /// SIGTERM to everything in the job, and after the grace time SIGKILL.
     pub fn stop(&self) {
-        self.link.stop(self.id);
+        // Once: a client can ask as often as it likes, and each request takes memory until it is read.
+        if !self.stopping.swap(true, Ordering::Relaxed) {
+            self.link.stop(self.id);
+        }
     }
 
     /// The task: returns the state in which the job ends.

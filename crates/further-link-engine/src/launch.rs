@@ -18,7 +18,7 @@ pub struct Launch {
     pub folder: String,
     /// Make `folder` if it is missing.
     pub create_folder: bool,
-    /// A file that is written into `folder` first, and removed when the job is over.
+    /// A file that is written first, and removed when the job is over.
     pub code: Option<CodeFile>,
     /// A file that has to exist, because the program would fail on it later and less clearly.
     pub script: Option<String>,
@@ -43,4 +43,6 @@ pub struct CodeFile {
     pub text: String,
     /// Make it executable.
     pub executable: bool,
+    /// It is written into the private folder rather than into the one that the program runs in.
+    pub private: bool,
 }

@@ -197,19 +197,26 @@ impl RunnerTable {
             ..Launch::default()
         };
 
+        let temp = context
+            .temp_dir
+            .join(format!("further-link-{}", context.fresh));
         let mut file = PathBuf::new();
         let folder = if !runner.takes_file() {
             launch.create_folder = path.is_none();
             path.unwrap_or(work_dir)
         } else if let Some(code) = &request.code {
             launch.create_folder = true;
-            let name = format!("program-{}{}", context.fresh, runner.extension);
+            // Interpreters look for modules beside the program. In a folder that everybody can write to
+            // (which the temp folder is) they would find those of strangers.
+            let private = path.is_none();
             let folder = path.unwrap_or_else(|| context.temp_dir.to_owned());
-            file = folder.join(&name);
+            let name = format!("program-{}{}", context.fresh, runner.extension);
+            file = if private { &temp } else { &folder }.join(&name);
             launch.code = Some(CodeFile {
                 name,
                 text: code.clone(),
                 executable: runner.executable,
+                private,
             });
             folder
         } else if let Some(path) = path {
@@ -221,10 +228,7 @@ impl RunnerTable {
             return Err(StartError::NothingToRun);
         };
 
-        let temp = context
-            .temp_dir
-            .join(format!("further-link-{}", context.fresh));
-        if runner.uses_temp() {
+        if runner.uses_temp() || launch.code.as_ref().is_some_and(|code| code.private) {
             launch.temp_folder = Some(text(&temp));
         }
         launch.argv = runner
@@ -349,9 +353,10 @@ mod tests {
     }
 
     #[test]
-    fn python_code_without_a_folder_goes_to_the_temp_folder() {
+    fn code_without_a_folder_runs_in_the_temp_folder_but_lies_in_a_private_one() {
         let launch = launch("python3", Some("print()"), None).unwrap();
-        assert_eq!(launch.argv, ["python3", "-u", "/tmp/program-f00d.py"]);
+        let file = "/tmp/further-link-f00d/program-f00d.py";
+        assert_eq!(launch.argv, ["python3", "-u", file]);
         assert_eq!(launch.folder, "/tmp");
         assert_eq!(launch.code.unwrap().name, "program-f00d.py");
         assert_eq!(launch.venv.as_deref(), Some("/home/ann/venv"));
@@ -402,7 +407,10 @@ mod tests {
         assert_eq!(c.temp_folder.as_deref(), Some("/tmp/further-link-f00d"));
         assert_eq!(
             c.argv[3..],
-            ["/tmp/program-f00d.c", "/tmp/further-link-f00d"]
+            [
+                "/tmp/further-link-f00d/program-f00d.c",
+                "/tmp/further-link-f00d"
+            ]
         );
     }
 

@@ -145,11 +145,14 @@ impl Gate {
         uri: &Uri,
         headers: &HeaderMap,
     ) -> Result<Option<HeaderValue>, Refusal> {
-        let host = match (uri.authority(), single(headers, &header::HOST)) {
-            (Some(authority), _) => authority.as_str(),
-            (None, Some(host)) => host.to_str().unwrap_or("?"),
-            (None, None) => return Err(Refusal::NoHost),
-        };
+        let host = single(headers, &header::HOST).ok_or(Refusal::NoHost)?;
+        let host = host.to_str().unwrap_or("?");
+        // A target in absolute form names the host a second time; both have to say the same.
+        if let Some(target) = uri.authority()
+            && target.as_str() != host
+        {
+            return Err(Refusal::Host(printable(target.as_str())));
+        }
         let authority = Authority::parse(host)
             .filter(|authority| self.is_ours(authority))
             .ok_or_else(|| Refusal::Host(printable(host)))?;

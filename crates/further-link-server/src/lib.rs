@@ -1,7 +1,7 @@
 //! The transports: HTTP and WebSocket on one port, with and without TLS, and the gate that decides
 //! who may come in.
 //!
-//! This crate parses what strangers send. It starts nothing itself: that is the engine's.
+//! This crate parses what strangers send. It starts no programs of users: that is the engine's.
 
 mod apt;
 mod connection;

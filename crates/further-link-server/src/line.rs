@@ -13,6 +13,8 @@ use tokio::sync::Notify;
 
 /// Messages that wait for the one before, at the most.
 const WAITING_LINES: usize = 64;
+/// Bytes of them, at the most.
+const WAITING_BYTES: usize = 1024 * 1024;
 /// Answers that wait for a client that does not read, at the most; then the next message waits too.
 const WAITING_ANSWERS: usize = 4;
 /// Bytes that are taken from a log at once.
@@ -66,6 +68,8 @@ struct Session {
 #[derive(Default)]
 struct Queues {
     lines: VecDeque<Bytes>,
+    /// Bytes of `lines`.
+    waiting: usize,
     /// Messages behind `lines` that there was no room for: each is answered in its turn, with an error.
     overflow: u64,
     answers: VecDeque<String>,
@@ -76,7 +80,12 @@ struct Queues {
 impl Conversation for Session {
     async fn received(&self, message: Bytes) {
         let mut queues = self.queues();
-        if queues.lines.len() < WAITING_LINES && queues.overflow == 0 {
+        // One message is taken whatever its length, which has a limit of its own.
+        let room = queues.lines.is_empty()
+            || (queues.lines.len() < WAITING_LINES
+                && queues.waiting + message.len() <= WAITING_BYTES);
+        if room && queues.overflow == 0 {
+            queues.waiting += message.len();
             queues.lines.push_back(message);
         } else {
             queues.overflow += 1;
@@ -114,10 +123,11 @@ impl Session {
     fn next_line(&self) -> Option<Result<Bytes, LineError>> {
         let mut queues = self.queues();
         if let Some(line) = queues.lines.pop_front() {
+            queues.waiting -= line.len();
             return Some(Ok(line));
         }
         queues.overflow = queues.overflow.checked_sub(1)?;
-        Some(Err(LineError::TooMany(WAITING_LINES)))
+        Some(Err(LineError::TooMany))
     }
 
     async fn answer_all(&self, worker: &mut Worker) -> Infallible {
@@ -143,8 +153,8 @@ impl Session {
 /// Why a message has no ordinary answer.
 #[derive(Debug, thiserror::Error)]
 enum LineError {
-    #[error("{0} messages already waited for an answer; this one was not run")]
-    TooMany(usize),
+    #[error("too many messages already waited for an answer; this one was not run")]
+    TooMany,
     #[error("there is no command")]
     Empty,
     #[error("a quotation mark is not closed")]
@@ -309,7 +319,7 @@ fn text(bytes: Vec<u8>) -> String {
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-/// A number that code in the interpreter does not know.
+/// A number that no code in the interpreter prints by accident.
 fn fresh_number() -> u64 {
     use std::hash::{BuildHasher as _, RandomState};
     RandomState::new().hash_one(std::time::Instant::now())

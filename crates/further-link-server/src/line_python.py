@@ -1,5 +1,5 @@
 # A Python interpreter that keeps its state from message to message. Each message comes as its length
-# in bytes, a line end, and the text; each answer ends with a mark that the code cannot know.
+# in bytes, a line end, and the text; each answer ends with a mark that no code prints by accident.
 import ast, code, os, sys
 
 mark = sys.argv[1]

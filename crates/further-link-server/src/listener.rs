@@ -23,6 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tower::ServiceExt as _;
@@ -57,16 +58,20 @@ pub(crate) struct Peer {
     _place: OwnedSemaphorePermit,
 }
 
-/// Opens a listening socket. Has to be called inside of the runtime.
+/// Opens a listening socket. Has to be called inside of the runtime. With `only_v6` the address `::`
+/// leaves IPv4 to another socket.
 ///
 /// # Errors
 /// If the address cannot be had.
-pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+pub fn bind(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
     let socket = match address.ip() {
         IpAddr::V4(_) => tokio::net::TcpSocket::new_v4()?,
         IpAddr::V6(_) => tokio::net::TcpSocket::new_v6()?,
     };
     socket.set_reuseaddr(true)?;
+    if address.is_ipv6() {
+        SockRef::from(&socket).set_only_v6(only_v6)?;
+    }
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
@@ -192,6 +197,12 @@ impl Server {
             let peer = Arc::clone(&peer);
             async move { Ok::<_, Infallible>(server.answer(request, peer, redirect).await) }
         });
+        // A client that does not read what it asked for gives its place back. WebSocket clients are
+        // watched by their own rule, which may be more patient.
+        let mut stream = TimeoutStream::new(stream);
+        let patience = self.app.settings.limits.pong_timeout.max(HEAD_TIMEOUT);
+        stream.set_write_timeout(Some(patience));
+        let stream = Box::pin(stream);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)

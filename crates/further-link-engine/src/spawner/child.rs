@@ -10,12 +10,14 @@ use crate::error::StartError;
 use crate::launch::{CodeFile, Launch};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Pid, UnlinkatFlags, unlinkat};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::ffi::CString;
+use std::fs::Permissions;
 use std::io::Write as _;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
@@ -61,6 +63,8 @@ pub(super) struct Plan<'a> {
     pub(super) streams: Streams,
     /// The child's end of the socket for [`Progress`].
     pub(super) status: OwnedFd,
+    /// Soft limit of open descriptors for the program.
+    pub(super) descriptor_limit: u64,
 }
 
 /// `fork(2)`, with the child in `cgroup` from its first instruction if one is given. The parent gets
@@ -117,11 +121,15 @@ pub(super) fn contained(body: impl FnOnce() -> i32) -> ! {
 /// Becomes the program, or tells why not.
 pub(super) fn execute(plan: &Plan<'_>) -> i32 {
     let Err(error) = prepare_and_execute(plan);
-    // If the spawner is gone there is nobody to tell.
+    report_failure(plan, error);
+    127
+}
+
+/// Tells the spawner why the program does not run. If the spawner is gone there is nobody to tell.
+pub(super) fn report_failure(plan: &Plan<'_>, error: StartError) {
     if let Some(bytes) = packet::encode(&Progress::Failed(error)) {
         let _ = packet::send(plan.status.as_fd(), &bytes, &[]);
     }
-    127
 }
 
 fn prepare_and_execute(plan: &Plan<'_>) -> Result<Infallible, StartError> {
@@ -138,20 +146,17 @@ fn prepare_and_execute(plan: &Plan<'_>) -> Result<Infallible, StartError> {
     umask(Mode::from_bits_truncate(0o022));
 
     let user = &plan.identity.account.name;
-    if let Some(script) = &launch.script {
-        check_script(script, launch.make_executable, user)?;
-    }
+    let former = match &launch.script {
+        Some(script) => check_script(script, launch.make_executable, user)?,
+        None => None,
+    };
     if launch.create_folder {
         std::fs::create_dir_all(&launch.folder)
             .map_err(|error| folder_error(&launch.folder, user, &error))?;
     }
-    let folder = open(
-        launch.folder.as_str(),
-        OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    )
-    .and_then(|folder| nix::unistd::fchdir(&folder).map(|()| folder))
-    .map_err(|errno| folder_error(&launch.folder, user, &errno.into()))?;
+    let folder = open_folder(&launch.folder)
+        .and_then(|folder| nix::unistd::fchdir(&folder).map(|()| folder))
+        .map_err(|errno| folder_error(&launch.folder, user, &errno.into()))?;
     if let Some(temp) = &launch.temp_folder {
         std::fs::DirBuilder::new()
             .mode(0o700)
@@ -159,11 +164,35 @@ fn prepare_and_execute(plan: &Plan<'_>) -> Result<Infallible, StartError> {
             .map_err(|error| folder_error(temp, user, &error))?;
     }
     if let (Some(file), Some(code)) = (&launch.code, &plan.code) {
-        // Before the file is there: whatever ends this process from now on, the spawner removes it.
-        report_folder(plan, Some(&folder));
-        write_code(plan, &folder, file, code, user)?;
+        if let (true, Some(temp)) = (file.private, &launch.temp_folder) {
+            let private =
+                open_folder(temp).map_err(|errno| folder_error(temp, user, &errno.into()))?;
+            write_code(plan, &private, file, code, user)?;
+        } else {
+            // Before the file is there: whatever ends this process from now on, the spawner removes it.
+            report_folder(plan, Some(&folder));
+            write_code(plan, &folder, file, code, user)?;
+        }
     }
-    execute_program(launch, plan.identity)
+    restore_descriptor_limit(plan.descriptor_limit);
+    execute_program(launch, plan.identity).inspect_err(|_| {
+        // What turned out to be no program stays as it was.
+        if let (Some(script), Some(former)) = (&launch.script, former) {
+            let _ = std::fs::set_permissions(script, former);
+        }
+    })
+}
+
+fn open_folder(path: &str) -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    open(path, flags, Mode::empty())
+}
+
+/// The spawner has raised its own; programs get what the server was started with.
+fn restore_descriptor_limit(soft: u64) {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, soft.min(hard), hard);
+    }
 }
 
 /// A session and process group of its own; with a pty, that is its controlling terminal.
@@ -214,7 +243,13 @@ pub(super) fn die_with_parent() {
     let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
 }
 
-fn check_script(script: &str, executable: bool, user: &str) -> Result<(), StartError> {
+/// Whether the file can be run, as far as that can be told. Made executable, it is told what its
+/// permissions were.
+fn check_script(
+    script: &str,
+    executable: bool,
+    user: &str,
+) -> Result<Option<Permissions>, StartError> {
     let path = Path::new(script);
     let fail = |error: std::io::Error| match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::ENOENT | Errno::ENOTDIR) => StartError::NoSuchFile(script.to_owned()),
@@ -227,15 +262,18 @@ fn check_script(script: &str, executable: bool, user: &str) -> Result<(), StartE
     }
     if executable {
         // Not allowed for a file of somebody else: then exec says whether it can be run as it is.
-        let mut permissions = found.permissions();
-        if permissions.mode() & 0o100 == 0 {
-            permissions.set_mode(permissions.mode() | 0o100);
-            let _ = std::fs::set_permissions(path, permissions);
+        let former = found.permissions();
+        if former.mode() & 0o100 == 0 {
+            let mut permissions = former.clone();
+            permissions.set_mode(former.mode() | 0o100);
+            if std::fs::set_permissions(path, permissions).is_ok() {
+                return Ok(Some(former));
+            }
         }
     } else if found.is_file() {
         std::fs::File::open(path).map_err(fail)?;
     }
-    Ok(())
+    Ok(None)
 }
 
 fn write_code(
@@ -272,7 +310,10 @@ fn write_code(
 /// Hands the folder to the spawner, which removes the code file from it by this descriptor even if
 /// the folder is moved or replaced meanwhile; or takes that back.
 fn report_folder(plan: &Plan<'_>, folder: Option<&OwnedFd>) {
-    let folder: Vec<_> = folder.and_then(|folder| folder.try_clone().ok()).into_iter().collect();
+    let folder: Vec<_> = folder
+        .and_then(|folder| folder.try_clone().ok())
+        .into_iter()
+        .collect();
     if let Some(bytes) = packet::encode(&Progress::Prepared) {
         let _ = packet::send(plan.status.as_fd(), &bytes, &folder);
     }
@@ -344,7 +385,12 @@ pub(super) fn close_all_but(kept: BorrowedFd<'_>) -> nix::Result<OwnedFd> {
         if kept.as_raw_fd() != 3 {
             Errno::result(libc::dup2(kept.as_raw_fd(), 3))?;
         }
-        libc::syscall(libc::SYS_close_range, 4, libc::c_uint::MAX, 0);
+        Errno::result(libc::syscall(
+            libc::SYS_close_range,
+            4,
+            libc::c_uint::MAX,
+            0,
+        ))?;
         Ok(OwnedFd::from_raw_fd(3))
     }
 }

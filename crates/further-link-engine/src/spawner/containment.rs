@@ -6,8 +6,11 @@
 use super::child::{self, Plan, Supervised};
 use super::packet;
 use super::request::JobId;
+use crate::error::StartError;
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 use std::fs::File;
 use std::io;
@@ -17,6 +20,8 @@ use std::path::{Path, PathBuf};
 
 /// The cgroups of one spawner begin with this, then comes its process id.
 const PREFIX: &str = "further-link.";
+/// Milliseconds between two rounds of SIGKILL by a supervisor without a spawner.
+const KILL_AGAIN_MS: u8 = 10;
 /// How deep a chain of strays is followed at once; a deeper one is ended with the next supervisor.
 const STRAY_ROUNDS: usize = 100;
 
@@ -39,7 +44,21 @@ impl CgroupBase {
         if !base.path.join("cgroup.kill").exists() {
             return Err(io::Error::other("the kernel has no cgroup.kill"));
         }
+        base.try_out()?;
         Ok(base)
+    }
+
+    /// Starts a process in a cgroup: one that may be made may still not be entered. Whether there are
+    /// cgroups is decided once, here; later errors are errors.
+    fn try_out(&self) -> io::Result<()> {
+        let cgroup = self.job(JobId(0))?;
+        match child::fork(Some(cgroup.directory.as_fd()))? {
+            Some(pid) => {
+                nix::sys::wait::waitpid(pid, None)?;
+                Ok(())
+            }
+            None => child::exit(0),
+        }
     }
 
     fn job(&self, job: JobId) -> io::Result<Cgroup> {
@@ -61,14 +80,30 @@ impl CgroupBase {
 
 impl Drop for CgroupBase {
     fn drop(&mut self) {
-        for job in std::fs::read_dir(&self.path)
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            let _ = std::fs::remove_dir(job.path());
+        remove(&self.path);
+    }
+}
+
+/// A cgroup and all below it, the innermost first: a program with the right to may make some in its own.
+fn tree(path: &Path) -> Vec<PathBuf> {
+    let mut found = vec![path.to_owned()];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).cloned() {
+        next += 1;
+        for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                found.push(entry.path());
+            }
         }
-        let _ = std::fs::remove_dir(&self.path);
+    }
+    found.reverse();
+    found
+}
+
+/// Removes a cgroup in which nothing lives, and all below it.
+fn remove(path: &Path) {
+    for cgroup in tree(path) {
+        let _ = std::fs::remove_dir(cgroup);
     }
 }
 
@@ -110,10 +145,7 @@ fn sweep(parent: &Path) {
         }
         let base = entry.path();
         let _ = std::fs::write(base.join("cgroup.kill"), "1");
-        for job in std::fs::read_dir(&base).into_iter().flatten().flatten() {
-            let _ = std::fs::remove_dir(job.path());
-        }
-        let _ = std::fs::remove_dir(base);
+        remove(&base);
     }
 }
 
@@ -137,19 +169,24 @@ impl Cgroup {
     }
 
     fn processes(&self) -> Vec<Pid> {
-        std::fs::read_to_string(self.path.join("cgroup.procs"))
-            .unwrap_or_default()
-            .lines()
-            // A process that this namespace cannot see is listed as 0, which kill(2) would take for us.
-            .filter_map(|line| line.parse().ok().filter(|pid| *pid > 0))
-            .map(Pid::from_raw)
+        tree(&self.path)
+            .iter()
+            .filter_map(|cgroup| std::fs::read_to_string(cgroup.join("cgroup.procs")).ok())
+            .flat_map(|list| {
+                // A process that this namespace cannot see is listed as 0, which kill(2) would take
+                // for us.
+                let pids = list.lines().filter_map(|line| line.parse().ok());
+                pids.filter(|pid| *pid > 0)
+                    .map(Pid::from_raw)
+                    .collect::<Vec<_>>()
+            })
             .collect()
     }
 }
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir(&self.path);
+        remove(&self.path);
     }
 }
 
@@ -175,8 +212,10 @@ pub(super) struct Forked {
 
 impl Containment {
     /// Forks the program off into a cgroup of its own.
-    pub(super) fn in_cgroup(base: &CgroupBase, job: JobId, plan: &Plan<'_>) -> io::Result<Forked> {
-        let cgroup = base.job(job)?;
+    pub(super) fn in_cgroup(base: &CgroupBase, job: JobId, plan: &Plan<'_>) -> nix::Result<Forked> {
+        let cgroup = base
+            .job(job)
+            .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
         match child::fork(Some(cgroup.directory.as_fd()))? {
             Some(leader) => Ok(Forked {
                 containment: Self::Cgroup(cgroup),
@@ -241,24 +280,29 @@ impl Containment {
             Self::Cgroup(cgroup) => {
                 let _ = std::fs::write(cgroup.path.join("cgroup.kill"), "1");
             }
-            Self::Supervisor { .. } => {
+            Self::Supervisor { pid, .. } => {
                 for pid in self.processes() {
                     let _ = kill(pid, Signal::SIGKILL);
                 }
+                // Where program and supervisor are the same user, the one can have stopped the other.
+                let _ = kill(*pid, Signal::SIGCONT);
             }
         }
     }
 }
 
 /// The life of a supervisor: it starts the program, adopts and reaps what the program leaves behind,
-/// and ends when there is nothing left. It keeps the spawner's rights, so that no program can end it.
+/// and ends when there is nothing left; when the spawner is gone it sees to that. It keeps the
+/// spawner's rights, so that no program of another user can end it.
 fn supervise(plan: &Plan<'_>, control: BorrowedFd<'_>) -> i32 {
     let _ = nix::sys::prctl::set_child_subreaper(true);
-    child::die_with_parent();
     let leader = match child::fork(None) {
         Ok(Some(leader)) => leader,
         Ok(None) => child::contained(|| child::execute(plan)),
-        Err(_) => return 126,
+        Err(errno) => {
+            child::report_failure(plan, StartError::system("Starting a process", errno));
+            return 126;
+        }
     };
     // The program's streams must end with the program, so nobody else may hold them; nor anything else
     // of the spawner's.
@@ -271,11 +315,39 @@ fn supervise(plan: &Plan<'_>, control: BorrowedFd<'_>) -> i32 {
         }
     };
     tell(Supervised::Leader(leader.as_raw()));
+    let mut mask = SigSet::empty();
+    mask.add(Signal::SIGCHLD);
+    // SIGCHLD is blocked since before the spawner forked us.
+    let Ok(ended) = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK) else {
+        return 126;
+    };
+    let mut spawner_gone = false;
     loop {
-        match reap(true) {
-            Ok(Some((pid, Some(code)))) if pid == leader => tell(Supervised::Exited(code)),
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(_) => return 0,
+        while let Ok(Some(_)) = ended.read_signal() {}
+        loop {
+            match reap(false) {
+                Ok(Some((pid, Some(code)))) if pid == leader => tell(Supervised::Exited(code)),
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(_) => return 0,
+            }
+        }
+        if spawner_gone {
+            for pid in descendants(Pid::this()) {
+                let _ = kill(pid, Signal::SIGKILL);
+            }
+            let _ = poll(
+                &mut [PollFd::new(ended.as_fd(), PollFlags::POLLIN)],
+                KILL_AGAIN_MS,
+            );
+        } else {
+            let mut news = [
+                PollFd::new(ended.as_fd(), PollFlags::POLLIN),
+                // Nothing is ever sent to us; what comes is the end.
+                PollFd::new(control.as_fd(), PollFlags::POLLIN),
+            ];
+            let _ = poll(&mut news, PollTimeout::NONE);
+            spawner_gone = news[1].any() == Some(true);
         }
     }
 }

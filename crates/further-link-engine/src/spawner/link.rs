@@ -173,8 +173,8 @@ impl Link {
         }
     }
 
-    /// Sends a request now, or if the socket is full behind those that wait. `false` if it is too
-    /// large for a packet.
+    /// Sends a request now, or if the socket is full behind those that wait. `false` if it cannot be
+    /// sent, mostly because it is too large for a packet.
     fn send(&self, request: &Request, descriptors: Vec<OwnedFd>) -> bool {
         let Some(bytes) = packet::encode(request) else {
             return false;
@@ -182,9 +182,13 @@ impl Link {
         let mut requests = locked(&self.requests);
         if requests.is_empty() {
             match packet::send(self.socket.get_ref().as_fd(), &bytes, &descriptors) {
-                Err(Errno::EAGAIN) => {}
                 // A spawner that is gone is noticed where its replies are read.
-                _ => return true,
+                Ok(()) | Err(Errno::EPIPE | Errno::ECONNRESET | Errno::ENOTCONN) => return true,
+                Err(Errno::EAGAIN) => {}
+                Err(error) => {
+                    tracing::error!(%error, "a request does not reach the spawner");
+                    return false;
+                }
             }
         }
         requests.push_back((bytes, descriptors));
@@ -245,8 +249,18 @@ impl Link {
         let mut waiting = locked(&self.waiting);
         match packet.message {
             Reply::Started { job } => {
+                let result = if packet.incomplete {
+                    // We have no room for its streams; it would run unheard.
+                    self.stop(job);
+                    Err(StartError::system(
+                        "Opening the program's streams",
+                        Errno::EMFILE,
+                    ))
+                } else {
+                    Ok(packet.descriptors)
+                };
                 if let Some(sender) = waiting.get_mut(&job).and_then(|job| job.started.take()) {
-                    let _ = sender.send(Ok(packet.descriptors));
+                    let _ = sender.send(result);
                 }
             }
             Reply::Failed { job, error } => {

@@ -1,9 +1,9 @@
-//! The spawner's loop: requests in, replies out, children reaped, deadlines kept. One thread, and it
-//! never waits for anything but `epoll_wait(2)`.
+//! The spawner's loop: requests in, replies out, children reaped, deadlines kept. One thread, which
+//! waits in `epoll_wait(2)`; the only other thing that can hold it up is looking an account up.
 
 use super::child::{Plan, Progress, Supervised};
-use super::cleanup;
-use super::containment::{CgroupBase, Containment, Forked, kill_strays, reap};
+use super::cleanup::Leftovers;
+use super::containment::{CgroupBase, Containment, kill_strays, reap};
 use super::identity::{Identities, Identity};
 use super::packet::{self, Packet};
 use super::request::{JobId, Reply, Request, SpawnerSettings, Terminal};
@@ -12,6 +12,7 @@ use crate::error::StartError;
 use crate::launch::Launch;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{getsockopt, sockopt::SockType};
@@ -23,6 +24,8 @@ use std::time::{Duration, Instant};
 /// Time between SIGTERM and SIGKILL when the server is gone: its programs have to be over within a
 /// second.
 const GRACE_WITHOUT_SERVER: Duration = Duration::from_millis(500);
+/// How long removing a job's files may take; then they stay behind.
+const CLEANING_TIME: Duration = Duration::from_secs(10);
 /// How often a shell that is being stopped is looked at, for whether it is the last of its job.
 const HANGUP_CHECK: Duration = Duration::from_millis(50);
 /// First pause between two rounds of SIGKILL; doubled up to [`KILL_AGAIN_MOST`].
@@ -80,6 +83,8 @@ struct Spawner {
     replies: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
     buffer: Vec<u8>,
     server_gone: bool,
+    /// Soft limit of open descriptors that programs get, the one that we were started with.
+    descriptor_limit: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,10 +105,7 @@ struct Job {
     descriptors: Vec<OwnedFd>,
     failure: Option<StartError>,
     exit_code: Option<i32>,
-    /// The code file that is to be removed: its folder and name.
-    code_folder: Option<OwnedFd>,
-    code_name: Option<String>,
-    temp_folder: Option<String>,
+    leftovers: Leftovers,
     hangup: bool,
     ending: Ending,
     /// SIGTERM came before the supervisor had forked the program, so that it reached nobody.
@@ -122,8 +124,22 @@ enum Ending {
     },
     /// SIGKILL was sent.
     Killed { again_at: Instant, pause: Duration },
-    /// All processes are gone; what they left on disk is being removed.
-    Cleaning,
+    /// All processes are gone; what was made for them is being removed.
+    Cleaning {
+        cleaner: Option<Pid>,
+        until: Instant,
+    },
+}
+
+impl Job {
+    /// SIGKILL, now and until nothing is left.
+    fn kill(&mut self) {
+        self.containment.kill();
+        self.ending = Ending::Killed {
+            again_at: Instant::now() + KILL_AGAIN,
+            pause: KILL_AGAIN,
+        };
+    }
 }
 
 impl Spawner {
@@ -144,6 +160,9 @@ impl Spawner {
         }
         mask.thread_block()?;
         nix::sys::prctl::set_child_subreaper(true)?;
+        // Each job takes a few.
+        let (descriptor_limit, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
         let mut mask = SigSet::empty();
         mask.add(Signal::SIGCHLD);
         let children = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
@@ -184,6 +203,7 @@ impl Spawner {
             replies: VecDeque::new(),
             buffer,
             server_gone: false,
+            descriptor_limit,
         }))
     }
 
@@ -230,7 +250,12 @@ impl Spawner {
                 terminal,
             } => {
                 let code = packet.descriptors.into_iter().next();
-                if let Err(error) = self.start(job, launch, terminal, code) {
+                let result = if packet.incomplete {
+                    Err(StartError::system("Taking the code over", Errno::EMFILE))
+                } else {
+                    self.start(job, launch, terminal, code)
+                };
+                if let Err(error) = result {
                     self.reply(&Reply::Failed { job, error }, Vec::new());
                 }
             }
@@ -246,6 +271,7 @@ impl Spawner {
         terminal: Option<Terminal>,
         code: Option<OwnedFd>,
     ) -> Result<(), StartError> {
+        check(id, &launch, &self.jobs)?;
         let identity = self
             .identities
             .get(&self.settings.accounts, &launch.account)?;
@@ -262,10 +288,13 @@ impl Spawner {
             identity: &identity,
             streams,
             status: theirs,
+            descriptor_limit: self.descriptor_limit,
         };
-        let forked = self
-            .fork(id, &plan)
-            .map_err(|errno| StartError::system("Starting a process", errno))?;
+        let forked = match &self.cgroups {
+            Some(base) => Containment::in_cgroup(base, id, &plan),
+            None => Containment::under_supervisor(&plan),
+        }
+        .map_err(|errno| StartError::system("Starting a process", errno))?;
 
         let tag = |news: u64| (id.0 << NEWS_BITS) | news;
         let (news, urgent) = forked.containment.news();
@@ -281,50 +310,39 @@ impl Spawner {
                 let event = EpollEvent::new(EpollFlags::EPOLLIN, tag(NEWS_STATUS));
                 self.epoll.add(&status, event)
             });
-        if let Err(errno) = watched {
-            forked.containment.kill();
-            return Err(StartError::system("Watching a process", errno));
-        }
         if let Some(leader) = forked.leader {
             self.pids.insert(leader, (id, Role::Leader));
         }
         if let Containment::Supervisor { pid, .. } = forked.containment {
             self.pids.insert(pid, (id, Role::Supervisor));
         }
-        self.jobs.insert(
-            id,
-            Job {
-                containment: forked.containment,
-                leader: forked.leader,
-                identity,
-                status: Some(status),
-                descriptors,
-                failure: None,
-                exit_code: None,
+        let mut job = Job {
+            containment: forked.containment,
+            leader: forked.leader,
+            identity,
+            status: Some(status),
+            descriptors,
+            failure: None,
+            exit_code: None,
+            leftovers: Leftovers {
                 code_folder: None,
-                code_name: launch.code.map(|code| code.name),
+                code_name: launch
+                    .code
+                    .filter(|code| !code.private)
+                    .map(|code| code.name),
                 temp_folder: launch.temp_folder,
-                hangup: launch.hangup,
-                ending: Ending::No,
-                unheard: false,
             },
-        );
-        Ok(())
-    }
-
-    /// Into a cgroup if there are cgroups. If the kernel refuses that once (a folder that may be made
-    /// but not be entered), supervisors are used from then on.
-    fn fork(&mut self, job: JobId, plan: &Plan<'_>) -> nix::Result<Forked> {
-        if let Some(base) = &self.cgroups {
-            match Containment::in_cgroup(base, job, plan) {
-                Ok(forked) => return Ok(forked),
-                Err(error) => {
-                    tracing::warn!(%error, "cgroups cannot be used: a supervisor holds each program");
-                    self.cgroups = None;
-                }
-            }
+            hangup: launch.hangup,
+            ending: Ending::No,
+            unheard: false,
+        };
+        if let Err(errno) = watched {
+            // It is there, and its end is told by SIGCHLD and looked for again and again.
+            job.failure = Some(StartError::system("Watching a process", errno));
+            job.kill();
         }
-        Containment::under_supervisor(plan)
+        self.jobs.insert(id, job);
+        Ok(())
     }
 
     /// The child has told something, or has become the program.
@@ -336,8 +354,13 @@ impl Spawner {
             let Some(status) = &job.status else { return };
             match packet::receive::<Progress>(status.as_fd(), &mut self.buffer) {
                 Ok(Some(packet)) => match packet.message {
+                    Progress::Prepared if packet.incomplete => {
+                        let error = StartError::system("Watching the code file", Errno::EMFILE);
+                        job.failure = Some(error);
+                        job.kill();
+                    }
                     Progress::Prepared => {
-                        job.code_folder = packet.descriptors.into_iter().next();
+                        job.leftovers.code_folder = packet.descriptors.into_iter().next();
                     }
                     Progress::Failed(error) => job.failure = Some(error),
                 },
@@ -410,7 +433,12 @@ impl Spawner {
                         self.end_if_over(id);
                     }
                 }
-                Some((id, Role::Cleaner)) => self.finish(id),
+                Some((id, Role::Cleaner)) => {
+                    if let (true, Some(job)) = (code != 0, self.jobs.get(&id)) {
+                        tracing::warn!(left = ?job.leftovers, "files of a program stay behind");
+                    }
+                    self.finish(id);
+                }
                 None => {}
             }
         }
@@ -436,24 +464,25 @@ impl Spawner {
         };
         if job.exit_code.is_none()
             || !job.containment.is_empty()
-            || matches!(job.ending, Ending::Cleaning)
+            || matches!(job.ending, Ending::Cleaning { .. })
         {
             return;
         }
-        job.ending = Ending::Cleaning;
-        if let (Some(folder), Some(name)) = (&job.code_folder, &job.code_name) {
-            cleanup::remove_code(folder, name);
-        }
-        if let Some(path) = &job.temp_folder {
-            match cleanup::remove_folder(path, &job.identity) {
-                Ok(cleaner) => {
-                    self.pids.insert(cleaner, (id, Role::Cleaner));
-                    return;
-                }
-                Err(error) => tracing::error!(%error, path, "a private folder stays behind"),
+        let mut cleaner = None;
+        if !job.leftovers.is_empty() {
+            match job.leftovers.remove(&job.identity) {
+                Ok(pid) => cleaner = Some(pid),
+                Err(error) => tracing::error!(%error, left = ?job.leftovers, "files stay behind"),
             }
         }
-        self.finish(id);
+        let until = Instant::now() + CLEANING_TIME;
+        job.ending = Ending::Cleaning { cleaner, until };
+        match cleaner {
+            Some(pid) => {
+                self.pids.insert(pid, (id, Role::Cleaner));
+            }
+            None => self.finish(id),
+        }
     }
 
     fn finish(&mut self, id: JobId) {
@@ -491,7 +520,7 @@ impl Spawner {
                 };
             }
             Ending::Asked { kill_at, .. } => *kill_at = (*kill_at).min(now + grace),
-            Ending::Killed { .. } | Ending::Cleaning => {}
+            Ending::Killed { .. } | Ending::Cleaning { .. } => {}
         }
     }
 
@@ -501,7 +530,8 @@ impl Spawner {
                 Some(look_at.map_or(kill_at, |at| at.min(kill_at)))
             }
             Ending::Killed { again_at, .. } => Some(again_at),
-            Ending::No | Ending::Cleaning => None,
+            Ending::Cleaning { until, .. } => Some(until),
+            Ending::No => None,
         });
         match next.min() {
             None => EpollTimeout::NONE,
@@ -515,15 +545,10 @@ impl Spawner {
 
     fn keep_deadlines(&mut self) {
         let now = Instant::now();
-        for job in self.jobs.values_mut() {
+        let mut killed = Vec::new();
+        for (id, job) in &mut self.jobs {
             match &mut job.ending {
-                Ending::Asked { kill_at, .. } if *kill_at <= now => {
-                    job.containment.kill();
-                    job.ending = Ending::Killed {
-                        again_at: now + KILL_AGAIN,
-                        pause: KILL_AGAIN,
-                    };
-                }
+                Ending::Asked { kill_at, .. } if *kill_at <= now => job.kill(),
                 Ending::Asked { look_at, .. } => {
                     if look_at.is_some_and(|at| at <= now) {
                         *look_at = hang_up_if_alone(&job.containment, job.leader);
@@ -533,9 +558,21 @@ impl Spawner {
                     job.containment.kill();
                     *pause = (*pause * 2).min(KILL_AGAIN_MOST);
                     *again_at = now + *pause;
+                    killed.push(*id);
                 }
-                Ending::No | Ending::Killed { .. } | Ending::Cleaning => {}
+                Ending::Cleaning {
+                    cleaner: Some(pid),
+                    until,
+                } if *until <= now => {
+                    let _ = kill(*pid, Signal::SIGKILL);
+                    *until = now + CLEANING_TIME;
+                }
+                Ending::No | Ending::Killed { .. } | Ending::Cleaning { .. } => {}
             }
+        }
+        // Not only when there are news: those of a program that cannot be watched do not come.
+        for id in killed {
+            self.end_if_over(id);
         }
     }
 
@@ -579,6 +616,23 @@ impl Spawner {
         flags.set(EpollFlags::EPOLLOUT, !self.replies.is_empty());
         self.epoll
             .modify(&self.socket, &mut EpollEvent::new(flags, NEWS_SERVER))
+    }
+}
+
+/// What our own server never gets wrong. One that was taken over must not get further by it.
+fn check(id: JobId, launch: &Launch, jobs: &HashMap<JobId, Job>) -> Result<(), StartError> {
+    let plain = |name: &str| !matches!(name, "" | "." | "..") && !name.contains(['/', '\0']);
+    let good = id.0 > 0
+        && id.0 < 1 << (u64::BITS - NEWS_BITS)
+        && !jobs.contains_key(&id)
+        && launch.code.as_ref().is_none_or(|code| plain(&code.name));
+    if good {
+        Ok(())
+    } else {
+        Err(StartError::system(
+            "Understanding the server",
+            Errno::EINVAL,
+        ))
     }
 }
 

@@ -4,6 +4,9 @@ use super::json::{self, Fields};
 use super::{Dialect, Rejection};
 use crate::{Command, DisplayRequest, Event, ProcessName, StartRequest, TerminalSize};
 
+/// Bytes of a process name at the most: it comes back in every message about the process.
+const LONGEST_NAME: usize = 1024;
+
 /// The `/run` dialect for one client.
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -26,7 +29,17 @@ impl Dialect for Run {
                     detail,
                 }
             })?;
-        let process = message.text("process").map(ProcessName::new);
+        let process = message.text("process");
+        if process
+            .as_ref()
+            .is_some_and(|name| name.len() > LONGEST_NAME)
+        {
+            return Err(Rejection {
+                process: None,
+                detail: format!("process is longer than {LONGEST_NAME} bytes"),
+            });
+        }
+        let process = process.map(ProcessName::new);
         command(&message, process.clone()).map_err(|detail| Rejection { process, detail })
     }
 

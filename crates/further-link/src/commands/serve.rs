@@ -25,6 +25,8 @@ use tokio::signal::unix::{SignalKind, signal};
 const OWN_ACCOUNT: &str = "further-link";
 /// The account that it becomes otherwise.
 const NOBODY: &str = "nobody";
+/// Descriptors that the server itself needs: standard streams, listeners, the runtime, the spawner.
+const OWN_DESCRIPTORS: usize = 32;
 /// How long the end may take beyond the grace time of programs.
 const END_TIMEOUT: Duration = Duration::from_secs(8);
 
@@ -43,6 +45,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
         some(&config.run.user),
         config.run.accounts.clone(),
     );
+    check_people_and_places(config, &accounts)?;
     if accounts.default == "root" {
         tracing::warn!(
             "programs run as root, unless a client names another user; run.user changes that"
@@ -62,18 +65,21 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
     } else {
         None
     };
-    raise_descriptor_limit();
+    raise_descriptor_limit(config);
 
     // One thread: a key and a byte never wait for another core to wake up, and memory stays small.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         let listeners = listen(config)?;
-        give_up_rights(&config.server.account)?;
         let engine = Engine::new(spawner, engine_settings(config, accounts))?;
+        give_up_rights(&config.server.account)?;
         serve(config, engine, &hostname, tls, listeners).await
-    })
+    });
+    // A look-up that hangs, or a spawner that does, must not hold the end up.
+    runtime.shutdown_background();
+    result
 }
 
 async fn serve(
@@ -101,6 +107,7 @@ async fn serve(
     // Before anybody is told that we are there: whoever reads that may stop us at once.
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut hung_up = hangup()?;
     for listener in &listeners {
         announce(config, listener.local_addr()?);
     }
@@ -112,6 +119,7 @@ async fn serve(
         tokio::select! {
             _ = terminated.recv() => {}
             _ = interrupted.recv() => {}
+            () = hung_up.recv() => {}
             () = engine.spawner_ended() => lost_spawner.set(true),
         }
         tracing::info!("stopping");
@@ -126,27 +134,61 @@ async fn serve(
     tokio::select! {
         () = &mut end => {}
         () = deadline(config.run.stop_grace + END_TIMEOUT) => {
-            tracing::warn!("something would not end in time; leaving it to the spawner");
+            tracing::warn!("not waiting any longer; what still runs is killed");
         }
     }
     watchdog.abort();
     if lost_spawner.get() {
-        bail!("the spawner has ended, and with it all programs");
+        bail!(
+            "the process that starts programs (the spawner) has ended. Its programs were killed; what those \
+             had started ends at the next start at the latest"
+        );
     }
     Ok(())
 }
 
+/// SIGHUP, by which a terminal says that it is closed.
+struct HangUp(Option<tokio::signal::unix::Signal>);
+
+impl HangUp {
+    async fn recv(&mut self) {
+        match &mut self.0 {
+            Some(signal) => {
+                signal.recv().await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Listens for SIGHUP, unless it is ignored: `nohup(1)` starts programs like that, so that they go on
+/// without their terminal.
+fn hangup() -> std::io::Result<HangUp> {
+    // proc_pid_status(5): a mask in hexadecimal, SIGHUP is its lowest bit.
+    let ignored = std::fs::read_to_string("/proc/self/status")?
+        .lines()
+        .find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok())
+        .is_some_and(|mask| mask & 1 != 0);
+    Ok(HangUp(if ignored {
+        None
+    } else {
+        Some(signal(SignalKind::hangup())?)
+    }))
+}
+
 /// Completes `limit` after this process was asked to end, or at once when it is asked again.
 async fn deadline(limit: Duration) {
-    let (Ok(mut terminated), Ok(mut interrupted)) = (
+    let (Ok(mut terminated), Ok(mut interrupted), Ok(mut hung_up)) = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
+        hangup(),
     ) else {
         return std::future::pending().await;
     };
     tokio::select! {
         _ = terminated.recv() => {}
         _ = interrupted.recv() => {}
+        () = hung_up.recv() => {}
     }
     tokio::select! {
         () = tokio::time::sleep(limit) => {}
@@ -165,6 +207,23 @@ async fn feed_watchdog() {
     }
 }
 
+/// Finds mistakes that would otherwise show at the first program.
+fn check_people_and_places(config: &Config, accounts: &Accounts) -> anyhow::Result<()> {
+    if !config.run.user.is_empty() {
+        Account::by_name(&accounts.default).context("run.user")?;
+    }
+    for name in &config.run.accounts {
+        if let Err(error) = Account::by_name(name) {
+            tracing::warn!("run.accounts: {error}");
+        }
+    }
+    let temp = &config.run.temp_dir;
+    if !temp.is_dir() {
+        bail!("run.temp_dir: there is no folder {}", temp.display());
+    }
+    Ok(())
+}
+
 fn listen(config: &Config) -> anyhow::Result<Vec<TcpListener>> {
     let mut listeners: Vec<TcpListener> = Vec::new();
     for address in &config.server.bind {
@@ -174,7 +233,8 @@ fn listen(config: &Config) -> anyhow::Result<Vec<TcpListener>> {
             None => config.server.port,
         };
         let address = SocketAddr::new(*address, port);
-        let listener = bind(address)
+        let v4_too = config.server.bind.iter().any(IpAddr::is_ipv4);
+        let listener = bind(address, v4_too)
             .with_context(|| format!("port {port} on {} cannot be opened", address.ip()))?;
         listeners.push(listener);
     }
@@ -284,12 +344,21 @@ fn some(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// Each job has up to three descriptors here, each client one.
-fn raise_descriptor_limit() {
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
-        && soft < hard
-    {
+/// Allows this process as many descriptors as it may have, and says so if that is too few.
+fn raise_descriptor_limit(config: &Config) {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
+        return;
+    };
+    if soft < hard {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+    // One for each client, three for each program.
+    let needed = config.limits.connections + 3 * config.limits.jobs + OWN_DESCRIPTORS;
+    if (hard as u128) < needed as u128 {
+        tracing::warn!(
+            "the limits permit {needed} open descriptors, but this process may have only {hard}: \
+             some clients and programs will be refused (ulimit -n, LimitNOFILE=)"
+        );
     }
 }
 
