@@ -441,7 +441,7 @@ fn input_for_a_program_that_does_not_read_is_bounded() {
             refused["data"]["detail"]
                 .as_str()
                 .unwrap()
-                .contains("not reading"),
+                .contains("still wait for the program"),
             "{refused}"
         );
         assert!(taken > 512 << 10, "a little has to be taken: {taken}");

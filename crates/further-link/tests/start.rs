@@ -7,8 +7,9 @@ use std::path::Path;
 use support::{TestServer, names_in, write_file};
 
 /// Tells where it is: the working directory, then the file.
-const WHERE: &str = "import os, sys; print(os.getcwd()); print(sys.argv[0]); print(os.listdir())";
-const WHERE_EXEC: &str = "#!/bin/sh\npwd; echo $0; ls\n";
+const WHERE: &str = "import os, sys; print(os.getcwd()); print(sys.argv[0]); \
+                     print(os.listdir(os.path.dirname(sys.argv[0])))";
+const WHERE_EXEC: &str = "#!/bin/sh\npwd; echo $0; ls \"$(dirname \"$0\")\"\n";
 
 fn lines(text: &str) -> Vec<&str> {
     text.lines().collect()
@@ -26,7 +27,18 @@ async fn code_without_a_folder_runs_in_the_temp_folder_and_is_gone_afterwards() 
         let lines = lines(&finished.stdout);
         assert_eq!(Path::new(lines[0]), temp);
         let file = Path::new(lines[1]);
-        assert_eq!(file.parent(), Some(temp.as_path()));
+        // In a folder of its own, where nobody else can put a module beside it.
+        let private = file.parent().unwrap();
+        assert_eq!(private.parent(), Some(temp.as_path()));
+        assert!(
+            private
+                .file_name()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .starts_with("further-link-"),
+            "{private:?}"
+        );
         let name = file.file_name().unwrap().to_str().unwrap().to_owned();
         assert!(lines[2].contains(&name), "{lines:?}");
         assert_eq!(name.ends_with(".py"), runner == "python3");
@@ -35,6 +47,36 @@ async fn code_without_a_folder_runs_in_the_temp_folder_and_is_gone_afterwards() 
     }
     names.dedup();
     assert_eq!(names.len(), 3, "each has a name of its own: {names:?}");
+}
+
+#[tokio::test]
+async fn what_others_put_into_the_temp_folder_is_not_imported() {
+    let server = TestServer::start(&[]);
+    let planted = server.temp_dir().join("colorsys.py");
+    std::fs::write(planted, "print('planted')").unwrap();
+    let mut client = server.connect("/run").await;
+    let code = "import colorsys; print(colorsys.rgb_to_hsv(0, 0, 0))";
+    let data = json!({"runner": "python3", "code": code});
+    let finished = client.run(data).await;
+    assert_eq!(finished.stdout, "(0.0, 0.0, 0)\n", "{finished:?}");
+}
+
+#[tokio::test]
+async fn what_is_no_program_stays_as_it_was() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let server = TestServer::start(&[]);
+    let data = server.folder.path().join("data.csv");
+    std::fs::write(&data, "1,2,3").unwrap();
+    let mode = |mode| std::fs::Permissions::from_mode(mode);
+    std::fs::set_permissions(&data, mode(0o640)).unwrap();
+    let mut client = server.connect("/run").await;
+    let start = json!({"runner": "exec", "path": data});
+    client
+        .send(json!({"type": "start", "process": "1", "data": start}))
+        .await;
+    client.expect("error").await;
+    let found = std::fs::metadata(&data).unwrap().permissions().mode();
+    assert_eq!(found & 0o7777, 0o640);
 }
 
 #[tokio::test]

@@ -352,7 +352,7 @@ async fn a_killed_spawner_ends_the_server(mode: &str) {
     let status = server.wait();
     assert_eq!(status.code(), Some(1), "{}", server.log());
     assert!(
-        server.log().contains("the spawner has ended"),
+        server.log().contains("(the spawner) has ended"),
         "{}",
         server.log()
     );
