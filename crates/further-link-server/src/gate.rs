@@ -400,8 +400,9 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(header::HOST, value);
             if gate.check(&Uri::from_static("/"), &headers).is_ok() {
+                let digits = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
                 let bare = match host.rsplit_once(':') {
-                    Some((bare, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !(bare.contains(':') && !bare.ends_with(']')) => bare,
+                    Some((bare, port)) if digits(port) && (bare.ends_with(']') || !bare.contains(':')) => bare,
                     _ => &host,
                 };
                 let bare = bare.trim_end_matches('.').to_ascii_lowercase();
