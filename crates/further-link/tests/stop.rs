@@ -341,6 +341,12 @@ async fn a_killed_spawner_ends_the_server(mode: &str) {
     client.read_until("up\n").await;
     let spawner = server.spawner_pid();
     let all = descendants_of(spawner);
+    let word = unique("daemon");
+    let daemon =
+        format!("#!/bin/sh\n(setsid sh -c 'sleep 1000; : {word}' &)\necho up; sleep 1000\n");
+    client.start("daemon", "exec", &daemon).await;
+    client.read_until("up\n").await;
+    wait_for("the daemon runs", || !processes_with(&word).is_empty());
     nix::sys::signal::kill(
         nix::unistd::Pid::from_raw(spawner),
         nix::sys::signal::Signal::SIGKILL,
@@ -349,6 +355,10 @@ async fn a_killed_spawner_ends_the_server(mode: &str) {
     wait_for("its programs have ended", || {
         all.iter().all(|pid| !is_alive(*pid))
     });
+    if mode == "off" {
+        // A supervisor sees to that; a cgroup waits for the next server.
+        wait_for("the daemon has ended", || processes_with(&word).is_empty());
+    }
     let status = server.wait();
     assert_eq!(status.code(), Some(1), "{}", server.log());
     assert!(
@@ -361,5 +371,6 @@ async fn a_killed_spawner_ends_the_server(mode: &str) {
     next.connect("/run").await.answers().await;
     if mode == "auto" {
         wait_for("its cgroups are gone", || cgroups_of(spawner).is_empty());
+        assert_eq!(processes_with(&word), [0; 0]);
     }
 }

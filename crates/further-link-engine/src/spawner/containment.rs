@@ -17,9 +17,14 @@ use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The cgroups of one spawner begin with this, then comes its process id.
 const PREFIX: &str = "further-link.";
+/// How often the cgroup of a spawner that was killed is tried to be removed at the start of the next.
+const SWEEP_ROUNDS: usize = 50;
+/// Pause between two tries.
+const SWEEP_PAUSE: Duration = Duration::from_millis(10);
 /// Milliseconds between two rounds of SIGKILL by a supervisor without a spawner.
 const KILL_AGAIN_MS: u8 = 10;
 /// How deep a chain of strays is followed at once; a deeper one is ended with the next supervisor.
@@ -145,7 +150,14 @@ fn sweep(parent: &Path) {
         }
         let base = entry.path();
         let _ = std::fs::write(base.join("cgroup.kill"), "1");
-        remove(&base);
+        // What was killed is gone a moment later, and only an empty cgroup can be removed.
+        for _ in 0..SWEEP_ROUNDS {
+            remove(&base);
+            if !base.exists() {
+                break;
+            }
+            std::thread::sleep(SWEEP_PAUSE);
+        }
     }
 }
 
