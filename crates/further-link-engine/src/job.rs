@@ -149,8 +149,8 @@ impl Job {
     /// SIGTERM to everything in the job, and after the grace time SIGKILL.
     pub fn stop(&self) {
         // Once: a client can ask as often as it likes, and each request takes memory until it is read.
-        if !self.stopping.swap(true, Ordering::Relaxed) {
-            self.link.stop(self.id);
+        if !self.stopping.swap(true, Ordering::Relaxed) && !self.link.stop(self.id) {
+            self.stopping.store(false, Ordering::Relaxed);
         }
     }
 

@@ -11,6 +11,7 @@ mod line;
 mod listener;
 mod metrics;
 mod page;
+mod patience;
 mod routes;
 mod session;
 mod transport;

@@ -3,6 +3,7 @@
 use crate::error::HttpError;
 use crate::gate::{self, Gate};
 use crate::metrics::Metrics;
+use crate::patience::ImpatientStream;
 use crate::{App, ServerSettings, SharedApp, routes};
 use axum::Router;
 use axum::body::Body;
@@ -18,12 +19,12 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tower::ServiceExt as _;
@@ -38,8 +39,8 @@ const LAST_REQUEST: Duration = Duration::from_secs(2);
 const HEAD_SIZE: usize = 32 * 1024;
 /// Bytes that the kernel takes for a client beyond what is on its way (`tcp(7)`,
 /// `TCP_NOTSENT_LOWAT`). It would take megabytes: a pong would wait behind them, and a slow client would
-/// seem dead, because there is room again only when a third of them is gone.
-const UNSENT: u32 = 128 * 1024;
+/// seem dead, because there is room again only when a good part of them is gone.
+const UNSENT: u32 = 32 * 1024;
 /// Pause after an error of `accept`, which mostly means that there are no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a client that is turned away may take to read why.
@@ -56,6 +57,32 @@ const BACKLOG: u32 = 1024;
 #[derive(Debug)]
 pub(crate) struct Peer {
     _place: OwnedSemaphorePermit,
+    upgraded: AtomicBool,
+}
+
+impl Peer {
+    fn new(place: OwnedSemaphorePermit) -> Self {
+        Self {
+            _place: place,
+            upgraded: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on the connection speaks WebSocket.
+    pub(crate) fn upgrade(&self) {
+        self.upgraded.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it does.
+    pub(crate) fn is_upgraded(&self) -> bool {
+        self.upgraded.load(Ordering::Relaxed)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_test() -> Self {
+        let places = Arc::new(Semaphore::new(1));
+        Self::new(places.try_acquire_owned().unwrap())
+    }
 }
 
 /// Opens a listening socket. Has to be called inside of the runtime. With `only_v6` the address `::`
@@ -142,7 +169,7 @@ impl Server {
             };
             match Arc::clone(&self.places).try_acquire_owned() {
                 Ok(place) => {
-                    let peer = Arc::new(Peer { _place: place });
+                    let peer = Arc::new(Peer::new(place));
                     let greeted = Arc::clone(&self).greet(stream, address, peer);
                     tokio::spawn(greeted);
                 }
@@ -191,18 +218,13 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let stream = ImpatientStream::new(stream, Arc::clone(&peer));
         let server = Arc::clone(&self);
         let service = service_fn(move |request: Request<Incoming>| {
             let server = Arc::clone(&server);
             let peer = Arc::clone(&peer);
             async move { Ok::<_, Infallible>(server.answer(request, peer, redirect).await) }
         });
-        // A client that does not read what it asked for gives its place back. WebSocket clients are
-        // watched by their own rule, which may be more patient.
-        let mut stream = TimeoutStream::new(stream);
-        let patience = self.app.settings.limits.pong_timeout.max(HEAD_TIMEOUT);
-        stream.set_write_timeout(Some(patience));
-        let stream = Box::pin(stream);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)

@@ -224,6 +224,9 @@ where
     tokio::spawn(async move {
         match upgrade.await {
             Ok(upgraded) => {
+                if let Some(peer) = &peer {
+                    peer.upgrade();
+                }
                 let max = app.settings.limits.message_bytes;
                 session(app, websocket::split(upgraded, max)).await;
             }

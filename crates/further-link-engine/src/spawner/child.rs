@@ -19,7 +19,7 @@ use std::convert::Infallible;
 use std::ffi::CString;
 use std::fs::Permissions;
 use std::io::Write as _;
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 
@@ -376,23 +376,38 @@ fn final_environment(launch: &Launch, identity: &Identity) -> Vec<(String, Strin
     environment
 }
 
-/// Closes everything but the standard streams and `kept`, which becomes descriptor 3.
-pub(super) fn close_all_but(kept: BorrowedFd<'_>) -> nix::Result<OwnedFd> {
-    // SAFETY: the caller is a forked process that uses no other descriptor from here on and ends with
-    // `exit`, so no owner of a closed one is ever dropped.
-    #[allow(unsafe_code)]
-    unsafe {
-        if kept.as_raw_fd() != 3 {
-            Errno::result(libc::dup2(kept.as_raw_fd(), 3))?;
-        }
-        Errno::result(libc::syscall(
-            libc::SYS_close_range,
-            4,
-            libc::c_uint::MAX,
-            0,
-        ))?;
-        Ok(OwnedFd::from_raw_fd(3))
+/// Closes everything but the standard streams and `kept`, which becomes descriptor 3 and is returned.
+/// Only for forked processes that use nothing else of what they had open, and end with [`exit`].
+pub(super) fn close_all_but(kept: Option<&impl AsRawFd>) -> nix::Result<Option<OwnedFd>> {
+    let first = 3 + i32::from(kept.is_some());
+    if let Some(kept) = kept
+        && kept.as_raw_fd() != 3
+    {
+        // SAFETY: numbers only; whatever owned descriptor 3 is never used or dropped any more.
+        #[allow(unsafe_code)]
+        Errno::result(unsafe { libc::dup2(kept.as_raw_fd(), 3) })?;
     }
+    // SAFETY: as above.
+    #[allow(unsafe_code)]
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
+    if closed == -1 {
+        // An old kernel, or a filter of system calls: one by one.
+        let open: Vec<i32> = std::fs::read_dir("/proc/self/fd")
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .collect();
+        for number in open.into_iter().filter(|number| *number >= first) {
+            // SAFETY: as above.
+            #[allow(unsafe_code)]
+            unsafe {
+                libc::close(number);
+            }
+        }
+    }
+    // SAFETY: it is open, and nobody else uses that number any more.
+    #[allow(unsafe_code)]
+    Ok(kept.map(|_| unsafe { OwnedFd::from_raw_fd(3) }))
 }
 
 /// Everything beyond the standard streams is closed by exec, also what was opened without saying so.

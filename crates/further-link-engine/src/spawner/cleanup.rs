@@ -33,17 +33,21 @@ impl Leftovers {
         match child::fork(None)? {
             Some(pid) => Ok(pid),
             None => child::contained(|| {
+                // What else the spawner has open would be held open by us.
+                let Ok(folder) = child::close_all_but(self.code_folder.as_ref()) else {
+                    return 1;
+                };
                 if identity.become_user().is_err() {
                     return 1;
                 }
                 child::die_with_parent();
-                i32::from(!self.remove_all())
+                i32::from(!self.remove_all(folder.as_ref()))
             }),
         }
     }
 
-    fn remove_all(&self) -> bool {
-        let code = match (&self.code_folder, &self.code_name) {
+    fn remove_all(&self, code_folder: Option<&OwnedFd>) -> bool {
+        let code = match (code_folder, &self.code_name) {
             (Some(folder), Some(name)) => {
                 match unlinkat(folder, name.as_str(), UnlinkatFlags::NoRemoveDir) {
                     // The program may have removed it itself.
@@ -68,7 +72,10 @@ fn remove_tree(folder: &Path) -> io::Result<()> {
         Err(error) if !missing(&error) => {}
         _ => return Ok(()),
     }
-    make_writable(folder);
+    // The program may have put a link in its place.
+    if fs::symlink_metadata(folder)?.is_dir() {
+        make_writable(folder);
+    }
     fs::remove_dir_all(folder)
 }
 

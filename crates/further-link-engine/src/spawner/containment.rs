@@ -8,6 +8,7 @@ use super::packet;
 use super::request::JobId;
 use crate::error::StartError;
 use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -34,6 +35,9 @@ const STRAY_ROUNDS: usize = 100;
 #[derive(Debug)]
 pub(super) struct CgroupBase {
     path: PathBuf,
+    /// Held for as long as we live: by that, others know that it is in use. Process ids would not do:
+    /// another may be in a namespace of its own, and ids are used again.
+    _lock: Option<Flock<File>>,
 }
 
 impl CgroupBase {
@@ -44,7 +48,10 @@ impl CgroupBase {
         sweep(&own);
         let path = own.join(format!("{PREFIX}{}", std::process::id()));
         std::fs::create_dir(&path)?;
-        let base = Self { path };
+        let base = Self {
+            _lock: lock(&path),
+            path,
+        };
         // The kernel may have cgroups but not the file that ends one (before 5.14).
         if !base.path.join("cgroup.kill").exists() {
             return Err(io::Error::other("the kernel has no cgroup.kill"));
@@ -68,7 +75,14 @@ impl CgroupBase {
 
     fn job(&self, job: JobId) -> io::Result<Cgroup> {
         let path = self.path.join(format!("job-{}", job.0));
-        std::fs::create_dir(&path)?;
+        match std::fs::create_dir(&path) {
+            // Somebody has removed our own: the administrator, or who manages the cgroup above.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                std::fs::create_dir(&self.path)?;
+                std::fs::create_dir(&path)?;
+            }
+            result => result?,
+        }
         let cgroup = File::open(&path).and_then(|directory| {
             Ok(Cgroup {
                 events: File::open(path.join("cgroup.events"))?,
@@ -134,6 +148,11 @@ fn own_cgroup() -> io::Result<PathBuf> {
     Ok(Path::new(mount).join(own))
 }
 
+/// Locks a spawner's cgroup, unless a living one has. Programs do not hold it: exec closes it.
+fn lock(path: &Path) -> Option<Flock<File>> {
+    Flock::lock(File::open(path).ok()?, FlockArg::LockExclusiveNonblock).ok()
+}
+
 /// Ends and removes the cgroups of spawners that are no more.
 fn sweep(parent: &Path) {
     let Ok(entries) = std::fs::read_dir(parent) else {
@@ -141,14 +160,10 @@ fn sweep(parent: &Path) {
     };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let dead = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(PREFIX)?.parse::<i32>().ok())
-            .is_some_and(|pid| kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH));
-        if !dead {
+        let base = entry.path();
+        if !name.to_string_lossy().starts_with(PREFIX) || lock(&base).is_none() {
             continue;
         }
-        let base = entry.path();
         let _ = std::fs::write(base.join("cgroup.kill"), "1");
         // What was killed is gone a moment later, and only an empty cgroup can be removed.
         for _ in 0..SWEEP_ROUNDS {
@@ -318,7 +333,7 @@ fn supervise(plan: &Plan<'_>, control: BorrowedFd<'_>) -> i32 {
     };
     // The program's streams must end with the program, so nobody else may hold them; nor anything else
     // of the spawner's.
-    let Ok(control) = child::close_all_but(control) else {
+    let Ok(Some(control)) = child::close_all_but(Some(&control)) else {
         return 126;
     };
     let tell = |message: Supervised| {

@@ -141,9 +141,10 @@ impl Link {
         })
     }
 
-    /// Asks for a job to be stopped: SIGTERM, and after the grace time SIGKILL.
-    pub(crate) fn stop(&self, job: JobId) {
-        self.send(&Request::Stop { job }, Vec::new());
+    /// Asks for a job to be stopped: SIGTERM, and after the grace time SIGKILL. `false` if the request
+    /// could not be sent.
+    pub(crate) fn stop(&self, job: JobId) -> bool {
+        self.send(&Request::Stop { job }, Vec::new())
     }
 
     /// Asks for all jobs to be stopped.

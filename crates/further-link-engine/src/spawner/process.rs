@@ -489,7 +489,8 @@ impl Spawner {
         let Some(job) = self.jobs.remove(&id) else {
             return;
         };
-        // A cgroup is watched through its own file: closing it ends that.
+        // Closing a file does not end its watch while a process that was forked meanwhile has a copy.
+        let _ = self.epoll.delete(job.containment.news().0);
         let reply = match (job.failure, job.exit_code) {
             (Some(error), _) => Reply::Failed { job: id, error },
             (None, code) => Reply::Exited {
@@ -545,7 +546,7 @@ impl Spawner {
 
     fn keep_deadlines(&mut self) {
         let now = Instant::now();
-        let mut killed = Vec::new();
+        let (mut killed, mut late) = (Vec::new(), Vec::new());
         for (id, job) in &mut self.jobs {
             match &mut job.ending {
                 Ending::Asked { kill_at, .. } if *kill_at <= now => job.kill(),
@@ -564,8 +565,10 @@ impl Spawner {
                     cleaner: Some(pid),
                     until,
                 } if *until <= now => {
+                    // It may hang in the kernel and not even die; the job is not to hang with it.
                     let _ = kill(*pid, Signal::SIGKILL);
-                    *until = now + CLEANING_TIME;
+                    tracing::warn!(left = ?job.leftovers, "files of a program stay behind");
+                    late.push((*id, *pid));
                 }
                 Ending::No | Ending::Killed { .. } | Ending::Cleaning { .. } => {}
             }
@@ -573,6 +576,10 @@ impl Spawner {
         // Not only when there are news: those of a program that cannot be watched do not come.
         for id in killed {
             self.end_if_over(id);
+        }
+        for (id, cleaner) in late {
+            self.pids.remove(&cleaner);
+            self.finish(id);
         }
     }
 

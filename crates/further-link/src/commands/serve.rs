@@ -219,7 +219,7 @@ fn check_people_and_places(config: &Config, accounts: &Accounts) -> anyhow::Resu
     }
     let temp = &config.run.temp_dir;
     if !temp.is_dir() {
-        bail!("run.temp_dir: there is no folder {}", temp.display());
+        tracing::warn!("run.temp_dir: there is no folder {}", temp.display());
     }
     Ok(())
 }
