@@ -374,3 +374,15 @@ async fn a_killed_spawner_ends_the_server(mode: &str) {
         assert_eq!(processes_with(&word), [0; 0]);
     }
 }
+
+#[tokio::test]
+async fn a_cgroup_that_somebody_removed_is_made_again() {
+    let server = server("auto", "1");
+    for cgroup in cgroups_of(server.spawner_pid()) {
+        std::fs::remove_dir(cgroup).unwrap();
+    }
+    let mut client = server.connect("/run").await;
+    let data = json!({"runner": "exec", "code": "#!/bin/echo again\n"});
+    let finished = client.run(data).await;
+    assert!(finished.stdout.starts_with("again"), "{finished:?}");
+}
