@@ -374,7 +374,11 @@ async fn the_dead_are_given_up_and_the_living_are_not() {
         let data = json!({"runner": "python3", "code": SLEEP, "path": word_of_dead});
         dead.send_json(&json!({"type": "start", "process": "1", "data": data}));
         dead.until("started");
-        assert!(!processes_with(&word_of_dead).is_empty());
+        // A process that is just executing something (and `python3` may be a script that does) shows no
+        // arguments for a moment.
+        wait_for("its program is seen", || {
+            !processes_with(&word_of_dead).is_empty()
+        });
         assert_eq!(dead.closed(), 1008);
     });
     let dead_line = tokio::task::spawn_blocking(move || assert_eq!(dead_line.closed(), 1008));

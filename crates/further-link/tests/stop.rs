@@ -206,7 +206,7 @@ async fn daemons_end_with_their_program(mode: &str) {
         .start("1", "python3", &(daemon(&word) + "signal.pause()"))
         .await;
     client.read_until("up\n").await;
-    assert!(!processes_with(&word).is_empty());
+    wait_for("they are seen", || !processes_with(&word).is_empty());
     client.stop("1").await;
     assert_eq!(client.finish().await.exit_code, -15);
     assert_eq!(processes_with(&word), [0; 0]);
@@ -272,7 +272,7 @@ async fn a_closed_socket_ends_everything(mode: &str) {
         client.read_until("up\n").await;
         client.start("deaf", "python3", DEAF).await;
         client.read_until("up\n").await;
-        assert!(!processes_with(&word).is_empty());
+        wait_for("they are seen", || !processes_with(&word).is_empty());
         if properly {
             client.socket.close(None).await.unwrap();
         }
@@ -305,7 +305,7 @@ async fn a_killed_server_leaves_nothing(mode: &str) {
         .stdin("sh", "sh -c 'echo re\"\"ady; exec sleep 1000'\n")
         .await;
     terminal.read_until("ready").await;
-    assert!(!processes_with(&word).is_empty());
+    wait_for("they are seen", || !processes_with(&word).is_empty());
     let spawner = server.spawner_pid();
     let mut all = descendants_of(spawner);
     assert!(all.len() >= 4, "{all:?}");
