@@ -378,11 +378,15 @@ async fn a_killed_spawner_ends_the_server(mode: &str) {
 #[tokio::test]
 async fn a_cgroup_that_somebody_removed_is_made_again() {
     let server = server("auto", "1");
-    for cgroup in cgroups_of(server.spawner_pid()) {
-        std::fs::remove_dir(cgroup).unwrap();
-    }
     let mut client = server.connect("/run").await;
     let data = json!({"runner": "exec", "code": "#!/bin/echo again\n"});
+    // The spawner is ready once it has run something.
+    client.run(data.clone()).await;
+    for cgroup in cgroups_of(server.spawner_pid()) {
+        wait_for("the cgroup can be removed", || {
+            std::fs::remove_dir(&cgroup).is_ok()
+        });
+    }
     let finished = client.run(data).await;
     assert!(finished.stdout.starts_with("again"), "{finished:?}");
 }

@@ -67,6 +67,13 @@ impl CgroupBase {
         match child::fork(Some(cgroup.directory.as_fd()))? {
             Some(pid) => {
                 nix::sys::wait::waitpid(pid, None)?;
+                // The kernel takes a moment to notice; until then the trial's cgroup cannot be removed.
+                for _ in 0..SWEEP_ROUNDS {
+                    if !cgroup.is_populated() {
+                        break;
+                    }
+                    std::thread::sleep(SWEEP_PAUSE);
+                }
                 Ok(())
             }
             None => child::exit(0),
