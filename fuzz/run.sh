@@ -10,7 +10,7 @@ set -eu
 cd "$(dirname "$0")"
 seconds=${1:-10}
 [ $# -eq 0 ] || shift
-[ $# -gt 0 ] || set -- run_decode run_py_decode exec_decode utf8
+[ $# -gt 0 ] || set -- run_decode run_py_decode exec_decode stream_decode utf8
 
 # With an explicit --target the flags do not reach build scripts, which have no main function of libFuzzer.
 host=$(rustc -vV | sed -n 's/^host: //p')
@@ -39,6 +39,9 @@ for dialect, target in [("run", "run_decode"), ("run-py", "run_py_decode"), ("ex
         seed(target, message)
         # The number of pieces, and how long each of them is.
         seed("utf8", bytes([4, 3, 1, 2, 7]) + message)
+
+for case in json.loads(pathlib.Path("../tests/golden/further-link.3/frames.json").read_text()):
+    seed("stream_decode", bytes.fromhex(case["frameHex"]))
 PYTHON
 
 failed=
@@ -47,7 +50,7 @@ for target in "$@"; do
     mkdir -p "corpus/$target" "artifacts/$target"
     # Long enough for the deeply nested cases; messages of the wire are longer, but not more varied.
     set -- -max_total_time="$seconds" -max_len=8192 -timeout=5 -rss_limit_mb=1024 -print_final_stats=1
-    [ "$target" = utf8 ] || set -- "$@" -dict=json.dict
+    case $target in run_decode | run_py_decode | exec_decode) set -- "$@" -dict=json.dict ;; esac
     "$target_dir/$host/release/$target" "$@" -artifact_prefix="artifacts/$target/" "corpus/$target" ||
         failed="$failed $target"
 done

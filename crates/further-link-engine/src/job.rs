@@ -5,13 +5,14 @@ use crate::descriptor::watch;
 use crate::error::StartError;
 use crate::output_log::{Cursor, OutputLog};
 use crate::spawner::{JobHandle, JobId, Link};
+use bytes::Bytes;
 use further_link_protocol::{Stream, TerminalSize};
 use nix::pty::Winsize;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -22,6 +23,8 @@ use tokio::sync::{Notify, oneshot};
 /// Bytes of input that wait for a program that does not read, at the most. A single larger message is
 /// still taken when nothing waits, so that every message that a client may send can be delivered.
 const INPUT_WAITING: usize = 1024 * 1024;
+/// Viewers are told whenever the program has taken this many bytes of input.
+const INPUT_NEWS: u64 = 64 * 1024;
 /// Bytes that are read before other tasks get their turn.
 const READ_BUDGET: usize = 64 * 1024;
 /// How long a terminal is waited for after its last process has ended, for the kernel to hand out the
@@ -46,10 +49,16 @@ pub enum JobState {
 
 /// Input that was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{waiting} bytes of earlier input still wait for the program to read them")]
-pub struct InputRefused {
-    /// Bytes that wait.
-    pub waiting: usize,
+pub enum InputRefused {
+    /// There is too much already.
+    #[error("{waiting} bytes of earlier input still wait for the program to read them")]
+    Full {
+        /// Bytes that wait.
+        waiting: usize,
+    },
+    /// It came after [`Job::end_input`].
+    #[error("the input has ended")]
+    Ended,
 }
 
 /// One running program, for those who start and view it.
@@ -62,14 +71,18 @@ pub struct Job {
     inbox: Mutex<Inbox>,
     inbox_changed: Notify,
     has_terminal: bool,
+    /// Bytes of input that the program has taken.
+    input_taken: AtomicU64,
     stopping: AtomicBool,
 }
 
 /// What the task is to do next.
 #[derive(Debug, Default)]
 struct Inbox {
-    input: VecDeque<Vec<u8>>,
+    input: VecDeque<Bytes>,
     waiting: usize,
+    /// Nothing comes behind `input`.
+    ended: bool,
     size: Option<TerminalSize>,
 }
 
@@ -93,6 +106,7 @@ impl Job {
             inbox: Mutex::default(),
             inbox_changed: Notify::new(),
             has_terminal,
+            input_taken: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
         });
         let task = Arc::clone(&job);
@@ -123,11 +137,14 @@ impl Job {
     /// Hands input to the program. Returns at once; what the program does not read yet waits.
     ///
     /// # Errors
-    /// If [`INPUT_WAITING`] bytes already do; nothing of `input` is taken then.
-    pub fn input(&self, input: Vec<u8>) -> Result<(), InputRefused> {
+    /// If [`INPUT_WAITING`] bytes already do, or the input has ended; nothing of `input` is taken then.
+    pub fn input(&self, input: Bytes) -> Result<(), InputRefused> {
         let mut inbox = locked(&self.inbox);
+        if inbox.ended {
+            return Err(InputRefused::Ended);
+        }
         if inbox.waiting > 0 && inbox.waiting + input.len() > INPUT_WAITING {
-            return Err(InputRefused {
+            return Err(InputRefused::Full {
                 waiting: inbox.waiting,
             });
         }
@@ -138,6 +155,27 @@ impl Job {
             self.inbox_changed.notify_one();
         }
         Ok(())
+    }
+
+    /// Closes the program's standard input when it has taken what waits. A terminal's stays open.
+    pub fn end_input(&self) {
+        locked(&self.inbox).ended = true;
+        self.inbox_changed.notify_one();
+    }
+
+    /// Bytes of input that the program has taken, or that went nowhere since it takes none any more.
+    /// Viewers are woken now and then while this grows.
+    pub fn input_taken(&self) -> u64 {
+        self.input_taken.load(Ordering::Relaxed)
+    }
+
+    /// Counts input that need not wait any more.
+    fn took(&self, count: usize) {
+        locked(&self.inbox).waiting -= count;
+        let before = self.input_taken.fetch_add(count as u64, Ordering::Relaxed);
+        if before / INPUT_NEWS != (before + count as u64) / INPUT_NEWS {
+            self.log.wake();
+        }
     }
 
     /// Sets the size of its terminal, if it has one.
@@ -178,17 +216,20 @@ impl Job {
     }
 }
 
+/// The server's end of a stream: the pty's master (which is several), or one of the pipes. It is closed
+/// when nothing needs it any more.
+type End = Arc<AsyncFd<OwnedFd>>;
+
 /// The server's ends of the program's streams.
 struct Streams {
-    /// The pty's master, or the pipes.
-    descriptors: Vec<AsyncFd<OwnedFd>>,
-    /// Which of them takes input, while it does.
-    input: Option<usize>,
-    /// Which of them give output, while they do.
-    outputs: Vec<(usize, Stream)>,
-    has_terminal: bool,
+    /// The pty's master.
+    terminal: Option<End>,
+    /// Takes input, while it does.
+    input: Option<End>,
+    /// Give output, while they do.
+    outputs: Vec<(End, Stream)>,
     /// Input that is being written, and how much of it was.
-    writing: Option<(Vec<u8>, usize)>,
+    writing: Option<(Bytes, usize)>,
 }
 
 /// What reading came to.
@@ -205,21 +246,28 @@ enum Reading {
 
 impl Streams {
     fn new(descriptors: Vec<OwnedFd>, has_terminal: bool) -> io::Result<Self> {
-        let descriptors = descriptors
+        let ends = descriptors
             .into_iter()
-            .map(watch)
-            .collect::<io::Result<Vec<_>>>()?;
-        let (input, outputs) = match (has_terminal, descriptors.len()) {
-            (true, 1) => (Some(0), vec![(0, Stream::Stdout)]),
-            (false, 3) => (Some(0), vec![(1, Stream::Stdout), (2, Stream::Stderr)]),
-            (false, 2) => (None, vec![(0, Stream::Stdout), (1, Stream::Stderr)]),
+            .map(|descriptor| watch(descriptor).map(Arc::new))
+            .collect::<io::Result<Vec<End>>>()?;
+        let (input, outputs) = match (has_terminal, &*ends) {
+            (true, [terminal]) => (
+                Some(Arc::clone(terminal)),
+                vec![(Arc::clone(terminal), Stream::Stdout)],
+            ),
+            (false, [input @ .., stdout, stderr]) if input.len() <= 1 => (
+                input.first().cloned(),
+                vec![
+                    (Arc::clone(stdout), Stream::Stdout),
+                    (Arc::clone(stderr), Stream::Stderr),
+                ],
+            ),
             _ => return Err(io::Error::other("the spawner sent other descriptors")),
         };
         Ok(Self {
-            descriptors,
+            terminal: ends.into_iter().next().filter(|_| has_terminal),
             input,
             outputs,
-            has_terminal,
             writing: None,
         })
     }
@@ -234,9 +282,9 @@ impl Streams {
                     self.apply_size(job);
                     self.write(job, false);
                 }
-                closed = writable(&self.descriptors, self.input),
+                closed = writable(self.input.as_ref()),
                     if self.writing.is_some() && self.input.is_some() => self.write(job, closed),
-                index = readable(&self.descriptors, &self.outputs),
+                index = readable(&self.outputs),
                     if !full && !self.outputs.is_empty() => full = self.read(job, index),
                 () = job.log.room(), if full => full = false,
                 code = &mut exited => {
@@ -251,9 +299,9 @@ impl Streams {
         let Some(size) = locked(&job.inbox).size.take() else {
             return;
         };
-        if !self.has_terminal {
+        let Some(terminal) = &self.terminal else {
             return;
-        }
+        };
         let size = Winsize {
             ws_row: size.rows,
             ws_col: size.columns,
@@ -264,11 +312,7 @@ impl Streams {
         // kernel sends SIGWINCH to the programs if it has changed.
         #[allow(unsafe_code)]
         unsafe {
-            libc::ioctl(
-                self.descriptors[0].as_raw_fd(),
-                libc::TIOCSWINSZ,
-                &raw const size,
-            );
+            libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size);
         }
     }
 
@@ -276,25 +320,28 @@ impl Streams {
     fn write(&mut self, job: &Job, closed: bool) {
         loop {
             if self.writing.is_none() {
-                self.writing = locked(&job.inbox).input.pop_front().map(|input| (input, 0));
+                let mut inbox = locked(&job.inbox);
+                self.writing = inbox.input.pop_front().map(|input| (input, 0));
+                if self.writing.is_none() && inbox.ended && self.terminal.is_none() {
+                    self.input = None;
+                }
             }
             let Some((input, done)) = &mut self.writing else {
                 return;
             };
-            let Some(index) = self.input else {
+            let Some(descriptor) = &self.input else {
                 // The program has closed its input: like a terminal, what is typed goes nowhere.
-                locked(&job.inbox).waiting -= input.len() - *done;
+                job.took(input.len() - *done);
                 self.writing = None;
                 continue;
             };
-            let descriptor = &self.descriptors[index];
             let written = descriptor.try_io(Interest::WRITABLE, |descriptor| {
                 Ok(nix::unistd::write(descriptor, &input[*done..])?)
             });
             match written {
                 Ok(count) => {
                     *done += count;
-                    locked(&job.inbox).waiting -= count;
+                    job.took(count);
                     if *done == input.len() {
                         self.writing = None;
                     }
@@ -313,10 +360,10 @@ impl Streams {
     /// Reads one output until it is dry or others should have their turn. Returns whether the log is
     /// full.
     fn read(&mut self, job: &Job, index: usize) -> bool {
-        let (descriptor, stream) = self.outputs[index];
+        let (descriptor, stream) = &self.outputs[index];
         let mut budget = READ_BUDGET;
         loop {
-            let (reading, count) = read_ready(&self.descriptors[descriptor], stream, &job.log);
+            let (reading, count) = read_ready(descriptor, *stream, &job.log);
             match reading {
                 Reading::More if count < budget => budget -= count,
                 Reading::More | Reading::Dry => return false,
@@ -332,14 +379,13 @@ impl Streams {
     /// Reads what is left after the last process has ended. A pipe has it all by then; a terminal says
     /// when it does (EIO).
     async fn drain(&mut self, job: &Job) {
-        while let Some((descriptor, stream)) = self.outputs.first().copied() {
-            let descriptor = &self.descriptors[descriptor];
-            match read_now(descriptor, stream, &job.log).0 {
+        while let Some((descriptor, stream)) = self.outputs.first() {
+            match read_now(descriptor, *stream, &job.log).0 {
                 Reading::More => tokio::task::consume_budget().await,
                 Reading::Full => job.log.room().await,
-                Reading::Dry if self.has_terminal => {
+                Reading::Dry if self.terminal.is_some() => {
                     // Forgets an older readiness, so that the wait is for a new one.
-                    if let Reading::Dry = read_ready(descriptor, stream, &job.log).0 {
+                    if let Reading::Dry = read_ready(descriptor, *stream, &job.log).0 {
                         let rest = tokio::time::timeout(TERMINAL_REST, descriptor.readable()).await;
                         if rest.is_err() {
                             self.outputs.remove(0);
@@ -387,10 +433,10 @@ fn reading(read: Option<io::Result<usize>>) -> (Reading, usize) {
 }
 
 /// Completes when one of `outputs` can be read, with its index.
-async fn readable(descriptors: &[AsyncFd<OwnedFd>], outputs: &[(usize, Stream)]) -> usize {
+async fn readable(outputs: &[(End, Stream)]) -> usize {
     poll_fn(|context| {
         for (index, (descriptor, _)) in outputs.iter().enumerate() {
-            if let Poll::Ready(ready) = descriptors[*descriptor].poll_read_ready(context) {
+            if let Poll::Ready(ready) = descriptor.poll_read_ready(context) {
                 if let Ok(mut ready) = ready {
                     ready.retain_ready();
                 }
@@ -403,11 +449,11 @@ async fn readable(descriptors: &[AsyncFd<OwnedFd>], outputs: &[(usize, Stream)])
 }
 
 /// Completes when writing input is worth a try, with whether the other end is closed.
-async fn writable(descriptors: &[AsyncFd<OwnedFd>], input: Option<usize>) -> bool {
-    let Some(index) = input else {
+async fn writable(input: Option<&End>) -> bool {
+    let Some(input) = input else {
         return std::future::pending().await;
     };
-    let Ok(mut ready) = descriptors[index].writable().await else {
+    let Ok(mut ready) = input.writable().await else {
         return false;
     };
     ready.retain_ready();

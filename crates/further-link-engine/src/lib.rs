@@ -21,6 +21,6 @@ pub use environment::first_display;
 pub use error::StartError;
 pub use job::{InputRefused, Job, JobState};
 pub use launch::{CodeFile, Launch};
-pub use output_log::{Cursor, Gap, OutputLog, Read};
+pub use output_log::{CAPACITY as OUTPUT_HELD, Cursor, Gap, OutputLog, Read};
 pub use runner::{Runner, RunnerTable};
 pub use spawner::{SpawnerProcess, SpawnerSettings, run as run_spawner};

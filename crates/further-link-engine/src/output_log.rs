@@ -2,8 +2,8 @@
 //! bounded size.
 //!
 //! A viewer is a [`Cursor`] on it. A viewer that may not lose bytes holds the job's reading back when
-//! it is [`CAPACITY`] behind: the kernel then blocks the program. One that may lose them is told how
-//! many it missed. The log knows neither clients nor programs, and copies a byte once on its way in
+//! it is [`CAPACITY`] behind, or less if it says so: the kernel then blocks the program. One that may
+//! lose them is told how many it missed. The log knows neither clients nor programs, and copies a byte once on its way in
 //! (the kernel does that) and not at all on its way out.
 
 use further_link_protocol::Stream;
@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 /// Bytes that a log holds at the most. A lossless viewer may be this far behind; large enough that a
 /// reader with 20 ms of delay still gets 10 MB/s, small enough for a hundred stalled ones.
-pub(crate) const CAPACITY: usize = 256 * 1024;
+pub const CAPACITY: usize = 256 * 1024;
 /// The first allocation: what the kernel hands out of a pty at once.
 const SMALLEST: usize = 4096;
 /// Changes between the two streams that a log holds at the most, so that a program that alternates
@@ -52,6 +52,8 @@ struct Segment {
 struct Viewer {
     id: u64,
     position: u64,
+    /// Bytes that may be read before a lossless viewer comes to them.
+    ahead: usize,
     lossless: bool,
     wake: Arc<Notify>,
 }
@@ -61,6 +63,8 @@ struct Viewer {
 pub struct Cursor {
     log: Arc<OutputLog>,
     id: u64,
+    /// As the viewer has it.
+    ahead: usize,
 }
 
 /// Bytes that a viewer that may lose some did not see.
@@ -101,12 +105,14 @@ impl OutputLog {
         inner.viewers.push(Viewer {
             id,
             position,
+            ahead: CAPACITY,
             lossless,
             wake,
         });
         Cursor {
             log: Arc::clone(self),
             id,
+            ahead: CAPACITY,
         }
     }
 
@@ -165,9 +171,25 @@ impl Inner {
             .unwrap_or(self.end())
     }
 
+    /// How many bytes may be read before some viewer has moved on.
+    fn allowed(&self) -> usize {
+        self.viewers
+            .iter()
+            .filter(|viewer| viewer.lossless)
+            .map(|viewer| {
+                (viewer.position + viewer.ahead as u64).saturating_sub(self.end()) as usize
+            })
+            .min()
+            .unwrap_or(CAPACITY)
+    }
+
     /// Free bytes to read into, or `None` if all there are belong to somebody.
     fn make_room(&mut self) -> Option<&mut [u8]> {
         let needed = self.needed();
+        let allowed = self.allowed();
+        if allowed == 0 {
+            return None;
+        }
         if self.segments.len() >= MAX_SEGMENTS {
             self.forget(needed);
             if self.segments.len() >= MAX_SEGMENTS {
@@ -184,10 +206,12 @@ impl Inner {
             let larger = (self.ring.capacity() * 2).clamp(SMALLEST, CAPACITY);
             self.ring.grow(larger);
         }
-        match self.ring.free() {
-            0 => None,
-            _ => Some(self.ring.space()),
+        if self.ring.free() == 0 {
+            return None;
         }
+        let space = self.ring.space();
+        let count = space.len().min(allowed);
+        Some(&mut space[..count])
     }
 
     /// Drops the bytes before `offset`.
@@ -224,7 +248,7 @@ impl Inner {
 impl Cursor {
     /// Hands up to `max` of the next bytes, all of one stream, to `take` and moves behind them. The
     /// bytes come in one or two slices (the ring's end may lie between them). `take` must not call
-    /// the log.
+    /// the log. If `max` is 0, bytes that are there stay, and it is as if there were none yet.
     pub fn read(&mut self, max: usize, take: impl FnOnce(Stream, &[u8], &[u8])) -> Read {
         let mut inner = self.log.lock();
         let inner = &mut *inner;
@@ -232,6 +256,9 @@ impl Cursor {
         let Some(viewer) = inner.viewers.iter_mut().find(|viewer| viewer.id == self.id) else {
             return Read::End;
         };
+        if max == 0 && viewer.position < end {
+            return Read::Empty;
+        }
         if viewer.position < inner.start {
             let gap = Gap {
                 from: viewer.position,
@@ -257,6 +284,22 @@ impl Cursor {
             self.log.room.notify_one();
         }
         Read::Bytes
+    }
+
+    /// Sets how many bytes may be read before this viewer comes to them, at the most [`CAPACITY`] (which
+    /// it is at first). A slow viewer that is to see soon what happens now keeps this small.
+    pub fn set_ahead(&mut self, ahead: usize) {
+        let ahead = ahead.clamp(1, CAPACITY);
+        if ahead == self.ahead {
+            return;
+        }
+        self.ahead = ahead;
+        let mut inner = self.log.lock();
+        let viewer = inner.viewers.iter_mut().find(|viewer| viewer.id == self.id);
+        if let Some(viewer) = viewer {
+            viewer.ahead = ahead;
+        }
+        self.log.room.notify_one();
     }
 
     /// Offset of the next byte that this viewer will see.

@@ -16,7 +16,10 @@ pub enum Event<'a> {
     /// The answer to `Ping`.
     Pong,
     /// The program runs.
-    Started,
+    Started {
+        /// What it is called in binary frames ([`crate::wire::stream`]): never used twice for a client.
+        number: u32,
+    },
     /// The program has written this.
     Output {
         /// Where to.
@@ -28,6 +31,8 @@ pub enum Event<'a> {
     Stopped {
         /// Its exit status, or the negative number of the signal that ended it.
         exit_code: i32,
+        /// Bytes that it has put out in all.
+        output: u64,
     },
     /// Something could not be done.
     Error {

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use further_link_protocol::wire::stream::{FrameKind, Head};
 use further_link_protocol::wire::{Dialect, Exec, Rejection, Run, RunPy};
 use further_link_protocol::{Command, DisplayRequest, Event, ProcessName, Stream};
 use serde_json::{Value, json};
@@ -79,7 +80,7 @@ fn describe_command(command: &Command) -> Value {
 fn describe_event(event: &Event<'_>) -> Value {
     match *event {
         Event::Pong => json!({"kind": "pong"}),
-        Event::Started => json!({"kind": "started"}),
+        Event::Started { number } => json!({"kind": "started", "number": number}),
         Event::Output { stream, text } => {
             let stream = match stream {
                 Stream::Stdout => "stdout",
@@ -87,7 +88,9 @@ fn describe_event(event: &Event<'_>) -> Value {
             };
             json!({"kind": "output", "stream": stream, "text": text})
         }
-        Event::Stopped { exit_code } => json!({"kind": "stopped", "exitCode": exit_code}),
+        Event::Stopped { exit_code, output } => {
+            json!({"kind": "stopped", "exitCode": exit_code, "output": output})
+        }
         Event::Error { message, detail } => {
             json!({"kind": "error", "message": message, "detail": detail})
         }
@@ -103,7 +106,9 @@ fn read_event(described: &Value) -> Event<'_> {
     let number = |name: &str| described[name].as_i64().expect(name);
     match text("kind") {
         "pong" => Event::Pong,
-        "started" => Event::Started,
+        "started" => Event::Started {
+            number: number("number").try_into().expect("number"),
+        },
         "output" => Event::Output {
             stream: match text("stream") {
                 "stdout" => Stream::Stdout,
@@ -114,6 +119,7 @@ fn read_event(described: &Value) -> Event<'_> {
         },
         "stopped" => Event::Stopped {
             exit_code: number("exitCode").try_into().expect("exitCode"),
+            output: number("output").try_into().expect("output"),
         },
         "error" => Event::Error {
             message: text("message"),
@@ -130,17 +136,21 @@ fn read_event(described: &Value) -> Event<'_> {
     }
 }
 
+fn hexadecimal(digits: &str) -> Vec<u8> {
+    digits
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| {
+            let pair = str::from_utf8(pair).expect("ASCII");
+            u8::from_str_radix(pair, 16).expect("hexadecimal digits")
+        })
+        .collect()
+}
+
 fn message_bytes(case: &Value) -> Vec<u8> {
     match (&case["message"], &case["messageHex"]) {
         (Value::String(text), Value::Null) => text.clone().into_bytes(),
-        (Value::Null, Value::String(hex)) => hex
-            .as_bytes()
-            .chunks(2)
-            .map(|pair| {
-                let pair = str::from_utf8(pair).expect("ASCII");
-                u8::from_str_radix(pair, 16).expect("hexadecimal digits")
-            })
-            .collect(),
+        (Value::Null, Value::String(digits)) => hexadecimal(digits),
         _ => panic!("{}: either message or messageHex", case["name"]),
     }
 }
@@ -223,6 +233,77 @@ fn run_from_client() {
 fn run_to_client() {
     let kinds = check_to_client("run", |client| Box::new(Run::new(client.to_owned())));
     assert_eq!(kinds, without(&EVENT_KINDS, &["uploaded"]));
+}
+
+/// The text frames beside the binary stream: what is not about output is as in `/run`.
+#[test]
+fn text_beside_the_stream_to_client() {
+    let kinds = check_to_client("further-link.3", |client| {
+        Box::new(Run::beside_stream(client.to_owned()))
+    });
+    assert_eq!(kinds, without(&EVENT_KINDS, &["output", "uploaded"]));
+    let (stream, run) = (Run::beside_stream("abc".to_owned()), "run");
+    let kinds = check_from_client(run, &stream);
+    assert_eq!(kinds, without(&COMMAND_KINDS, &["upload"]));
+}
+
+#[test]
+fn frames_of_the_stream() {
+    let mut kinds = BTreeSet::new();
+    for case in cases("further-link.3", "frames.json") {
+        let name = &case["name"];
+        let from_client = match case["from"].as_str() {
+            Some("client") => true,
+            Some("server") => false,
+            _ => panic!("{name}: from whom?"),
+        };
+        let frame = hexadecimal(case["frameHex"].as_str().expect("frameHex"));
+        let read = match from_client {
+            true => Head::of_client(&frame),
+            false => Head::of_server(&frame),
+        };
+        match read {
+            Ok((head, bytes)) => {
+                let kind = kind_of_frame(head.kind);
+                let described = json!({
+                    "kind": kind,
+                    "number": head.number,
+                    // As text: JavaScript's numbers do not hold all of them.
+                    "offset": head.offset.to_string(),
+                });
+                assert_eq!(described, case["head"], "{name}");
+                assert_eq!(
+                    bytes,
+                    hexadecimal(case["bytesHex"].as_str().expect("bytesHex")),
+                    "{name}"
+                );
+                assert_eq!([&head.encode(), bytes].concat(), frame, "{name}");
+                kinds.insert(kind);
+            }
+            Err(error) => assert_eq!(json!(error.to_string()), case["rejected"], "{name}"),
+        }
+    }
+    assert_eq!(kinds, FRAME_KINDS.into());
+}
+
+const FRAME_KINDS: [&str; 6] = [
+    "input",
+    "inputAck",
+    "inputEnd",
+    "outputAck",
+    "stderr",
+    "stdout",
+];
+
+fn kind_of_frame(kind: FrameKind) -> &'static str {
+    match kind {
+        FrameKind::Input => "input",
+        FrameKind::InputEnd => "inputEnd",
+        FrameKind::InputAck => "inputAck",
+        FrameKind::Output(Stream::Stdout) => "stdout",
+        FrameKind::Output(Stream::Stderr) => "stderr",
+        FrameKind::OutputAck => "outputAck",
+    }
 }
 
 #[test]

@@ -80,7 +80,9 @@ fn json_value() -> impl Strategy<Value = Value> {
 fn event<'a>(which: usize, number: i32, text: &'a str, other: &'a str) -> Event<'a> {
     match which {
         0 => Event::Pong,
-        1 => Event::Started,
+        1 => Event::Started {
+            number: number as u32,
+        },
         2 => Event::Uploaded,
         3 => Event::Output {
             stream: Stream::Stdout,
@@ -90,7 +92,10 @@ fn event<'a>(which: usize, number: i32, text: &'a str, other: &'a str) -> Event<
             stream: Stream::Stderr,
             text,
         },
-        5 => Event::Stopped { exit_code: number },
+        5 => Event::Stopped {
+            exit_code: number,
+            output: u64::from(number as u32),
+        },
         6 => Event::Error {
             message: text,
             detail: Some(other),
@@ -107,9 +112,9 @@ fn event<'a>(which: usize, number: i32, text: &'a str, other: &'a str) -> Event<
 /// The `data` that a client has to find.
 fn expected_data(event: &Event<'_>) -> Value {
     match *event {
-        Event::Pong | Event::Started | Event::Uploaded => Value::Null,
+        Event::Pong | Event::Started { .. } | Event::Uploaded => Value::Null,
         Event::Output { text, .. } => json!({"output": text}),
-        Event::Stopped { exit_code } => json!({"exitCode": exit_code}),
+        Event::Stopped { exit_code, .. } => json!({"exitCode": exit_code}),
         Event::Error { message, detail } => json!({"message": message, "detail": detail}),
         Event::KeyListen { key } => json!({"output": key, "key": key}),
         Event::Video { jpeg } => json!({"output": jpeg}),

@@ -2,7 +2,9 @@
 //! other, signs of life, and a proper end.
 
 use crate::App;
-use crate::transport::websocket::{self as ws, Ending, Incoming, Reader, Writer};
+use crate::flow::Window;
+use crate::transport::frames::Frames;
+use crate::transport::websocket::{self as ws, Ending, Incoming, Reader, Received, Writer};
 use bytes::Bytes;
 use std::convert::Infallible;
 use std::io;
@@ -16,18 +18,39 @@ pub(crate) const BATCH: usize = 64 * 1024;
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Shortest time between two looks at a quiet client.
 const SHORTEST_WATCH: Duration = Duration::from_millis(100);
+/// Bytes that may be on their way to a client before the speed at which it reads is known: what a local
+/// network needs, and a modem can bear.
+const WINDOW: usize = 128 * 1024;
+/// The same for a very slow client: a few frames.
+const LEAST_WINDOW: usize = 32 * 1024;
+/// The same for a very quick one, or one that is far away: 80 ms of 50 MB/s.
+const MOST_WINDOW: usize = 4 * 1024 * 1024;
+/// Bytes after which the first ping is among them. A prompt and some keys cost none.
+const FIRST_MARK: u64 = 1024;
+/// How long a client that has filled the window may take for its first pong. One that does not answer
+/// pings, against RFC 6455 section 5.5.2, is then served without a window.
+const FIRST_ANSWER: Duration = Duration::from_secs(2);
 
 /// What is spoken on a connection.
 pub(crate) trait Conversation: Sync {
     /// Deals with one message. While this waits, no further one is read.
-    fn received(&self, message: Bytes) -> impl Future<Output = ()> + Send;
+    fn received(&self, message: Received) -> impl Future<Output = ()> + Send;
 
     /// Appends frames that are to be sent next, about [`BATCH`] bytes. Returns whether there are any;
     /// if not, `wake` of [`carry`] is notified when there may be some.
-    fn gather(&self, out: &mut Vec<u8>, scratch: &mut String) -> bool;
+    fn gather(&self, out: &mut Frames, allowance: Allowance) -> bool;
 
     /// The client is gone or about to be told to go: whatever runs for it has to stop.
     fn over(&self);
+}
+
+/// What a conversation may send. Answers may be sent whatever it says; they are few.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allowance {
+    /// Bytes of output.
+    pub(crate) room: usize,
+    /// Bytes that may be on their way to this client, which says how quick it is.
+    pub(crate) window: usize,
 }
 
 /// Carries `conversation` until the connection ends. `beside` goes on as long as it does.
@@ -41,11 +64,14 @@ pub(crate) async fn carry(
     let connection = Connection {
         wake,
         signs: SignsOfLife(Mutex::new(Instant::now())),
-        frames: Mutex::default(),
+        control: Mutex::default(),
+        flow: Mutex::new(Flow::new()),
+        // Before it is given up for saying nothing.
+        first_answer: FIRST_ANSWER.min(app.settings.limits.pong_timeout / 3),
     };
     app.metrics.clients.inc();
     // Outlives the loop, so that a frame that was begun is finished before the last one.
-    let mut sending = Sending::default();
+    let mut sending = Frames::default();
     let mut ending = app.ending.clone();
     let goodbye = tokio::select! {
         goodbye = connection.receive(&mut reader, conversation) => goodbye,
@@ -59,9 +85,9 @@ pub(crate) async fn carry(
     // A robot whose page is closed must not drive on; first this, then manners.
     conversation.over();
     if let Goodbye::Close(code, reason) = goodbye {
-        ws::close_frame(&mut sending.bytes, code, reason);
+        sending.close(code, reason);
         let last_words = async {
-            sending.write(&mut writer, &connection.signs).await?;
+            connection.write(&mut writer, &mut sending).await?;
             writer.shut_down().await?;
             reader.discard().await;
             io::Result::Ok(())
@@ -74,7 +100,44 @@ pub(crate) async fn carry(
 struct Connection<'a> {
     wake: &'a Notify,
     signs: SignsOfLife,
-    frames: Mutex<ControlFrames>,
+    control: Mutex<ControlFrames>,
+    flow: Mutex<Flow>,
+    first_answer: Duration,
+}
+
+/// What is on its way to the client. Pings among the frames show when it has read them, so this works with
+/// every client.
+struct Flow {
+    window: Window,
+    /// Bytes before the last ping that asked.
+    marked: u64,
+    /// The client has answered one.
+    answered: bool,
+}
+
+impl Flow {
+    fn new() -> Self {
+        Self {
+            window: Window::new(LEAST_WINDOW, WINDOW, MOST_WINDOW),
+            marked: 0,
+            answered: false,
+        }
+    }
+
+    /// Counts `frames`, and puts a ping behind them if it is time for one.
+    fn count(&mut self, frames: &mut Frames) {
+        self.window.add(frames.len());
+        let sent = self.window.sent();
+        let every = match self.marked {
+            0 => FIRST_MARK,
+            _ => self.window.size() as u64 / 4,
+        };
+        if sent - self.marked >= every {
+            self.marked = sent;
+            frames.ping(&sent.to_be_bytes());
+            self.window.mark(Instant::now());
+        }
+    }
 }
 
 /// Frames of the WebSocket protocol itself that are to be sent.
@@ -107,8 +170,12 @@ impl SignsOfLife {
 }
 
 impl Connection<'_> {
-    fn frames(&self) -> MutexGuard<'_, ControlFrames> {
-        self.frames.lock().unwrap_or_else(PoisonError::into_inner)
+    fn control(&self) -> MutexGuard<'_, ControlFrames> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn flow(&self) -> MutexGuard<'_, Flow> {
+        self.flow.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Pings a quiet client, and completes when it has been quiet for `timeout`. A sign of life is a
@@ -122,7 +189,7 @@ impl Connection<'_> {
                 return;
             }
             if quiet >= interval {
-                self.frames().ping = true;
+                self.control().ping = true;
                 self.wake.notify_one();
             }
         }
@@ -139,12 +206,24 @@ impl Connection<'_> {
             match incoming {
                 Incoming::Message(message) => conversation.received(message).await,
                 Incoming::Ping(payload) => {
-                    self.frames().pong = Some(payload);
+                    self.control().pong = Some(payload);
                     self.wake.notify_one();
                 }
-                Incoming::Pong => {}
+                Incoming::Pong(payload) => self.answered(&payload),
                 Incoming::Close(code) => return Goodbye::Close(code, ""),
             }
+        }
+    }
+
+    /// The answer to a ping: if it was one that asked what has arrived, there may be room for more.
+    fn answered(&self, payload: &[u8]) {
+        let Ok(offset) = payload.try_into().map(u64::from_be_bytes) else {
+            return;
+        };
+        let mut flow = self.flow();
+        if flow.window.arrived(offset, Instant::now()) {
+            flow.answered = true;
+            self.wake.notify_one();
         }
     }
 
@@ -152,53 +231,49 @@ impl Connection<'_> {
     async fn send(
         &self,
         writer: &mut Writer,
-        sending: &mut Sending,
+        sending: &mut Frames,
         conversation: &impl Conversation,
     ) -> io::Result<Infallible> {
         loop {
-            let control = self.gather(&mut sending.bytes);
-            if conversation.gather(&mut sending.bytes, &mut sending.scratch) || control {
-                sending.write(writer, &self.signs).await?;
+            let control = self.gather(sending);
+            let allowance = {
+                let window = &mut self.flow().window;
+                Allowance {
+                    room: window.room(),
+                    window: window.size(),
+                }
+            };
+            if conversation.gather(sending, allowance) || control {
+                self.flow().count(sending);
+                self.write(writer, sending).await?;
             } else {
-                self.wake.notified().await;
+                sending.rest_now();
+                let stuck = allowance.room == 0 && !self.flow().answered;
+                tokio::select! {
+                    () = self.wake.notified() => {}
+                    () = tokio::time::sleep(self.first_answer), if stuck => self.flow().window.give_up(),
+                }
             }
         }
     }
 
-    fn gather(&self, out: &mut Vec<u8>) -> bool {
-        let ControlFrames { ping, pong } = std::mem::take(&mut *self.frames());
+    fn gather(&self, out: &mut Frames) -> bool {
+        let ControlFrames { ping, pong } = std::mem::take(&mut *self.control());
         if ping {
-            ws::ping_frame(out);
+            out.ping(&[]);
         }
         if let Some(payload) = &pong {
-            ws::pong_frame(out, payload);
+            out.pong(payload);
         }
         ping || pong.is_some()
     }
-}
 
-/// Bytes on their way to a client.
-#[derive(Default)]
-struct Sending {
-    bytes: Vec<u8>,
-    scratch: String,
-    /// How many of `bytes` are already written.
-    done: usize,
-}
-
-impl Sending {
-    async fn write(&mut self, writer: &mut Writer, signs: &SignsOfLife) -> io::Result<()> {
-        while self.done < self.bytes.len() {
-            self.done += writer
-                .write(&self.bytes[self.done..], || signs.seen())
-                .await?;
+    async fn write(&self, writer: &mut Writer, frames: &mut Frames) -> io::Result<()> {
+        while !frames.rest().is_empty() {
+            let count = writer.write(frames.rest(), || self.signs.seen()).await?;
+            frames.advance(count);
         }
-        self.done = 0;
-        self.bytes.clear();
-        // What a flood or a large answer has needed is not kept for a prompt.
-        self.bytes.shrink_to(2 * BATCH);
-        self.scratch.clear();
-        self.scratch.shrink_to(BATCH);
+        frames.clear();
         writer.flush().await
     }
 }

@@ -6,6 +6,7 @@
 mod apt;
 mod connection;
 mod error;
+mod flow;
 mod gate;
 mod line;
 mod listener;

@@ -2,8 +2,9 @@
 //! a piece of Python for an interpreter that keeps its state. `docs/protocol.md` section 7.
 
 use crate::SharedApp;
-use crate::connection::{Conversation, carry};
-use crate::transport::websocket::{Reader, Writer, text_frame};
+use crate::connection::{Allowance, Conversation, carry};
+use crate::transport::frames::Frames;
+use crate::transport::websocket::{Reader, Received, Writer};
 use bytes::Bytes;
 use further_link_engine::{Account, AccountError, Cursor, Engine, Job, JobState, Read, StartError};
 use std::collections::VecDeque;
@@ -78,7 +79,8 @@ struct Queues {
 }
 
 impl Conversation for Session {
-    async fn received(&self, message: Bytes) {
+    async fn received(&self, message: Received) {
+        let (Received::Text(message) | Received::Binary(message)) = message;
         let mut queues = self.queues();
         // One message is taken whatever its length, which has a limit of its own.
         let room = queues.lines.is_empty()
@@ -93,16 +95,19 @@ impl Conversation for Session {
         self.arrived.notify_one();
     }
 
-    fn gather(&self, out: &mut Vec<u8>, _scratch: &mut String) -> bool {
+    fn gather(&self, out: &mut Frames, allowance: Allowance) -> bool {
+        if allowance.room == 0 {
+            return false;
+        }
         let Some(answer) = self.queues().answers.pop_front() else {
             return false;
         };
         self.room.notify_one();
         if answer.is_empty() {
             // A message without text is a message all the same.
-            out.extend_from_slice(&crate::transport::websocket::EMPTY_TEXT);
+            out.empty_text();
         } else {
-            text_frame(out, |out| out.extend_from_slice(answer.as_bytes()));
+            out.text(|out| out.extend_from_slice(answer.as_bytes()));
         }
         true
     }
@@ -246,7 +251,7 @@ impl Worker {
         let mut message = format!("{}\n", line.len()).into_bytes();
         message.extend_from_slice(line.as_bytes());
         // Nothing waits there: each message was answered before the next.
-        let _ = interpreter.job.input(message);
+        let _ = interpreter.job.input(message.into());
         let mut output = Vec::new();
         let mark = Some(interpreter.mark.as_bytes());
         let answered = self

@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
-use further_link_protocol::wire::{Dialect, Exec, Run, RunPy};
+use further_link_protocol::wire::{Dialect, Exec, Run, RunPy, stream};
 use http::{HeaderValue, header};
 use serde_json::json;
 use std::sync::Arc;
@@ -161,31 +161,41 @@ type Pairs = Query<Vec<(String, String)>>;
 
 async fn run(State(app): State<SharedApp>, Query(pairs): Pairs, request: Request) -> Response {
     let options = Options::new(pairs);
-    let dialect = Box::new(Run::new(options.client.clone()));
-    open_session(app, options, dialect, request).await
+    let client = options.client.clone();
+    let binary_stream = websocket::offers(request.headers(), stream::SUBPROTOCOL);
+    let dialect = match binary_stream {
+        true => Run::beside_stream(client),
+        false => Run::new(client),
+    };
+    open_session(app, options, Box::new(dialect), binary_stream, request).await
 }
 
 async fn run_py(State(app): State<SharedApp>, Query(pairs): Pairs, request: Request) -> Response {
-    open_session(app, Options::new(pairs), Box::new(RunPy), request).await
+    open_session(app, Options::new(pairs), Box::new(RunPy), false, request).await
 }
 
 /// The first generation knew no options.
 async fn exec(State(app): State<SharedApp>, request: Request) -> Response {
-    open_session(app, Options::default(), Box::new(Exec), request).await
+    open_session(app, Options::default(), Box::new(Exec), false, request).await
 }
 
 async fn open_session(
     app: SharedApp,
     options: Options,
     dialect: Box<dyn Dialect>,
+    binary_stream: bool,
     request: Request,
 ) -> Response {
     let options = ClientOptions {
         account: app.engine.account(options.user).await,
         terminal: options.terminal,
         dialect,
+        binary_stream,
     };
-    upgrade(app, request, |app, io| session::run(app, io, options))
+    let subprotocol = binary_stream.then_some(stream::SUBPROTOCOL);
+    upgrade(app, request, subprotocol, |app, io| {
+        session::run(app, io, options)
+    })
 }
 
 async fn line_session(
@@ -203,18 +213,23 @@ async fn line_session(
         }
     };
     let account = app.engine.account(options.user).await;
-    upgrade(app, request, move |app, io| {
+    upgrade(app, request, None, move |app, io| {
         line::run(app, io, account, mode)
     })
 }
 
 /// Answers an upgrade request, and goes on with `session` when the connection has changed over.
-fn upgrade<F, S>(app: SharedApp, mut request: Request, session: S) -> Response
+fn upgrade<F, S>(
+    app: SharedApp,
+    mut request: Request,
+    subprotocol: Option<&'static str>,
+    session: S,
+) -> Response
 where
     S: FnOnce(SharedApp, (websocket::Reader, websocket::Writer)) -> F + Send + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
-    let response = match websocket::accept(request.headers()) {
+    let response = match websocket::accept(request.headers(), subprotocol) {
         Ok(response) => response,
         Err(error) => return error.into_response(),
     };

@@ -1,14 +1,19 @@
-//! One WebSocket client of the JSON dialects: its processes by name, what it may use, and the lanes
-//! in which it is sent things.
+//! One WebSocket client of `/run`, `/run-py` or `/exec`: its processes by name, what it may use, and the
+//! lanes in which it is sent things.
 //!
 //! One task carries a client. Reading and writing are two futures in it, so that neither waits for
 //! the other: commands are obeyed while the client does not read, and output flows while it types.
 
 use crate::SharedApp;
-use crate::connection::{BATCH, Conversation, carry};
-use crate::transport::websocket::{Reader, Writer, text_frame};
+use crate::connection::{Allowance, BATCH, Conversation, carry};
+use crate::flow::Window;
+use crate::transport::frames::Frames;
+use crate::transport::websocket::{Reader, Received, Writer};
 use bytes::Bytes;
-use further_link_engine::{Account, AccountError, Cursor, Job, JobState, Read, StartError};
+use further_link_engine::{
+    Account, AccountError, Cursor, InputRefused, Job, JobState, OUTPUT_HELD, Read, StartError,
+};
+use further_link_protocol::wire::stream::{ACK_EVERY, FrameKind, Head, INPUT_ACK_EVERY};
 use further_link_protocol::wire::{self, Dialect};
 use further_link_protocol::{
     Command, Event, ProcessName, StartRequest, Stream, TerminalSize, Utf8Decoder,
@@ -22,6 +27,13 @@ use tokio::sync::Notify;
 const WAITING_ANSWERS: usize = 256;
 /// Bytes of output in one message at the most, so that a control message never waits for long.
 const FRAME: usize = 16 * 1024;
+/// Bytes of output that a client of the binary stream may not have acknowledged, at first and at the
+/// most: what the log can still show it.
+const UNACKNOWLEDGED: usize = OUTPUT_HELD;
+/// The same for a slow one. Larger than [`ACK_EVERY`], up to which a client need not say anything.
+const LEAST_UNACKNOWLEDGED: usize = 2 * ACK_EVERY;
+/// Bytes that are read from a program in advance for the slowest client.
+const LEAST_AHEAD: usize = 16 * 1024;
 
 /// What one client may use.
 #[derive(Clone, Debug)]
@@ -41,6 +53,8 @@ pub(crate) struct ClientOptions {
     /// Programs get a terminal.
     pub(crate) terminal: bool,
     pub(crate) dialect: Box<dyn Dialect>,
+    /// Binary frames are those of the binary stream, not JSON.
+    pub(crate) binary_stream: bool,
 }
 
 /// Carries one client until it is gone; then its programs are stopped.
@@ -70,6 +84,10 @@ struct Client {
 struct Outbox {
     control: VecDeque<Control>,
     processes: VecDeque<Process>,
+    /// How many programs there were.
+    last_number: u32,
+    /// Text on its way from the log into a frame.
+    scratch: String,
 }
 
 /// A message of the control lane.
@@ -85,13 +103,26 @@ enum Control {
 /// A program of this client, until its end was sent.
 struct Process {
     name: ProcessName,
+    number: u32,
     job: Arc<Job>,
     cursor: Cursor,
     asked: Instant,
     started: bool,
+    /// Bytes of input that came.
+    input: u64,
+    /// In the binary stream.
+    binary: Option<Binary>,
     /// Halves of characters, for each stream.
     stdout: Utf8Decoder,
     stderr: Utf8Decoder,
+}
+
+/// How far the two ends of a binary stream have come.
+struct Binary {
+    /// Output that was sent and not acknowledged.
+    unacknowledged: Window,
+    /// Bytes of input that we have acknowledged.
+    input_acknowledged: u64,
 }
 
 /// What a process had to say.
@@ -102,10 +133,15 @@ enum Said {
 }
 
 impl Conversation for Client {
-    async fn received(&self, message: Bytes) {
-        let answer = match self.options.dialect.decode(&message) {
-            Ok(command) => self.obey(command),
-            Err(rejection) => Some(bad_message(rejection.process, rejection.detail)),
+    async fn received(&self, message: Received) {
+        let answer = match message {
+            Received::Binary(frame) if self.options.binary_stream => self.take_frame(&frame),
+            Received::Text(message) | Received::Binary(message) => {
+                match self.options.dialect.decode(&message) {
+                    Ok(command) => self.obey(command),
+                    Err(rejection) => Some(bad_message(rejection.process, rejection.detail)),
+                }
+            }
         };
         if let Some(answer) = answer {
             self.answer(answer).await;
@@ -113,7 +149,7 @@ impl Conversation for Client {
     }
 
     /// All of the control lane, or else output of one program after the other.
-    fn gather(&self, out: &mut Vec<u8>, scratch: &mut String) -> bool {
+    fn gather(&self, out: &mut Frames, allowance: Allowance) -> bool {
         let dialect = &*self.options.dialect;
         let outbox = &mut *self.outbox();
         let answers = outbox.control.len();
@@ -132,12 +168,20 @@ impl Conversation for Client {
             let Some(mut process) = outbox.processes.pop_front() else {
                 break;
             };
-            match process.say(&self.app, dialect, out, scratch) {
+            let allowance = Allowance {
+                room: allowance.room.saturating_sub(out.len() - before),
+                ..allowance
+            };
+            match process.say(&self.app, dialect, out, &mut outbox.scratch, allowance) {
                 Said::Something => quiet = 0,
                 Said::Nothing => quiet += 1,
                 Said::Over => continue,
             }
             outbox.processes.push_back(process);
+        }
+        // What a flood has needed is not kept for a prompt.
+        if out.len() == before {
+            outbox.scratch = String::new();
         }
         out.len() > before
     }
@@ -174,18 +218,13 @@ impl Client {
         match command {
             Command::Ping => Some(Control::Pong),
             Command::Start { process, request } => self.start(process, &request),
-            Command::Stdin { process, input } => match self.job(&process) {
-                Some(job) => {
-                    self.app.metrics.input_bytes.inc_by(input.len() as u64);
-                    job.input(input.into_bytes()).err().map(|refused| {
-                        bad_message(
-                            Some(process),
-                            format!("This input was not taken: {refused}."),
-                        )
-                    })
+            Command::Stdin { process, input } => {
+                let mut outbox = self.outbox();
+                match outbox.process(|other| other.name == process) {
+                    Some(process) => self.input(process, input.into_bytes().into()),
+                    None => Some(no_such_process(process)),
                 }
-                None => Some(no_such_process(process)),
-            },
+            }
             Command::Resize { process, size } => match self.job(&process) {
                 Some(job) if job.has_terminal() => {
                     job.resize(size);
@@ -217,12 +256,79 @@ impl Client {
         }
     }
 
+    /// Carries out a frame of the binary stream; returns what is to be answered at once.
+    fn take_frame(&self, frame: &Bytes) -> Option<Control> {
+        let (
+            Head {
+                number,
+                kind,
+                offset,
+            },
+            bytes,
+        ) = match Head::of_client(frame) {
+            Ok(read) => read,
+            Err(error) => return Some(bad_message(None, error.to_string())),
+        };
+        let mut outbox = self.outbox();
+        if number == 0 || number > outbox.last_number {
+            let detail = "There was never a program with this number.";
+            return Some(bad_message(None, detail.to_owned()));
+        }
+        // One that is over has ended while this was on its way.
+        let process = outbox.process(|process| process.number == number)?;
+        let wrong = |process: &Process, detail: String| {
+            Some(bad_message(Some(process.name.clone()), detail))
+        };
+        if let FrameKind::Input | FrameKind::InputEnd = kind
+            && offset != process.input
+        {
+            let detail = format!("The input is at offset {}, not {offset}.", process.input);
+            return wrong(process, detail);
+        }
+        match kind {
+            FrameKind::Input => self.input(process, frame.slice_ref(bytes)),
+            FrameKind::InputEnd if process.job.has_terminal() => {
+                let detail = "A terminal's input has no end; send Ctrl-D (byte 4).";
+                wrong(process, detail.to_owned())
+            }
+            FrameKind::InputEnd => {
+                process.job.end_input();
+                None
+            }
+            FrameKind::OutputAck => {
+                let window = &mut process.binary.as_mut()?.unacknowledged;
+                if !window.arrived(offset, Instant::now()) {
+                    let detail = "There are no bytes of output up to this offset.";
+                    return wrong(process, detail.to_owned());
+                }
+                self.wake.notify_one();
+                None
+            }
+            FrameKind::InputAck | FrameKind::Output(_) => None,
+        }
+    }
+
+    /// Hands input to a program; returns why that is not possible.
+    fn input(&self, process: &mut Process, input: Bytes) -> Option<Control> {
+        let count = input.len() as u64;
+        let detail = match process.job.input(input) {
+            Ok(()) => {
+                process.input += count;
+                self.app.metrics.input_bytes.inc_by(count);
+                return None;
+            }
+            Err(refused @ InputRefused::Full { .. }) => {
+                format!("This input was not taken: {refused}.")
+            }
+            Err(InputRefused::Ended) => "The input has ended.".to_owned(),
+        };
+        Some(bad_message(Some(process.name.clone()), detail))
+    }
+
     fn job(&self, name: &ProcessName) -> Option<Arc<Job>> {
-        self.outbox()
-            .processes
-            .iter()
-            .find(|process| process.name == *name)
-            .map(|process| Arc::clone(&process.job))
+        let mut outbox = self.outbox();
+        let process = outbox.process(|process| process.name == *name)?;
+        Some(Arc::clone(&process.job))
     }
 
     fn start(&self, name: ProcessName, request: &StartRequest) -> Option<Control> {
@@ -270,15 +376,22 @@ impl Client {
                     "starting a program"
                 );
                 let cursor = job.cursor(true, Arc::clone(&self.wake));
-                self.outbox().processes.push_back(Process {
+                let mut outbox = self.outbox();
+                outbox.last_number = outbox.last_number.wrapping_add(1);
+                let number = outbox.last_number;
+                outbox.processes.push_back(Process {
                     name,
+                    number,
                     job,
                     cursor,
                     asked,
                     started: false,
+                    input: 0,
+                    binary: self.options.binary_stream.then(Binary::new),
                     stdout: Utf8Decoder::default(),
                     stderr: Utf8Decoder::default(),
                 });
+                drop(outbox);
                 // It may have failed before the cursor was there to be woken.
                 self.wake.notify_one();
                 None
@@ -294,10 +407,25 @@ impl Client {
     }
 }
 
+impl Outbox {
+    fn process(&mut self, wanted: impl Fn(&Process) -> bool) -> Option<&mut Process> {
+        self.processes.iter_mut().find(|process| wanted(process))
+    }
+}
+
+impl Binary {
+    fn new() -> Self {
+        Self {
+            unacknowledged: Window::new(LEAST_UNACKNOWLEDGED, UNACKNOWLEDGED, UNACKNOWLEDGED),
+            input_acknowledged: 0,
+        }
+    }
+}
+
 impl Control {
-    fn encode(&self, dialect: &dyn Dialect, out: &mut Vec<u8>) {
+    fn encode(&self, dialect: &dyn Dialect, out: &mut Frames) {
         match self {
-            Self::Pong => text_frame(out, |out| dialect.encode(None, &Event::Pong, out)),
+            Self::Pong => out.text(|out| dialect.encode(None, &Event::Pong, out)),
             Self::Error {
                 process,
                 message,
@@ -307,7 +435,7 @@ impl Control {
                     message,
                     detail: detail.as_deref(),
                 };
-                text_frame(out, |out| dialect.encode(process.as_ref(), &event, out));
+                out.text(|out| dialect.encode(process.as_ref(), &event, out));
             }
         }
     }
@@ -319,9 +447,11 @@ impl Process {
         &mut self,
         app: &SharedApp,
         dialect: &dyn Dialect,
-        out: &mut Vec<u8>,
+        out: &mut Frames,
         scratch: &mut String,
+        allowance: Allowance,
     ) -> Said {
+        let before = out.len();
         if !self.started {
             match self.job.state() {
                 JobState::Starting => return Said::Nothing,
@@ -334,13 +464,56 @@ impl Process {
             }
             self.started = true;
             app.metrics.started(self.asked.elapsed());
-            self.encode(dialect, &Event::Started, out);
+            let number = self.number;
+            self.encode(dialect, &Event::Started { number }, out);
         }
+        let number = self.number;
+        let mut max = allowance.room.min(FRAME);
+        let mut window = allowance.window;
+        if let Some(binary) = &mut self.binary {
+            let taken = self.job.input_taken();
+            let every = INPUT_ACK_EVERY as u64;
+            if taken / every != binary.input_acknowledged / every {
+                binary.input_acknowledged = taken;
+                let kind = FrameKind::InputAck;
+                let head = Head {
+                    number,
+                    kind,
+                    offset: taken,
+                };
+                out.binary(|out| out.extend_from_slice(&head.encode()));
+            }
+            max = max.min(binary.unacknowledged.room());
+            window = window.min(binary.unacknowledged.size());
+        }
+        self.cursor.set_ahead((window / 2).max(LEAST_AHEAD));
         let (name, stdout, stderr) = (&self.name, &mut self.stdout, &mut self.stderr);
-        let read = self.cursor.read(FRAME, |stream, first, second| {
-            app.metrics
-                .output_bytes
-                .inc_by((first.len() + second.len()) as u64);
+        let binary = &mut self.binary;
+        let read = self.cursor.read(max, |stream, first, second| {
+            let count = first.len() + second.len();
+            app.metrics.output_bytes.inc_by(count as u64);
+            if let Some(Binary {
+                unacknowledged: window,
+                ..
+            }) = binary
+            {
+                let kind = FrameKind::Output(stream);
+                let head = Head {
+                    number,
+                    kind,
+                    offset: window.sent(),
+                };
+                out.binary(|out| {
+                    out.extend_from_slice(&head.encode());
+                    out.extend_from_slice(first);
+                    out.extend_from_slice(second);
+                });
+                window.add(count);
+                if window.outstanding() >= ACK_EVERY as u64 {
+                    window.mark(Instant::now());
+                }
+                return;
+            }
             let decoder = match stream {
                 Stream::Stdout => &mut *stdout,
                 Stream::Stderr => &mut *stderr,
@@ -351,6 +524,7 @@ impl Process {
         });
         match read {
             Read::Bytes | Read::Gap(_) => Said::Something,
+            Read::Empty if out.len() > before => Said::Something,
             Read::Empty => Said::Nothing,
             Read::End => {
                 for (stream, decoder) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)] {
@@ -359,15 +533,16 @@ impl Process {
                     encode_text(name, dialect, stream, scratch, out);
                 }
                 if let JobState::Over { exit_code } = self.job.state() {
-                    self.encode(dialect, &Event::Stopped { exit_code }, out);
+                    let output = self.cursor.position();
+                    self.encode(dialect, &Event::Stopped { exit_code, output }, out);
                 }
                 Said::Over
             }
         }
     }
 
-    fn encode(&self, dialect: &dyn Dialect, event: &Event<'_>, out: &mut Vec<u8>) {
-        text_frame(out, |out| dialect.encode(Some(&self.name), event, out));
+    fn encode(&self, dialect: &dyn Dialect, event: &Event<'_>, out: &mut Frames) {
+        out.text(|out| dialect.encode(Some(&self.name), event, out));
     }
 }
 
@@ -378,7 +553,7 @@ fn encode_output(
     decoder: &mut Utf8Decoder,
     stream: Stream,
     bytes: &[u8],
-    out: &mut Vec<u8>,
+    out: &mut Frames,
     scratch: &mut String,
 ) {
     if decoder.is_idle()
@@ -397,11 +572,11 @@ fn encode_text(
     dialect: &dyn Dialect,
     stream: Stream,
     text: &str,
-    out: &mut Vec<u8>,
+    out: &mut Frames,
 ) {
     if !text.is_empty() {
         let event = Event::Output { stream, text };
-        text_frame(out, |out| dialect.encode(Some(name), &event, out));
+        out.text(|out| dialect.encode(Some(name), &event, out));
     }
 }
 

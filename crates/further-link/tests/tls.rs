@@ -152,8 +152,10 @@ async fn one_port_takes_all_four() {
     let mut output = String::new();
     loop {
         let next = tokio::time::timeout(DEADLINE, secure.next()).await.unwrap();
-        let message: serde_json::Value =
-            serde_json::from_str(next.unwrap().unwrap().to_text().unwrap()).unwrap();
+        let Message::Text(text) = next.unwrap().unwrap() else {
+            continue;
+        };
+        let message: serde_json::Value = serde_json::from_str(text.as_str()).unwrap();
         match message["type"].as_str().unwrap() {
             "stdout" => output.push_str(message["data"]["output"].as_str().unwrap()),
             "stopped" => break,

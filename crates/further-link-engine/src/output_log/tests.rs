@@ -107,6 +107,7 @@ enum Step {
     Take(usize, usize),
     Join(bool),
     Leave(usize),
+    Ahead(usize, usize),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -123,6 +124,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (any::<usize>(), 1usize..70_000).prop_map(|(who, max)| Step::Take(who, max)),
         1 => any::<bool>().prop_map(Step::Join),
         1 => any::<usize>().prop_map(Step::Leave),
+        1 => (any::<usize>(), 1usize..=CAPACITY).prop_map(|(who, ahead)| Step::Ahead(who, ahead)),
     ];
     proptest::collection::vec(step, 1..200)
 }
@@ -135,11 +137,20 @@ proptest! {
         let (log, wake) = log();
         let mut model: Vec<(Stream, u8)> = Vec::new();
         let mut viewers: Vec<(Cursor, bool, u64)> = Vec::new();
+        let held_back = |viewers: &[(Cursor, bool, u64)], end: u64| {
+            let allowed = |(cursor, lossless, position): &(Cursor, bool, u64)| {
+                lossless.then(|| (position + cursor.ahead as u64).saturating_sub(end) as usize)
+            };
+            viewers.iter().filter_map(allowed).min().unwrap_or(CAPACITY)
+        };
         for step in steps {
             match step {
                 Step::Put(stderr, bytes) => {
                     let stream = if stderr { Stream::Stderr } else { Stream::Stdout };
+                    let allowed = held_back(&viewers, log.end());
                     let count = put(&log, stream, &bytes);
+                    prop_assert!(count <= allowed);
+                    prop_assert!(count > 0 || allowed == 0 || log.lock().segments.len() >= MAX_SEGMENTS);
                     model.extend(bytes[..count].iter().map(|byte| (stream, *byte)));
                     prop_assert_eq!(log.end(), model.len() as u64);
                 }
@@ -173,7 +184,11 @@ proptest! {
                 Step::Leave(who) if !viewers.is_empty() => {
                     viewers.swap_remove(who % viewers.len());
                 }
-                Step::Take(..) | Step::Leave(..) => {}
+                Step::Ahead(who, ahead) if !viewers.is_empty() => {
+                    let index = who % viewers.len();
+                    viewers[index].0.set_ahead(ahead);
+                }
+                Step::Take(..) | Step::Leave(..) | Step::Ahead(..) => {}
             }
         }
         log.close();

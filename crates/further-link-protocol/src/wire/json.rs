@@ -203,7 +203,7 @@ pub(super) fn key_event<const N: usize>(
 pub(super) fn write_type_and_data(event: &Event<'_>, out: &mut Vec<u8>) {
     match *event {
         Event::Pong => raw(out, r#""type":"pong","data":null"#),
-        Event::Started => raw(out, r#""type":"started","data":null"#),
+        Event::Started { .. } => raw(out, r#""type":"started","data":null"#),
         Event::Uploaded => raw(out, r#""type":"uploaded","data":null"#),
         Event::Output { stream, text } => {
             raw(
@@ -216,7 +216,7 @@ pub(super) fn write_type_and_data(event: &Event<'_>, out: &mut Vec<u8>) {
             value(out, text);
             raw(out, "}");
         }
-        Event::Stopped { exit_code } => {
+        Event::Stopped { exit_code, .. } => {
             raw(out, r#""type":"stopped","data":{"exitCode":"#);
             value(out, &exit_code);
             raw(out, "}");

@@ -3,6 +3,7 @@
 mod json;
 mod run;
 mod run_py;
+pub mod stream;
 
 use crate::{Command, Event, ProcessName};
 

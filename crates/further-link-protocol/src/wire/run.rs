@@ -11,12 +11,26 @@ const LONGEST_NAME: usize = 1024;
 #[derive(Clone, Debug)]
 pub struct Run {
     client: String,
+    /// Output goes in binary frames ([`super::stream`]).
+    binary_output: bool,
 }
 
 impl Run {
     /// `client` is the id that the client gave itself, written into every message to it.
     pub fn new(client: String) -> Self {
-        Self { client }
+        Self {
+            client,
+            binary_output: false,
+        }
+    }
+
+    /// The text frames of `further-link.3`: the same, without the output, and with what a client has to
+    /// know of its binary frames (`docs/protocol.md` section 10).
+    pub fn beside_stream(client: String) -> Self {
+        Self {
+            client,
+            binary_output: true,
+        }
     }
 }
 
@@ -44,11 +58,27 @@ impl Dialect for Run {
     }
 
     fn encode(&self, process: Option<&ProcessName>, event: &Event<'_>, out: &mut Vec<u8>) {
-        if matches!(event, Event::Uploaded) {
+        if matches!(event, Event::Uploaded)
+            || self.binary_output && matches!(event, Event::Output { .. })
+        {
             return;
         }
         json::raw(out, "{");
-        json::write_type_and_data(event, out);
+        match *event {
+            Event::Started { number } if self.binary_output => {
+                json::raw(out, r#""type":"started","data":{"number":"#);
+                json::value(out, &number);
+                json::raw(out, "}");
+            }
+            Event::Stopped { exit_code, output } if self.binary_output => {
+                json::raw(out, r#""type":"stopped","data":{"exitCode":"#);
+                json::value(out, &exit_code);
+                json::raw(out, r#","output":"#);
+                json::value(out, &output);
+                json::raw(out, "}");
+            }
+            _ => json::write_type_and_data(event, out),
+        }
         json::raw(out, r#","client":"#);
         json::value(out, self.client.as_str());
         json::raw(out, r#","process":"#);

@@ -54,9 +54,10 @@ impl Dialect for Exec {
 
     fn encode(&self, _process: Option<&ProcessName>, event: &Event<'_>, out: &mut Vec<u8>) {
         match event {
-            Event::Started | Event::Output { .. } | Event::Stopped { .. } | Event::Error { .. } => {
-                encode(event, out)
-            }
+            Event::Started { .. }
+            | Event::Output { .. }
+            | Event::Stopped { .. }
+            | Event::Error { .. } => encode(event, out),
             Event::Pong
             | Event::KeyListen { .. }
             | Event::Video { .. }

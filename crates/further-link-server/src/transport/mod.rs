@@ -1,3 +1,4 @@
 //! How messages travel.
 
+pub(crate) mod frames;
 pub(crate) mod websocket;

@@ -1,4 +1,4 @@
-//! The WebSocket transport (RFC 6455): the handshake, reading messages, and writing frames.
+//! The WebSocket transport (RFC 6455): the handshake, reading messages, and writing bytes.
 //!
 //! The library does the protocol on bytes in memory; sockets, waiting and buffers are ours, so that
 //! reading never waits for writing and a byte is encoded straight into the buffer that is sent. Nothing
@@ -7,7 +7,7 @@
 use crate::error::HttpError;
 use axum::response::{IntoResponse as _, Response};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use sockudo_ws::handshake::generate_accept_key;
@@ -22,8 +22,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWrite as _, ReadHalf, WriteHalf};
 
 /// Bytes that are read at once. Keys are far smaller; larger messages take several reads.
 const READ_SIZE: usize = 4096;
-/// Bytes of a control frame's payload at the most (RFC 6455 section 5.5).
-const CONTROL_PAYLOAD: usize = 125;
 
 /// RFC 6455 section 7.4.1: the endpoint is going away.
 pub(crate) const GOING_AWAY: u16 = 1001;
@@ -38,21 +36,40 @@ pub(crate) const NO_ANSWER: u16 = 1008;
 
 type Socket = TokioIo<Upgraded>;
 
-/// Checks an upgrade request and answers it. The caller spawns what follows with the request's
-/// `OnUpgrade`.
+/// Whether one of a header's values, of which there may be many behind commas, is `wanted`.
+fn lists(
+    headers: &HeaderMap,
+    name: HeaderName,
+    wanted: &str,
+    same: fn(&str, &str) -> bool,
+) -> bool {
+    headers.get_all(name).iter().any(|value| {
+        value
+            .to_str()
+            .is_ok_and(|value| value.split(',').any(|token| same(token.trim(), wanted)))
+    })
+}
+
+/// Whether the client offers `subprotocol` (RFC 6455 section 4.1; the case of letters counts).
+pub(crate) fn offers(headers: &HeaderMap, subprotocol: &str) -> bool {
+    lists(
+        headers,
+        header::SEC_WEBSOCKET_PROTOCOL,
+        subprotocol,
+        |token, wanted| token == wanted,
+    )
+}
+
+/// Checks an upgrade request and answers it, with the subprotocol that was chosen. The caller spawns what
+/// follows with the request's `OnUpgrade`.
 ///
 /// # Errors
 /// What is wrong with the request.
-pub(crate) fn accept(headers: &HeaderMap) -> Result<Response, HttpError> {
-    let is = |name, wanted: &str| {
-        headers.get_all(name).iter().any(|value: &HeaderValue| {
-            value.to_str().is_ok_and(|value| {
-                value
-                    .split(',')
-                    .any(|token| token.trim().eq_ignore_ascii_case(wanted))
-            })
-        })
-    };
+pub(crate) fn accept(
+    headers: &HeaderMap,
+    subprotocol: Option<&'static str>,
+) -> Result<Response, HttpError> {
+    let is = |name, wanted: &str| lists(headers, name, wanted, str::eq_ignore_ascii_case);
     if !is(header::UPGRADE, "websocket") || !is(header::CONNECTION, "upgrade") {
         let error = HttpError::new(
             StatusCode::UPGRADE_REQUIRED,
@@ -84,6 +101,12 @@ pub(crate) fn accept(headers: &HeaderMap) -> Result<Response, HttpError> {
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::SEC_WEBSOCKET_ACCEPT, answer);
+    if let Some(subprotocol) = subprotocol {
+        headers.insert(
+            header::SEC_WEBSOCKET_PROTOCOL,
+            HeaderValue::from_static(subprotocol),
+        );
+    }
     Ok(response)
 }
 
@@ -110,14 +133,21 @@ pub(crate) fn split(upgraded: Upgraded, max_message: usize) -> (Reader, Writer) 
     (reader, Writer { socket: write })
 }
 
+/// A message of a peer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// It is UTF-8.
+    Text(Bytes),
+    Binary(Bytes),
+}
+
 /// What a peer sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Incoming {
-    /// A text frame, or a binary frame, which our dialects read as the text it holds.
-    Message(Bytes),
+    Message(Received),
     /// To be answered with a pong of the same payload.
     Ping(Bytes),
-    Pong,
+    Pong(Bytes),
     /// The peer is done; to be answered with this close code (`None`: without one).
     Close(Option<u16>),
 }
@@ -148,9 +178,10 @@ impl Reader {
         loop {
             if let Some(message) = self.messages.pop_front() {
                 return Ok(match message {
-                    Message::Text(bytes) | Message::Binary(bytes) => Incoming::Message(bytes),
+                    Message::Text(bytes) => Incoming::Message(Received::Text(bytes)),
+                    Message::Binary(bytes) => Incoming::Message(Received::Binary(bytes)),
                     Message::Ping(bytes) => Incoming::Ping(bytes),
-                    Message::Pong(_) => Incoming::Pong,
+                    Message::Pong(bytes) => Incoming::Pong(bytes),
                     Message::Close(reason) => Incoming::Close(reason.map(|reason| reason.code)),
                 });
             }
@@ -233,118 +264,5 @@ impl Writer {
     pub(crate) async fn shut_down(&mut self) -> io::Result<()> {
         let socket = &mut self.socket;
         poll_fn(|context| Pin::new(&mut *socket).poll_shutdown(context)).await
-    }
-}
-
-const OPCODE_TEXT: u8 = 0x1;
-const OPCODE_CLOSE: u8 = 0x8;
-const OPCODE_PING: u8 = 0x9;
-const OPCODE_PONG: u8 = 0xA;
-/// First byte of a frame: it is the last of its message (RFC 6455 section 5.2).
-const FINAL: u8 = 0x80;
-/// Space for the header of a frame of 126 to 65,535 bytes, which is what output frames are.
-const USUAL_HEADER: usize = 4;
-
-/// A text frame without payload.
-pub(crate) const EMPTY_TEXT: [u8; 2] = [FINAL | OPCODE_TEXT, 0];
-
-/// Appends a text frame whose payload `fill` appends. Nothing is appended if `fill` does not either.
-pub(crate) fn text_frame(out: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>)) {
-    let start = out.len();
-    out.extend_from_slice(&[0; USUAL_HEADER]);
-    fill(out);
-    let length = out.len() - start - USUAL_HEADER;
-    if length == 0 {
-        out.truncate(start);
-        return;
-    }
-    let mut header = [FINAL | OPCODE_TEXT, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    // Only here does the payload move: by two bytes where it is short, by six where it is huge.
-    let used = if length <= CONTROL_PAYLOAD {
-        header[1] = length as u8;
-        2
-    } else if let Ok(length) = u16::try_from(length) {
-        header[1] = 126;
-        header[2..4].copy_from_slice(&length.to_be_bytes());
-        4
-    } else {
-        header[1] = 127;
-        header[2..].copy_from_slice(&(length as u64).to_be_bytes());
-        10
-    };
-    if used == USUAL_HEADER {
-        out[start..start + used].copy_from_slice(&header[..used]);
-    } else {
-        out.splice(start..start + USUAL_HEADER, header[..used].iter().copied());
-    }
-}
-
-/// Appends a ping without payload.
-pub(crate) fn ping_frame(out: &mut Vec<u8>) {
-    control_frame(out, OPCODE_PING, &[]);
-}
-
-/// Appends the answer to a ping.
-pub(crate) fn pong_frame(out: &mut Vec<u8>, payload: &[u8]) {
-    control_frame(out, OPCODE_PONG, payload);
-}
-
-/// Appends a close frame; without a code it has no payload.
-pub(crate) fn close_frame(out: &mut Vec<u8>, code: Option<u16>, reason: &str) {
-    let mut payload = Vec::new();
-    if let Some(code) = code {
-        payload.extend_from_slice(&code.to_be_bytes());
-        payload.extend_from_slice(reason.as_bytes());
-    }
-    control_frame(out, OPCODE_CLOSE, &payload);
-}
-
-fn control_frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
-    let payload = &payload[..payload.len().min(CONTROL_PAYLOAD)];
-    out.extend_from_slice(&[FINAL | opcode, payload.len() as u8]);
-    out.extend_from_slice(payload);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Reads frames back with the library, as a client would.
-    fn read(bytes: &[u8]) -> Vec<Message> {
-        let mut protocol = Protocol::new(Role::Client, 1 << 24, 1 << 24);
-        protocol.process(&mut BytesMut::from(bytes)).unwrap()
-    }
-
-    #[test]
-    fn frames_of_every_length_are_read_back() {
-        for length in [1, 2, 124, 125, 126, 127, 65_535, 65_536, 200_000] {
-            let mut out = Vec::new();
-            ping_frame(&mut out);
-            text_frame(&mut out, |out| out.resize(out.len() + length, b'x'));
-            pong_frame(&mut out, b"again");
-            let messages = read(&out);
-            assert!(matches!(&messages[0], Message::Ping(payload) if payload.is_empty()));
-            assert!(
-                matches!(&messages[1], Message::Text(text) if text.len() == length && text.iter().all(|byte| *byte == b'x'))
-            );
-            assert!(matches!(&messages[2], Message::Pong(payload) if payload == "again"));
-        }
-    }
-
-    #[test]
-    fn no_payload_is_no_frame() {
-        let mut out = Vec::new();
-        text_frame(&mut out, |_| {});
-        assert!(out.is_empty());
-    }
-
-    #[test]
-    fn close_frames_carry_code_and_reason() {
-        let mut out = Vec::new();
-        close_frame(&mut out, Some(GOING_AWAY), "bye");
-        let messages = read(&out);
-        assert!(
-            matches!(&messages[0], Message::Close(Some(reason)) if reason.code == 1001 && reason.reason == "bye")
-        );
     }
 }

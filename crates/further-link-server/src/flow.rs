@@ -1,0 +1,237 @@
+//! How much may be on its way to a client. A socket takes megabytes, and the machines between hold more;
+//! what is in them is in front of the answer to Ctrl-C. So a sender keeps account of what was sent and of
+//! what is known to have arrived, and sends no more beyond that than is taken in about [`TARGET`].
+//!
+//! Pure bookkeeping: it neither sends nor waits, and is told the time.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// Time that a byte may take longer than the quickest did. Above it less is sent.
+const TARGET: Duration = Duration::from_millis(50);
+/// Marks that wait for an answer, at the most; more say nothing new.
+const MARKS: usize = 8;
+
+/// What may be on its way: bytes that were sent and are not known to have arrived.
+#[derive(Debug)]
+pub(crate) struct Window {
+    size: usize,
+    least: usize,
+    most: usize,
+    sent: u64,
+    arrived: u64,
+    /// When some of the bytes on their way were sent, oldest first.
+    marks: VecDeque<Mark>,
+    /// The shortest time that a mark has taken: what the way itself takes.
+    quickest: Duration,
+    /// Sending has waited for this window since its size was changed.
+    limiting: bool,
+    /// Offset from which on marks show what the present size does.
+    changed_at: u64,
+}
+
+/// When the byte before `offset` was sent.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    offset: u64,
+    at: Instant,
+}
+
+impl Window {
+    /// A window that is `size` at first, and then as large as the client's speed allows, from `least`
+    /// to `most` bytes.
+    pub(crate) fn new(least: usize, size: usize, most: usize) -> Self {
+        Self {
+            size,
+            least,
+            most,
+            sent: 0,
+            arrived: 0,
+            marks: VecDeque::new(),
+            quickest: Duration::MAX,
+            limiting: false,
+            changed_at: 0,
+        }
+    }
+
+    /// Bytes that may be on their way.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Bytes that were sent.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Bytes on their way.
+    pub(crate) fn outstanding(&self) -> u64 {
+        self.sent - self.arrived
+    }
+
+    /// Bytes that may be sent now. None if it is so few that waiting for more is better than a small
+    /// frame.
+    pub(crate) fn room(&mut self) -> usize {
+        let room = (self.size as u64).saturating_sub(self.outstanding()) as usize;
+        let room = if room < self.size / 8 { 0 } else { room };
+        self.limiting |= room == 0;
+        room
+    }
+
+    /// `count` bytes were sent.
+    pub(crate) fn add(&mut self, count: usize) {
+        self.sent += count as u64;
+    }
+
+    /// The client is expected to say at once when everything so far has arrived.
+    pub(crate) fn mark(&mut self, at: Instant) {
+        if self.marks.len() < MARKS {
+            self.marks.push_back(Mark {
+                offset: self.sent,
+                at,
+            });
+        }
+    }
+
+    /// The client says that everything before `offset` has arrived. `false` if so much was never sent.
+    pub(crate) fn arrived(&mut self, offset: u64, now: Instant) -> bool {
+        if offset > self.sent {
+            return false;
+        }
+        self.arrived = self.arrived.max(offset);
+        let mut latest = None;
+        while let Some(mark) = self.marks.front().filter(|mark| mark.offset <= offset) {
+            latest = Some(*mark);
+            self.marks.pop_front();
+        }
+        if let Some(mark) = latest {
+            self.adapt(mark, now.saturating_duration_since(mark.at));
+        }
+        true
+    }
+
+    fn adapt(&mut self, mark: Mark, taken: Duration) {
+        self.quickest = self.quickest.min(taken);
+        if mark.offset < self.changed_at {
+            return;
+        }
+        let queued = taken - self.quickest;
+        let size = if queued > TARGET {
+            // Not by more than half at once: one hiccup is no slow client.
+            let part = (TARGET.as_secs_f64() / queued.as_secs_f64()).max(0.5);
+            ((self.size as f64 * part) as usize).max(self.least)
+        } else if queued < TARGET / 2 && self.limiting {
+            (self.size * 2).min(self.most)
+        } else {
+            return;
+        };
+        self.size = size;
+        self.limiting = false;
+        self.changed_at = self.sent;
+    }
+
+    /// Forgets all limits: this client does not say what has arrived.
+    pub(crate) fn give_up(&mut self) {
+        self.size = usize::MAX;
+        self.least = usize::MAX;
+        self.most = usize::MAX;
+        self.marks.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const KIB: usize = 1024;
+
+    /// Sends as fast as the window allows to somebody who takes `rate` bytes per second behind a way of
+    /// `delay`, and returns how long the last bytes took and how many bytes arrived.
+    fn simulate(window: &mut Window, rate: f64, delay: Duration, turns: usize) -> (Duration, u64) {
+        let start = Instant::now();
+        let mut now = start;
+        // When the consumer is done with what it has.
+        let mut done = start;
+        let mut on_the_way: VecDeque<(u64, Instant)> = VecDeque::new();
+        let mut last = Duration::ZERO;
+        for _ in 0..turns {
+            while window.room() > 0 {
+                let count = window.room().min(8 * KIB);
+                window.add(count);
+                window.mark(now);
+                done = done.max(now + delay) + Duration::from_secs_f64(count as f64 / rate);
+                last = done - now;
+                on_the_way.push_back((window.sent(), done));
+            }
+            let (offset, at) = on_the_way.pop_front().unwrap();
+            now = at;
+            assert!(window.arrived(offset, now));
+        }
+        (last, window.arrived)
+    }
+
+    #[test]
+    fn a_slow_consumer_gets_little_in_advance() {
+        let mut window = Window::new(32 * KIB, 128 * KIB, 4096 * KIB);
+        let (last, _) = simulate(&mut window, 1e6, Duration::from_micros(100), 500);
+        assert!(last < Duration::from_millis(100), "{last:?}");
+        assert!(window.size() >= 32 * KIB);
+    }
+
+    #[test]
+    fn a_quick_consumer_gets_all_that_there_may_be() {
+        let mut window = Window::new(32 * KIB, 128 * KIB, 4096 * KIB);
+        simulate(&mut window, 1e9, Duration::from_micros(100), 5000);
+        assert_eq!(window.size(), 4096 * KIB);
+    }
+
+    #[test]
+    fn a_long_way_alone_does_not_make_a_consumer_slow() {
+        let mut window = Window::new(32 * KIB, 128 * KIB, 4096 * KIB);
+        let delay = Duration::from_millis(200);
+        simulate(&mut window, 50e6, delay, 5000);
+        // 50 MB/s × 0.2 s are 10 MB; the window is what it can be.
+        assert_eq!(window.size(), 4096 * KIB);
+    }
+
+    #[test]
+    fn a_consumer_that_becomes_quick_again_is_found_out() {
+        let mut window = Window::new(32 * KIB, 128 * KIB, 4096 * KIB);
+        simulate(&mut window, 0.2e6, Duration::from_micros(100), 500);
+        assert_eq!(window.size(), 32 * KIB);
+        simulate(&mut window, 500e6, Duration::from_micros(100), 5000);
+        assert!(window.size() > 1024 * KIB, "{}", window.size());
+    }
+
+    proptest! {
+        /// Whatever is said and in whatever order: the window stays between its bounds, and room is
+        /// never more than is missing to its size.
+        #[test]
+        fn nothing_a_client_says_breaks_the_bounds(
+            steps in proptest::collection::vec((0..3u8, any::<u64>(), 0..400u64), 1..300)
+        ) {
+            let mut window = Window::new(32 * KIB, 64 * KIB, 256 * KIB);
+            let mut now = Instant::now();
+            for (kind, value, milliseconds) in steps {
+                now += Duration::from_millis(milliseconds);
+                match kind {
+                    0 => {
+                        let count = (value as usize % (16 * KIB)).min(window.room());
+                        window.add(count);
+                    }
+                    1 => window.mark(now),
+                    _ => {
+                        let offset = value % (window.sent() * 2 + 1);
+                        prop_assert_eq!(window.arrived(offset, now), offset <= window.sent());
+                    }
+                }
+                prop_assert!((32 * KIB..=256 * KIB).contains(&window.size()));
+                prop_assert!(window.outstanding() <= 256 * KIB as u64);
+                prop_assert!(window.marks.len() <= MARKS);
+                let room = window.room() as u64;
+                prop_assert!(room == 0 || room + window.outstanding() == window.size() as u64);
+            }
+        }
+    }
+}
