@@ -119,7 +119,7 @@ impl OutputLog {
     /// Lets `read` put bytes of `stream` straight into the log and wakes the viewers.
     ///
     /// Returns what `read` returned, or `None` if there is no room: then wait for [`Self::room`].
-    pub(crate) fn fill(
+    pub fn fill(
         &self,
         stream: Stream,
         read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
@@ -139,7 +139,7 @@ impl OutputLog {
     }
 
     /// No byte comes any more.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         let mut inner = self.lock();
         inner.closed = true;
         inner.wake_viewers();

@@ -83,6 +83,12 @@ impl Window {
         self.sent += count as u64;
     }
 
+    /// `count` bytes were left out: the next offset is that much further.
+    pub(crate) fn skip(&mut self, count: u64) {
+        self.sent += count;
+        self.arrived += count;
+    }
+
     /// The client is expected to say at once when everything so far has arrived.
     pub(crate) fn mark(&mut self, at: Instant) {
         if self.marks.len() < MARKS {

@@ -11,6 +11,7 @@ mod gate;
 mod line;
 mod listener;
 mod metrics;
+mod output;
 mod page;
 mod patience;
 mod routes;

@@ -6,18 +6,14 @@
 
 use crate::SharedApp;
 use crate::connection::{Allowance, BATCH, Conversation, carry};
-use crate::flow::Window;
+use crate::output::{Output, Step};
 use crate::transport::frames::Frames;
 use crate::transport::websocket::{Reader, Received, Writer};
 use bytes::Bytes;
-use further_link_engine::{
-    Account, AccountError, Cursor, InputRefused, Job, JobState, OUTPUT_HELD, Read, StartError,
-};
-use further_link_protocol::wire::stream::{ACK_EVERY, FrameKind, Head, INPUT_ACK_EVERY};
+use further_link_engine::{Account, AccountError, InputRefused, Job, JobState, StartError};
+use further_link_protocol::wire::stream::{FrameKind, Head, INPUT_ACK_EVERY};
 use further_link_protocol::wire::{self, Dialect};
-use further_link_protocol::{
-    Command, Event, ProcessName, StartRequest, Stream, TerminalSize, Utf8Decoder,
-};
+use further_link_protocol::{Command, Event, ProcessName, StartRequest, TerminalSize};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -25,15 +21,6 @@ use tokio::sync::Notify;
 
 /// Answers that wait for a client that does not read, at the most; then its commands wait too.
 const WAITING_ANSWERS: usize = 256;
-/// Bytes of output in one message at the most, so that a control message never waits for long.
-const FRAME: usize = 16 * 1024;
-/// Bytes of output that a client of the binary stream may not have acknowledged, at first and at the
-/// most: what the log can still show it.
-const UNACKNOWLEDGED: usize = OUTPUT_HELD;
-/// The same for a slow one. Larger than [`ACK_EVERY`], up to which a client need not say anything.
-const LEAST_UNACKNOWLEDGED: usize = 2 * ACK_EVERY;
-/// Bytes that are read from a program in advance for the slowest client.
-const LEAST_AHEAD: usize = 16 * 1024;
 
 /// What one client may use.
 #[derive(Clone, Debug)]
@@ -105,23 +92,12 @@ struct Process {
     name: ProcessName,
     number: u32,
     job: Arc<Job>,
-    cursor: Cursor,
+    output: Output,
     asked: Instant,
     started: bool,
     /// Bytes of input that came.
     input: u64,
-    /// In the binary stream.
-    binary: Option<Binary>,
-    /// Halves of characters, for each stream.
-    stdout: Utf8Decoder,
-    stderr: Utf8Decoder,
-}
-
-/// How far the two ends of a binary stream have come.
-struct Binary {
-    /// Output that was sent and not acknowledged.
-    unacknowledged: Window,
-    /// Bytes of input that we have acknowledged.
+    /// Bytes of it that we have acknowledged.
     input_acknowledged: u64,
 }
 
@@ -295,14 +271,13 @@ impl Client {
                 process.job.end_input();
                 None
             }
-            FrameKind::OutputAck => {
-                let window = &mut process.binary.as_mut()?.unacknowledged;
-                if !window.arrived(offset, Instant::now()) {
-                    let detail = "There are no bytes of output up to this offset.";
-                    return wrong(process, detail.to_owned());
-                }
+            FrameKind::OutputAck if process.output.acknowledge(offset) => {
                 self.wake.notify_one();
                 None
+            }
+            FrameKind::OutputAck => {
+                let detail = "There are no bytes of output up to this offset.";
+                wrong(process, detail.to_owned())
             }
             FrameKind::InputAck | FrameKind::Output(_) => None,
         }
@@ -379,17 +354,19 @@ impl Client {
                 let mut outbox = self.outbox();
                 outbox.last_number = outbox.last_number.wrapping_add(1);
                 let number = outbox.last_number;
+                let output = match self.options.binary_stream {
+                    true => Output::as_binary(cursor, number),
+                    false => Output::as_text(cursor),
+                };
                 outbox.processes.push_back(Process {
                     name,
                     number,
                     job,
-                    cursor,
+                    output,
                     asked,
                     started: false,
                     input: 0,
-                    binary: self.options.binary_stream.then(Binary::new),
-                    stdout: Utf8Decoder::default(),
-                    stderr: Utf8Decoder::default(),
+                    input_acknowledged: 0,
                 });
                 drop(outbox);
                 // It may have failed before the cursor was there to be woken.
@@ -410,15 +387,6 @@ impl Client {
 impl Outbox {
     fn process(&mut self, wanted: impl Fn(&Process) -> bool) -> Option<&mut Process> {
         self.processes.iter_mut().find(|process| wanted(process))
-    }
-}
-
-impl Binary {
-    fn new() -> Self {
-        Self {
-            unacknowledged: Window::new(LEAST_UNACKNOWLEDGED, UNACKNOWLEDGED, UNACKNOWLEDGED),
-            input_acknowledged: 0,
-        }
     }
 }
 
@@ -467,73 +435,20 @@ impl Process {
             let number = self.number;
             self.encode(dialect, &Event::Started { number }, out);
         }
-        let number = self.number;
-        let mut max = allowance.room.min(FRAME);
-        let mut window = allowance.window;
-        if let Some(binary) = &mut self.binary {
-            let taken = self.job.input_taken();
-            let every = INPUT_ACK_EVERY as u64;
-            if taken / every != binary.input_acknowledged / every {
-                binary.input_acknowledged = taken;
-                let kind = FrameKind::InputAck;
-                let head = Head {
-                    number,
-                    kind,
-                    offset: taken,
-                };
-                out.binary(|out| out.extend_from_slice(&head.encode()));
-            }
-            max = max.min(binary.unacknowledged.room());
-            window = window.min(binary.unacknowledged.size());
+        if self.output.is_binary() {
+            self.acknowledge_input(out);
         }
-        self.cursor.set_ahead((window / 2).max(LEAST_AHEAD));
-        let (name, stdout, stderr) = (&self.name, &mut self.stdout, &mut self.stderr);
-        let binary = &mut self.binary;
-        let read = self.cursor.read(max, |stream, first, second| {
-            let count = first.len() + second.len();
-            app.metrics.output_bytes.inc_by(count as u64);
-            if let Some(Binary {
-                unacknowledged: window,
-                ..
-            }) = binary
-            {
-                let kind = FrameKind::Output(stream);
-                let head = Head {
-                    number,
-                    kind,
-                    offset: window.sent(),
-                };
-                out.binary(|out| {
-                    out.extend_from_slice(&head.encode());
-                    out.extend_from_slice(first);
-                    out.extend_from_slice(second);
-                });
-                window.add(count);
-                if window.outstanding() >= ACK_EVERY as u64 {
-                    window.mark(Instant::now());
-                }
-                return;
+        let Self { name, output, .. } = self;
+        match output.next(name, dialect, allowance, out, scratch) {
+            Step::Sent(count) => {
+                app.metrics.output_bytes.inc_by(count as u64);
+                Said::Something
             }
-            let decoder = match stream {
-                Stream::Stdout => &mut *stdout,
-                Stream::Stderr => &mut *stderr,
-            };
-            for bytes in [first, second] {
-                encode_output(name, dialect, decoder, stream, bytes, out, scratch);
-            }
-        });
-        match read {
-            Read::Bytes | Read::Gap(_) => Said::Something,
-            Read::Empty if out.len() > before => Said::Something,
-            Read::Empty => Said::Nothing,
-            Read::End => {
-                for (stream, decoder) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)] {
-                    scratch.clear();
-                    decoder.decode(&[], true, &mut |text| scratch.push_str(text));
-                    encode_text(name, dialect, stream, scratch, out);
-                }
+            Step::Waiting if out.len() > before => Said::Something,
+            Step::Waiting => Said::Nothing,
+            Step::End => {
                 if let JobState::Over { exit_code } = self.job.state() {
-                    let output = self.cursor.position();
+                    let output = self.output.position();
                     self.encode(dialect, &Event::Stopped { exit_code, output }, out);
                 }
                 Said::Over
@@ -541,42 +456,23 @@ impl Process {
         }
     }
 
+    /// Tells how much of its input the program has taken, if that is due.
+    fn acknowledge_input(&mut self, out: &mut Frames) {
+        let taken = self.job.input_taken();
+        let every = INPUT_ACK_EVERY as u64;
+        if taken / every != self.input_acknowledged / every {
+            self.input_acknowledged = taken;
+            let head = Head {
+                number: self.number,
+                kind: FrameKind::InputAck,
+                offset: taken,
+            };
+            out.binary(|out| out.extend_from_slice(&head.encode()));
+        }
+    }
+
     fn encode(&self, dialect: &dyn Dialect, event: &Event<'_>, out: &mut Frames) {
         out.text(|out| dialect.encode(Some(&self.name), event, out));
-    }
-}
-
-/// Encodes output: straight from the log where it is whole text, else by way of the decoder.
-fn encode_output(
-    name: &ProcessName,
-    dialect: &dyn Dialect,
-    decoder: &mut Utf8Decoder,
-    stream: Stream,
-    bytes: &[u8],
-    out: &mut Frames,
-    scratch: &mut String,
-) {
-    if decoder.is_idle()
-        && let Ok(text) = std::str::from_utf8(bytes)
-    {
-        encode_text(name, dialect, stream, text, out);
-        return;
-    }
-    scratch.clear();
-    decoder.decode(bytes, false, &mut |text| scratch.push_str(text));
-    encode_text(name, dialect, stream, scratch, out);
-}
-
-fn encode_text(
-    name: &ProcessName,
-    dialect: &dyn Dialect,
-    stream: Stream,
-    text: &str,
-    out: &mut Frames,
-) {
-    if !text.is_empty() {
-        let event = Event::Output { stream, text };
-        out.text(|out| dialect.encode(Some(name), &event, out));
     }
 }
 
