@@ -15,8 +15,10 @@ use tokio::sync::Notify;
 /// Bytes that a log holds at the most. A lossless viewer may be this far behind; large enough that a
 /// reader with 20 ms of delay still gets 10 MB/s, small enough for a hundred stalled ones.
 pub const CAPACITY: usize = 256 * 1024;
-/// The first allocation: what the kernel hands out of a pty at once.
-const SMALLEST: usize = 4096;
+/// The first allocation. A prompt fits, and most programs that wait for somebody have not said more.
+const SMALLEST: usize = 1024;
+/// Bytes that are asked for at once, at the most: what a pipe holds.
+const LARGEST_READ: usize = 64 * 1024;
 /// Changes between the two streams that a log holds at the most, so that a program that alternates
 /// them byte by byte costs no more than one that does not.
 const MAX_SEGMENTS: usize = 4096;
@@ -36,6 +38,8 @@ struct Inner {
     start: u64,
     /// Where each run of bytes of one stream ends, oldest first. The last ends at `end()`.
     segments: VecDeque<Segment>,
+    /// Bytes that the next read should have space for: more after reads that took all there was.
+    wanted: usize,
     /// No byte comes after `end()`.
     closed: bool,
     viewers: Vec<Viewer>,
@@ -126,8 +130,12 @@ impl OutputLog {
     ) -> Option<io::Result<usize>> {
         let mut inner = self.lock();
         let space = inner.make_room()?;
+        let offered = space.len();
         let result = read(space);
         if let Ok(count @ 1..) = result {
+            if count == offered {
+                inner.wanted = (inner.wanted.max(SMALLEST) * 2).min(LARGEST_READ);
+            }
             inner.appended(stream, count);
         }
         Some(result)
@@ -196,15 +204,17 @@ impl Inner {
                 return None;
             }
         }
-        if self.ring.free() < SMALLEST && self.ring.len > 0 {
+        let wanted = self.wanted.max(SMALLEST).min(allowed);
+        if self.ring.free() < wanted && self.ring.len > 0 {
             // Keep as much of the past as there is space for: half of a full ring.
             let spare = (needed - self.start) as usize;
-            let wanted = (self.ring.capacity() / 2).max(SMALLEST);
-            self.forget(self.start + spare.min(wanted) as u64);
+            let enough = (self.ring.capacity() / 2).max(wanted);
+            self.forget(self.start + spare.min(enough) as u64);
         }
-        if self.ring.free() < SMALLEST && self.ring.capacity() < CAPACITY {
-            let larger = (self.ring.capacity() * 2).clamp(SMALLEST, CAPACITY);
-            self.ring.grow(larger);
+        if self.ring.free() < wanted && self.ring.capacity() < CAPACITY {
+            let larger = (self.ring.capacity() * 2).max(self.ring.len + wanted);
+            self.ring
+                .grow(larger.next_power_of_two().clamp(SMALLEST, CAPACITY));
         }
         if self.ring.free() == 0 {
             return None;

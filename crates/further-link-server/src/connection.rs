@@ -71,7 +71,7 @@ pub(crate) async fn carry(
     };
     app.metrics.clients.inc();
     // Outlives the loop, so that a frame that was begun is finished before the last one.
-    let mut sending = Frames::default();
+    let mut sending = writer.frames();
     let mut ending = app.ending.clone();
     let goodbye = tokio::select! {
         goodbye = connection.receive(&mut reader, conversation) => goodbye,
@@ -86,12 +86,13 @@ pub(crate) async fn carry(
     conversation.over();
     if let Goodbye::Close(code, reason) = goodbye {
         sending.close(code, reason);
-        let last_words = async {
+        // Apart from the rest, which waits for this end for hours.
+        let last_words = Box::pin(async {
             connection.write(&mut writer, &mut sending).await?;
             writer.shut_down().await?;
             reader.discard().await;
             io::Result::Ok(())
-        };
+        });
         let _ = tokio::time::timeout(LAST_WORDS, last_words).await;
     }
     app.metrics.clients.dec();
@@ -252,6 +253,7 @@ impl Connection<'_> {
                 tokio::select! {
                     () = self.wake.notified() => {}
                     () = tokio::time::sleep(self.first_answer), if stuck => self.flow().window.give_up(),
+                    () = sending.idle() => {}
                 }
             }
         }

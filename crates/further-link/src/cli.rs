@@ -35,9 +35,6 @@ pub(crate) enum Task {
     Serve(Flags),
     /// Show all settings and where each comes from
     Config(ConfigArgs),
-    /// The part that starts programs; the server runs it by itself
-    #[command(hide = true)]
-    Spawner(SpawnerArgs),
 }
 
 /// Of `further-link config`.
@@ -48,14 +45,6 @@ pub(crate) struct ConfigArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     flags: Flags,
-}
-
-/// Of `further-link spawner`.
-#[derive(Debug, Args)]
-pub(crate) struct SpawnerArgs {
-    /// The socket to the server
-    #[arg(long, value_name = "N", hide = true)]
-    pub(crate) fd: RawFd,
 }
 
 /// The flags that stand for settings.
@@ -70,7 +59,6 @@ impl Cli {
         let Flags(mut given) = self.flags;
         let Flags(behind) = match &task {
             Task::Serve(flags) | Task::Config(ConfigArgs { flags, .. }) => flags.clone(),
-            Task::Spawner(_) => Flags::default(),
         };
         given.file = behind.file.or(given.file);
         given.sets.extend(behind.sets);

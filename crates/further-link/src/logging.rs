@@ -4,7 +4,9 @@ use std::io::{self, IsTerminal, Write};
 
 use anyhow::{Result, anyhow};
 use serde::Deserialize;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// The form of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -20,25 +22,28 @@ pub(crate) enum LogFormat {
 
 /// Starts the log; once for each process, before anything is logged.
 pub(crate) fn init(level: &str, format: LogFormat) -> Result<()> {
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter(level).map_err(|problem| anyhow!("log.level: {problem}"))?)
+    let filter = filter(level).map_err(|problem| anyhow!("log.level: {problem}"))?;
+    let layer = tracing_subscriber::fmt::layer()
         // Where standard error is gone, nobody can be told that it is.
         .log_internal_errors(false)
         .with_writer(|| OneLine(io::stderr()));
     let on_terminal = io::stderr().is_terminal();
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|text| !text.is_empty());
-    let text = builder.with_ansi(on_terminal && !no_color);
-    let started = match format {
-        LogFormat::Json => text.with_ansi(false).json().flatten_event(true).try_init(),
-        LogFormat::Auto if goes_to_journal() => text.without_time().try_init(),
-        LogFormat::Auto | LogFormat::Text => text.try_init(),
+    let text = layer.with_ansi(on_terminal && !no_color);
+    let layer = match format {
+        LogFormat::Json => text.with_ansi(false).json().flatten_event(true).boxed(),
+        LogFormat::Auto if goes_to_journal() => text.without_time().boxed(),
+        LogFormat::Auto | LogFormat::Text => text.boxed(),
     };
+    let started = tracing_subscriber::registry()
+        .with(layer.with_filter(filter))
+        .try_init();
     started.map_err(|error| anyhow!("cannot start the log: {error}"))
 }
 
 /// What of the log is let through: a plain level is meant for this program, and its libraries only
 /// warn.
-pub(crate) fn filter(level: &str) -> Result<EnvFilter, String> {
+pub(crate) fn filter(level: &str) -> Result<Targets, String> {
     let plain = ["off", "error", "warn", "info", "debug", "trace"];
     if let Some(level) = plain
         .into_iter()
@@ -64,10 +69,10 @@ pub(crate) fn filter(level: &str) -> Result<EnvFilter, String> {
     Err(format!("neither a level nor filter directives: {level:?}"))
 }
 
-fn parse(directives: &str) -> Result<EnvFilter, String> {
-    EnvFilter::builder()
-        .parse(directives)
-        .map_err(|error| error.to_string())
+fn parse(directives: &str) -> Result<Targets, String> {
+    directives
+        .parse()
+        .map_err(|error: tracing_subscriber::filter::ParseError| error.to_string())
 }
 
 /// Whether standard error is the journal of systemd. `JOURNAL_STREAM` alone does not say so: it is

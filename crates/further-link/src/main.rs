@@ -9,6 +9,7 @@ mod tls;
 use clap::Parser as _;
 use cli::{Cli, Task};
 use config::{Config, Surroundings};
+use std::os::fd::RawFd;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -22,14 +23,26 @@ fn main() -> ExitCode {
 }
 
 fn run() -> anyhow::Result<()> {
-    let (task, given) = Cli::parse().into_parts();
-    if let Task::Spawner(arguments) = &task {
+    // Before anything else: the spawner is to stay small, and the memory of what reads a command line
+    // stays with whoever has used it.
+    if let Some(socket) = spawner_socket() {
         logging::init("info", logging::LogFormat::Auto)?;
-        return Ok(further_link_engine::run_spawner(arguments.fd)?);
+        return Ok(further_link_engine::run_spawner(socket)?);
     }
+    let (task, given) = Cli::parse().into_parts();
     let config = Config::load(&given, &Surroundings::of_this_process())?;
     match task {
         Task::Config(arguments) => Ok(commands::config::run(&config, arguments.json)?),
-        Task::Serve(_) | Task::Spawner(_) => commands::serve::run(&config),
+        Task::Serve(_) => commands::serve::run(&config),
     }
+}
+
+/// The socket to the server, if this process was started by one to be its spawner: as `further-link
+/// spawner --fd N`.
+fn spawner_socket() -> Option<RawFd> {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next()? != "spawner" || arguments.next()? != "--fd" {
+        return None;
+    }
+    arguments.next()?.to_str()?.parse().ok()
 }

@@ -69,7 +69,10 @@ pub(crate) fn receive<T: DeserializeOwned>(
     socket: BorrowedFd<'_>,
     buffer: &mut Vec<u8>,
 ) -> nix::Result<Option<Packet<T>>> {
-    buffer.resize(MAX_PACKET, 0);
+    if buffer.len() < MAX_PACKET {
+        // Zeroed by the kernel, so that only what packets have filled takes memory.
+        *buffer = vec![0; MAX_PACKET];
+    }
     let (length, flags, descriptors) = loop {
         match receive_message(socket, buffer) {
             Err(Errno::EINTR) => {}

@@ -4,6 +4,8 @@
 //! reading never waits for writing and a byte is encoded straight into the buffer that is sent. Nothing
 //! outside of this file knows the library.
 
+use super::deflate::{Agreement, Compressor, Messages};
+use super::frames::Frames;
 use crate::error::HttpError;
 use axum::response::{IntoResponse as _, Response};
 use bytes::{Bytes, BytesMut};
@@ -16,12 +18,13 @@ use sockudo_ws::{Error, Message};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::Poll;
-use tokio::io::{AsyncReadExt as _, AsyncWrite as _, ReadHalf, WriteHalf};
+use std::task::{Poll, ready};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, ReadBuf, ReadHalf, WriteHalf};
 
 /// Bytes that are read at once. Keys are far smaller; larger messages take several reads.
-const READ_SIZE: usize = 4096;
+const READ_SIZE: usize = 16 * 1024;
 
 /// RFC 6455 section 7.4.1: the endpoint is going away.
 pub(crate) const GOING_AWAY: u16 = 1001;
@@ -60,14 +63,15 @@ pub(crate) fn offers(headers: &HeaderMap, subprotocol: &str) -> bool {
     )
 }
 
-/// Checks an upgrade request and answers it, with the subprotocol that was chosen. The caller spawns what
-/// follows with the request's `OnUpgrade`.
+/// Checks an upgrade request and answers it, with the subprotocol that was chosen and the compression that
+/// was agreed upon. The caller spawns what follows with the request's `OnUpgrade`.
 ///
 /// # Errors
 /// What is wrong with the request.
 pub(crate) fn accept(
     headers: &HeaderMap,
     subprotocol: Option<&'static str>,
+    compression: Option<&Agreement>,
 ) -> Result<Response, HttpError> {
     let is = |name, wanted: &str| lists(headers, name, wanted, str::eq_ignore_ascii_case);
     if !is(header::UPGRADE, "websocket") || !is(header::CONNECTION, "upgrade") {
@@ -107,6 +111,9 @@ pub(crate) fn accept(
             HeaderValue::from_static(subprotocol),
         );
     }
+    if let Some(agreement) = compression {
+        headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, agreement.answer());
+    }
     Ok(response)
 }
 
@@ -120,17 +127,30 @@ fn is_key(key: &str) -> bool {
 }
 
 /// Splits an upgraded connection. Messages may have `max_message` bytes.
-pub(crate) fn split(upgraded: Upgraded, max_message: usize) -> (Reader, Writer) {
+pub(crate) fn split(
+    upgraded: Upgraded,
+    max_message: usize,
+    compression: Option<Agreement>,
+) -> (Reader, Writer) {
     let (read, write) = tokio::io::split(TokioIo::new(upgraded));
     let reader = Reader {
         socket: read,
-        protocol: Protocol::new(Role::Server, max_message, max_message),
         buffer: BytesMut::new(),
-        ready: Vec::new(),
-        messages: VecDeque::new(),
-        failed: None,
+        parser: match compression {
+            Some(_) => Parser::Deflate(Messages::new(max_message)),
+            None => Parser::Plain {
+                protocol: Protocol::new(Role::Server, max_message, max_message),
+                ready: Vec::new(),
+                messages: VecDeque::new(),
+                failed: None,
+            },
+        },
     };
-    (reader, Writer { socket: write })
+    let writer = Writer {
+        socket: write,
+        compression,
+    };
+    (reader, writer)
 }
 
 /// A message of a peer.
@@ -164,19 +184,58 @@ pub(crate) enum Ending {
 /// The reading half.
 pub(crate) struct Reader {
     socket: ReadHalf<Socket>,
-    protocol: Protocol,
+    /// What was read and not yet understood.
     buffer: BytesMut,
-    ready: Vec<Message>,
-    messages: VecDeque<Message>,
-    /// Came behind `messages`.
-    failed: Option<Ending>,
+    parser: Parser,
+}
+
+/// What makes messages of bytes.
+#[expect(clippy::large_enum_variant, reason = "most are the large one")]
+enum Parser {
+    /// All that there are at once: they are no larger than their bytes.
+    Plain {
+        protocol: Protocol,
+        ready: Vec<Message>,
+        messages: VecDeque<Message>,
+        /// Came behind `messages`.
+        failed: Option<Ending>,
+    },
+    /// Some messages may be compressed: one after the other.
+    Deflate(Messages),
+}
+
+impl Parser {
+    /// The next message in `buffer`, if it is complete.
+    fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Message>, Ending> {
+        match self {
+            Self::Plain {
+                protocol,
+                ready,
+                messages,
+                failed,
+            } => {
+                if messages.is_empty() && failed.is_none() && !buffer.is_empty() {
+                    *failed = protocol
+                        .process_into(buffer, ready)
+                        .err()
+                        .map(|error| ending(&error));
+                    messages.extend(ready.drain(..));
+                }
+                match messages.pop_front() {
+                    Some(message) => Ok(Some(message)),
+                    None => failed.take().map_or(Ok(None), Err),
+                }
+            }
+            Self::Deflate(messages) => messages.next(buffer).map_err(|error| ending(&error)),
+        }
+    }
 }
 
 impl Reader {
     /// The next message. Safe to be cancelled.
     pub(crate) async fn next(&mut self) -> Result<Incoming, Ending> {
         loop {
-            if let Some(message) = self.messages.pop_front() {
+            if let Some(message) = self.parser.next(&mut self.buffer)? {
                 return Ok(match message {
                     Message::Text(bytes) => Incoming::Message(Received::Text(bytes)),
                     Message::Binary(bytes) => Incoming::Message(Received::Binary(bytes)),
@@ -185,33 +244,36 @@ impl Reader {
                     Message::Close(reason) => Incoming::Close(reason.map(|reason| reason.code)),
                 });
             }
-            if let Some(ending) = self.failed.take() {
-                return Err(ending);
-            }
             if self.buffer.is_empty() {
                 // What a large message has needed is not kept for the next key.
                 self.buffer = BytesMut::new();
             }
-            self.buffer.reserve(READ_SIZE);
-            match self.socket.read_buf(&mut self.buffer).await {
+            match self.read().await {
                 Ok(1..) => {}
                 Ok(0) | Err(_) => return Err(Ending::Lost),
             }
-            self.failed = self
-                .protocol
-                .process_into(&mut self.buffer, &mut self.ready)
-                .err()
-                .map(|error| ending(&error));
-            self.messages.extend(self.ready.drain(..));
         }
     }
 }
 
 impl Reader {
+    /// Reads some more into the buffer. While there is nothing to read this takes no memory: most
+    /// connections wait for a person.
+    async fn read(&mut self) -> io::Result<usize> {
+        poll_fn(|context| {
+            let mut space = [MaybeUninit::uninit(); READ_SIZE];
+            let mut space = ReadBuf::uninit(&mut space);
+            ready!(Pin::new(&mut self.socket).poll_read(context, &mut space))?;
+            self.buffer.extend_from_slice(space.filled());
+            Poll::Ready(Ok(space.filled().len()))
+        })
+        .await
+    }
+
     /// Reads on until the peer has closed, and forgets it. A socket that is closed with something
     /// unread in it takes back what was sent last, here the close frame (RFC 1122 section 4.2.2.13).
     pub(crate) async fn discard(&mut self) {
-        let mut buffer = [0; READ_SIZE];
+        let mut buffer = vec![0; READ_SIZE];
         while let Ok(1..) = self.socket.read(&mut buffer).await {}
     }
 }
@@ -222,6 +284,9 @@ fn ending(error: &Error) -> Ending {
             Ending::Broken(TOO_BIG, "the message is too large")
         }
         Error::InvalidUtf8 => Ending::Broken(INVALID_PAYLOAD, "text has to be UTF-8"),
+        Error::Compression(_) => {
+            Ending::Broken(INVALID_PAYLOAD, "the message is not compressed as it says")
+        }
         Error::Io(_) | Error::ConnectionClosed | Error::ConnectionReset => Ending::Lost,
         _ => Ending::Broken(PROTOCOL_ERROR, "not the WebSocket protocol"),
     }
@@ -230,9 +295,16 @@ fn ending(error: &Error) -> Ending {
 /// The writing half.
 pub(crate) struct Writer {
     socket: WriteHalf<Socket>,
+    compression: Option<Agreement>,
 }
 
 impl Writer {
+    /// Nothing yet; compresses as was agreed upon. The client reads one order of frames, so there is to be
+    /// one of these for each connection.
+    pub(crate) fn frames(&self) -> Frames {
+        Frames::new(self.compression.as_ref().map(Compressor::new))
+    }
+
     /// Writes some of `bytes`. `waited` is called when the peer had to take older bytes first, which
     /// shows that it lives. Safe to be cancelled: what was not counted was not written.
     pub(crate) async fn write(&mut self, bytes: &[u8], waited: impl Fn()) -> io::Result<usize> {
