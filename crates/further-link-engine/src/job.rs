@@ -5,7 +5,7 @@ use crate::descriptor::watch;
 use crate::error::StartError;
 use crate::output_log::{Cursor, OutputLog};
 use crate::spawner::{JobHandle, JobId, Link};
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use further_link_protocol::{Stream, TerminalSize};
 use nix::pty::Winsize;
 use std::collections::VecDeque;
@@ -27,6 +27,9 @@ const INPUT_WAITING: usize = 1024 * 1024;
 const INPUT_NEWS: u64 = 64 * 1024;
 /// Bytes that are read before other tasks get their turn.
 const READ_BUDGET: usize = 64 * 1024;
+/// A read of fewer bytes says that there are no more for now, so those who wait for them come before the
+/// next read, which makes sure.
+const SHORT_READ: usize = 1024;
 /// How long a terminal is waited for after its last process has ended, for the kernel to hand out the
 /// rest (it does so by itself, from a work queue).
 const TERMINAL_REST: Duration = Duration::from_secs(1);
@@ -79,7 +82,10 @@ pub struct Job {
 /// What the task is to do next.
 #[derive(Debug, Default)]
 struct Inbox {
+    /// Takes input at once while nothing waits: a key does not wait for another task.
+    direct: Option<End>,
     input: VecDeque<Bytes>,
+    /// Bytes that the task has not written yet.
     waiting: usize,
     /// Nothing comes behind `input`.
     ended: bool,
@@ -148,9 +154,18 @@ impl Job {
                 waiting: inbox.waiting,
             });
         }
-        if !input.is_empty() {
-            inbox.waiting += input.len();
-            inbox.input.push_back(input);
+        let mut rest = input;
+        if inbox.waiting == 0
+            && let Some(direct) = &inbox.direct
+            && let Ok(count) = nix::unistd::write(direct.get_ref(), &rest)
+        {
+            rest.advance(count);
+            self.count_input(count);
+        }
+        // Whatever is in the way, the task finds it out again and deals with it.
+        if !rest.is_empty() {
+            inbox.waiting += rest.len();
+            inbox.input.push_back(rest);
             drop(inbox);
             self.inbox_changed.notify_one();
         }
@@ -172,6 +187,10 @@ impl Job {
     /// Counts input that need not wait any more.
     fn took(&self, count: usize) {
         locked(&self.inbox).waiting -= count;
+        self.count_input(count);
+    }
+
+    fn count_input(&self, count: usize) {
         let before = self.input_taken.fetch_add(count as u64, Ordering::Relaxed);
         if before / INPUT_NEWS != (before + count as u64) / INPUT_NEWS {
             self.log.wake();
@@ -180,8 +199,16 @@ impl Job {
 
     /// Sets the size of its terminal, if it has one.
     pub fn resize(&self, size: TerminalSize) {
-        locked(&self.inbox).size = Some(size);
-        self.inbox_changed.notify_one();
+        let mut inbox = locked(&self.inbox);
+        match &inbox.direct {
+            // As directly as input, which it must not come behind.
+            Some(terminal) if self.has_terminal => set_size(terminal, size),
+            _ => {
+                inbox.size = Some(size);
+                drop(inbox);
+                self.inbox_changed.notify_one();
+            }
+        }
     }
 
     /// SIGTERM to everything in the job, and after the grace time SIGKILL.
@@ -202,7 +229,13 @@ impl Job {
         *locked(&self.state) = JobState::Running;
         self.log.wake();
         let exit_code = match streams {
-            Ok(mut streams) => streams.carry(self, handle.exited).await,
+            Ok(mut streams) => {
+                streams.apply_size(self);
+                locked(&self.inbox).direct = streams.input.clone();
+                let exit_code = streams.carry(self, handle.exited).await;
+                locked(&self.inbox).direct = None;
+                exit_code
+            }
             Err(error) => {
                 tracing::error!(%error, "a program's streams cannot be watched");
                 self.stop();
@@ -236,6 +269,8 @@ struct Streams {
 enum Reading {
     /// There may be more.
     More,
+    /// There may be more, but that is not likely.
+    Little,
     /// Nothing at the moment.
     Dry,
     /// The log has no room.
@@ -285,7 +320,11 @@ impl Streams {
                 closed = writable(self.input.as_ref()),
                     if self.writing.is_some() && self.input.is_some() => self.write(job, closed),
                 index = readable(&self.outputs),
-                    if !full && !self.outputs.is_empty() => full = self.read(job, index),
+                    if !full && !self.outputs.is_empty() => match self.read(job, index) {
+                        Reading::Full => full = true,
+                        Reading::Little => tokio::task::yield_now().await,
+                        Reading::More | Reading::Dry | Reading::Ended => {}
+                    },
                 () = job.log.room(), if full => full = false,
                 code = &mut exited => {
                     self.drain(job).await;
@@ -299,20 +338,8 @@ impl Streams {
         let Some(size) = locked(&job.inbox).size.take() else {
             return;
         };
-        let Some(terminal) = &self.terminal else {
-            return;
-        };
-        let size = Winsize {
-            ws_row: size.rows,
-            ws_col: size.columns,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        // SAFETY: the request reads a winsize (ioctl_tty(2)); the descriptor is the pty's master. The
-        // kernel sends SIGWINCH to the programs if it has changed.
-        #[allow(unsafe_code)]
-        unsafe {
-            libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size);
+        if let Some(terminal) = &self.terminal {
+            set_size(terminal, size);
         }
     }
 
@@ -323,6 +350,7 @@ impl Streams {
                 let mut inbox = locked(&job.inbox);
                 self.writing = inbox.input.pop_front().map(|input| (input, 0));
                 if self.writing.is_none() && inbox.ended && self.terminal.is_none() {
+                    inbox.direct = None;
                     self.input = None;
                 }
             }
@@ -348,30 +376,35 @@ impl Streams {
                 }
                 Err(error) => match error.kind() {
                     // A full terminal that nobody has open says this for ever, and is always ready.
-                    io::ErrorKind::WouldBlock if closed => self.input = None,
+                    io::ErrorKind::WouldBlock if closed => self.give_input_up(job),
                     io::ErrorKind::WouldBlock => return,
                     io::ErrorKind::Interrupted => {}
-                    _ => self.input = None,
+                    _ => self.give_input_up(job),
                 },
             }
         }
     }
 
-    /// Reads one output until it is dry or others should have their turn. Returns whether the log is
-    /// full.
-    fn read(&mut self, job: &Job, index: usize) -> bool {
+    /// The program takes no input any more.
+    fn give_input_up(&mut self, job: &Job) {
+        locked(&job.inbox).direct = None;
+        self.input = None;
+    }
+
+    /// Reads one output as long as there is much, or until others should have their turn.
+    fn read(&mut self, job: &Job, index: usize) -> Reading {
         let (descriptor, stream) = &self.outputs[index];
         let mut budget = READ_BUDGET;
         loop {
             let (reading, count) = read_ready(descriptor, *stream, &job.log);
             match reading {
+                Reading::More if count < SHORT_READ => return Reading::Little,
                 Reading::More if count < budget => budget -= count,
-                Reading::More | Reading::Dry => return false,
-                Reading::Full => return true,
                 Reading::Ended => {
                     self.outputs.remove(index);
-                    return false;
+                    return Reading::Ended;
                 }
+                _ => return reading,
             }
         }
     }
@@ -381,7 +414,7 @@ impl Streams {
     async fn drain(&mut self, job: &Job) {
         while let Some((descriptor, stream)) = self.outputs.first() {
             match read_now(descriptor, *stream, &job.log).0 {
-                Reading::More => tokio::task::consume_budget().await,
+                Reading::More | Reading::Little => tokio::task::consume_budget().await,
                 Reading::Full => job.log.room().await,
                 Reading::Dry if self.terminal.is_some() => {
                     // Forgets an older readiness, so that the wait is for a new one.
@@ -398,6 +431,21 @@ impl Streams {
                 }
             }
         }
+    }
+}
+
+fn set_size(terminal: &End, size: TerminalSize) {
+    let size = Winsize {
+        ws_row: size.rows,
+        ws_col: size.columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: the request reads a winsize (ioctl_tty(2)); the descriptor is the pty's master. The kernel
+    // sends SIGWINCH to the programs if it has changed.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size);
     }
 }
 

@@ -2,7 +2,7 @@
 //! other, signs of life, and a proper end.
 
 use crate::App;
-use crate::flow::Window;
+use crate::flow::{Bounds, Window};
 use crate::transport::frames::Frames;
 use crate::transport::websocket::{self as ws, Ending, Incoming, Reader, Received, Writer};
 use bytes::Bytes;
@@ -18,15 +18,19 @@ pub(crate) const BATCH: usize = 64 * 1024;
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Shortest time between two looks at a quiet client.
 const SHORTEST_WATCH: Duration = Duration::from_millis(100);
-/// Bytes that may be on their way to a client before the speed at which it reads is known: what a local
-/// network needs, and a modem can bear.
-const WINDOW: usize = 128 * 1024;
-/// The same for a very slow client: a few frames.
-const LEAST_WINDOW: usize = 32 * 1024;
-/// The same for a very quick one, or one that is far away: 80 ms of 50 MB/s.
-const MOST_WINDOW: usize = 4 * 1024 * 1024;
-/// Bytes after which the first ping is among them. A prompt and some keys cost none.
-const FIRST_MARK: u64 = 1024;
+/// What may be on its way to a client.
+const WINDOW: Bounds = Bounds {
+    // Two frames of output.
+    least: 32 * 1024,
+    // What a local network needs, and a modem can bear.
+    first: 64 * 1024,
+    // 80 ms of 50 MB/s.
+    most: 4 * 1024 * 1024,
+    // Ctrl-C is to stop what one sees within 2 ms. A quick client has taken 64 KiB by then.
+    slack: Duration::from_millis(1),
+};
+/// Bytes after which the first ping comes: all. Nothing waits before it, so it tells how long the way is.
+const FIRST_MARK: u64 = 1;
 /// How long a client that has filled the window may take for its first pong. One that does not answer
 /// pings, against RFC 6455 section 5.5.2, is then served without a window.
 const FIRST_ANSWER: Duration = Duration::from_secs(2);
@@ -51,6 +55,8 @@ pub(crate) struct Allowance {
     pub(crate) room: usize,
     /// Bytes that may be on their way to this client, which says how quick it is.
     pub(crate) window: usize,
+    /// What the way to the client and back takes.
+    pub(crate) quickest: Duration,
 }
 
 /// Carries `conversation` until the connection ends. `beside` goes on as long as it does.
@@ -119,7 +125,7 @@ struct Flow {
 impl Flow {
     fn new() -> Self {
         Self {
-            window: Window::new(LEAST_WINDOW, WINDOW, MOST_WINDOW),
+            window: Window::new(WINDOW),
             marked: 0,
             answered: false,
         }
@@ -242,6 +248,7 @@ impl Connection<'_> {
                 Allowance {
                     room: window.room(),
                     window: window.size(),
+                    quickest: window.quickest(),
                 }
             };
             if conversation.gather(sending, allowance) || control {

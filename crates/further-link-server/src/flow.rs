@@ -1,23 +1,34 @@
 //! How much may be on its way to a client. A socket takes megabytes, and the machines between hold more;
 //! what is in them is in front of the answer to Ctrl-C. So a sender keeps account of what was sent and of
-//! what is known to have arrived, and sends no more beyond that than is taken in about [`TARGET`].
+//! what is known to have arrived, and sends no more beyond that than is taken in a short time.
 //!
 //! Pure bookkeeping: it neither sends nor waits, and is told the time.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Time that a byte may take longer than the quickest did. Above it less is sent.
-const TARGET: Duration = Duration::from_millis(50);
 /// Marks that wait for an answer, at the most; more say nothing new.
 const MARKS: usize = 8;
+
+/// Between what a window stays.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Bytes.
+    pub(crate) least: usize,
+    /// Bytes, before anything is known about the client.
+    pub(crate) first: usize,
+    /// Bytes.
+    pub(crate) most: usize,
+    /// Time that bytes may wait on their way, beyond what the way itself takes and half of that. Above it
+    /// the window becomes smaller; below a quarter of it, larger.
+    pub(crate) slack: Duration,
+}
 
 /// What may be on its way: bytes that were sent and are not known to have arrived.
 #[derive(Debug)]
 pub(crate) struct Window {
     size: usize,
-    least: usize,
-    most: usize,
+    bounds: Bounds,
     sent: u64,
     arrived: u64,
     /// When some of the bytes on their way were sent, oldest first.
@@ -38,13 +49,11 @@ struct Mark {
 }
 
 impl Window {
-    /// A window that is `size` at first, and then as large as the client's speed allows, from `least`
-    /// to `most` bytes.
-    pub(crate) fn new(least: usize, size: usize, most: usize) -> Self {
+    /// A window that is as large as the client's speed allows.
+    pub(crate) fn new(bounds: Bounds) -> Self {
         Self {
-            size,
-            least,
-            most,
+            size: bounds.first,
+            bounds,
             sent: 0,
             arrived: 0,
             marks: VecDeque::new(),
@@ -57,6 +66,16 @@ impl Window {
     /// Bytes that may be on their way.
     pub(crate) fn size(&self) -> usize {
         self.size
+    }
+
+    /// The shortest time that was seen so far: what the way to the client and back takes.
+    pub(crate) fn quickest(&self) -> Duration {
+        self.quickest
+    }
+
+    /// The way is known to take no longer than this.
+    pub(crate) fn set_quickest(&mut self, quickest: Duration) {
+        self.quickest = self.quickest.min(quickest);
     }
 
     /// Bytes that were sent.
@@ -122,12 +141,13 @@ impl Window {
             return;
         }
         let queued = taken - self.quickest;
-        let size = if queued > TARGET {
+        let allowed = self.bounds.slack + self.quickest / 2;
+        let size = if queued > allowed {
             // Not by more than half at once: one hiccup is no slow client.
-            let part = (TARGET.as_secs_f64() / queued.as_secs_f64()).max(0.5);
-            ((self.size as f64 * part) as usize).max(self.least)
-        } else if queued < TARGET / 2 && self.limiting {
-            (self.size * 2).min(self.most)
+            let part = (allowed.as_secs_f64() / queued.as_secs_f64()).max(0.5);
+            ((self.size as f64 * part) as usize).max(self.bounds.least)
+        } else if queued < allowed / 4 && self.limiting {
+            (self.size * 2).min(self.bounds.most)
         } else {
             return;
         };
@@ -139,8 +159,8 @@ impl Window {
     /// Forgets all limits: this client does not say what has arrived.
     pub(crate) fn give_up(&mut self) {
         self.size = usize::MAX;
-        self.least = usize::MAX;
-        self.most = usize::MAX;
+        self.bounds.least = usize::MAX;
+        self.bounds.most = usize::MAX;
         self.marks.clear();
     }
 }
@@ -177,37 +197,55 @@ mod tests {
         (last, window.arrived)
     }
 
+    fn window() -> Window {
+        Window::new(Bounds {
+            least: 32 * KIB,
+            first: 128 * KIB,
+            most: 4096 * KIB,
+            slack: Duration::from_millis(2),
+        })
+    }
+
+    const NEAR: Duration = Duration::from_micros(100);
+
     #[test]
     fn a_slow_consumer_gets_little_in_advance() {
-        let mut window = Window::new(32 * KIB, 128 * KIB, 4096 * KIB);
-        let (last, _) = simulate(&mut window, 1e6, Duration::from_micros(100), 500);
-        assert!(last < Duration::from_millis(100), "{last:?}");
-        assert!(window.size() >= 32 * KIB);
+        let mut window = window();
+        window.set_quickest(NEAR);
+        let (last, _) = simulate(&mut window, 1e6, NEAR, 500);
+        assert!(last < Duration::from_millis(40), "{last:?}");
+        assert_eq!(window.size(), 32 * KIB);
     }
 
     #[test]
-    fn a_quick_consumer_gets_all_that_there_may_be() {
-        let mut window = Window::new(32 * KIB, 128 * KIB, 4096 * KIB);
-        simulate(&mut window, 1e9, Duration::from_micros(100), 5000);
-        assert_eq!(window.size(), 4096 * KIB);
+    fn a_quick_consumer_gets_what_it_takes_in_the_slack() {
+        let mut window = window();
+        window.set_quickest(NEAR);
+        let (last, _) = simulate(&mut window, 100e6, NEAR, 5000);
+        assert!(last < Duration::from_millis(3), "{last:?}");
+        let (_, arrived) = simulate(&mut window, 1e9, NEAR, 5000);
+        assert!(window.size() >= 256 * KIB, "{}", window.size());
+        assert_eq!(arrived % (KIB as u64), 0);
     }
 
     #[test]
     fn a_long_way_alone_does_not_make_a_consumer_slow() {
-        let mut window = Window::new(32 * KIB, 128 * KIB, 4096 * KIB);
-        let delay = Duration::from_millis(200);
+        let mut window = window();
+        let delay = Duration::from_millis(100);
+        window.set_quickest(delay);
         simulate(&mut window, 50e6, delay, 5000);
-        // 50 MB/s × 0.2 s are 10 MB; the window is what it can be.
+        // 50 MB/s × 0.1 s are 5 MB; the window is what it can be.
         assert_eq!(window.size(), 4096 * KIB);
     }
 
     #[test]
     fn a_consumer_that_becomes_quick_again_is_found_out() {
-        let mut window = Window::new(32 * KIB, 128 * KIB, 4096 * KIB);
-        simulate(&mut window, 0.2e6, Duration::from_micros(100), 500);
+        let mut window = window();
+        window.set_quickest(NEAR);
+        simulate(&mut window, 0.2e6, NEAR, 500);
         assert_eq!(window.size(), 32 * KIB);
-        simulate(&mut window, 500e6, Duration::from_micros(100), 5000);
-        assert!(window.size() > 1024 * KIB, "{}", window.size());
+        simulate(&mut window, 1e9, NEAR, 5000);
+        assert!(window.size() >= 256 * KIB, "{}", window.size());
     }
 
     proptest! {
@@ -217,7 +255,8 @@ mod tests {
         fn nothing_a_client_says_breaks_the_bounds(
             steps in proptest::collection::vec((0..3u8, any::<u64>(), 0..400u64), 1..300)
         ) {
-            let mut window = Window::new(32 * KIB, 64 * KIB, 256 * KIB);
+            let bounds = Bounds { least: 32 * KIB, first: 64 * KIB, most: 256 * KIB, slack: NEAR };
+            let mut window = Window::new(bounds);
             let mut now = Instant::now();
             for (kind, value, milliseconds) in steps {
                 now += Duration::from_millis(milliseconds);

@@ -21,6 +21,7 @@ mod transport;
 pub use gate::GateSettings;
 pub use listener::{Server, bind};
 pub use session::Limits;
+pub use transport::deflate::Compression;
 
 use further_link_engine::Engine;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub struct ServerSettings {
     pub gate: GateSettings,
     /// What one client may use.
     pub limits: Limits,
+    /// Who gets compressed messages.
+    pub compression: Compression,
     /// Connections at the same time, at the most.
     pub max_connections: usize,
     /// The version that `/version` tells.

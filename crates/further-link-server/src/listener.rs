@@ -57,13 +57,15 @@ const BACKLOG: u32 = 1024;
 #[derive(Debug)]
 pub(crate) struct Peer {
     _place: OwnedSemaphorePermit,
+    near: bool,
     upgraded: AtomicBool,
 }
 
 impl Peer {
-    fn new(place: OwnedSemaphorePermit) -> Self {
+    fn new(place: OwnedSemaphorePermit, near: bool) -> Self {
         Self {
             _place: place,
+            near,
             upgraded: AtomicBool::new(false),
         }
     }
@@ -78,11 +80,22 @@ impl Peer {
         self.upgraded.load(Ordering::Relaxed)
     }
 
+    /// Whether it is on this device.
+    pub(crate) fn is_near(&self) -> bool {
+        self.near
+    }
+
     #[cfg(test)]
     pub(crate) fn for_test() -> Self {
         let places = Arc::new(Semaphore::new(1));
-        Self::new(places.try_acquire_owned().unwrap())
+        Self::new(places.try_acquire_owned().unwrap(), true)
     }
+}
+
+/// Whether a client is on this device: it came over loopback, or to one of our addresses from the same.
+fn is_near(stream: &TcpStream, client: SocketAddr) -> bool {
+    client.ip().to_canonical().is_loopback()
+        || stream.local_addr().is_ok_and(|own| own.ip() == client.ip())
 }
 
 /// Opens a listening socket. Has to be called inside of the runtime. With `only_v6` the address `::`
@@ -169,7 +182,7 @@ impl Server {
             };
             match Arc::clone(&self.places).try_acquire_owned() {
                 Ok(place) => {
-                    let peer = Arc::new(Peer::new(place));
+                    let peer = Arc::new(Peer::new(place, is_near(&stream, address)));
                     let greeted = Arc::clone(&self).greet(stream, address, peer);
                     tokio::spawn(greeted);
                 }

@@ -3,27 +3,36 @@
 //! sections 2 and 10).
 
 use crate::connection::Allowance;
-use crate::flow::Window;
+use crate::flow::{Bounds, Window};
 use crate::transport::frames::Frames;
 use further_link_engine::{Cursor, OUTPUT_HELD, Read};
 use further_link_protocol::wire::Dialect;
 use further_link_protocol::wire::stream::{ACK_EVERY, FrameKind, Head};
 use further_link_protocol::{Event, ProcessName, Stream, Utf8Decoder};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Bytes of output in one message at the most, so that a control message never waits for long.
 const FRAME: usize = 16 * 1024;
-/// Bytes of output that a client of the binary stream may not have acknowledged, at first and at the
-/// most: what the log can still show it.
-const UNACKNOWLEDGED: usize = OUTPUT_HELD;
-/// The same for a slow one. Larger than [`ACK_EVERY`], up to which a client need not say anything.
-const LEAST_UNACKNOWLEDGED: usize = 2 * ACK_EVERY;
+/// Output that a client of the binary stream may not have acknowledged.
+const UNACKNOWLEDGED: Bounds = Bounds {
+    // More than a client need not acknowledge at all.
+    least: 2 * ACK_EVERY,
+    first: OUTPUT_HELD,
+    // What the log can still show it.
+    most: OUTPUT_HELD,
+    // A page shows what has come once for each picture, which is every 17 ms.
+    slack: Duration::from_millis(30),
+};
 /// Bytes that are read from a program in advance for the slowest client.
 const LEAST_AHEAD: usize = 16 * 1024;
+/// The same from a terminal, for the quickest: it hands out 4 KiB at once, however much one asks for.
+const MOST_AHEAD_OF_TERMINAL: usize = 32 * 1024;
 
 /// See the module's text.
 pub(crate) struct Output {
     cursor: Cursor,
+    /// Bytes that are read in advance, at the most.
+    most_ahead: usize,
     form: Form,
 }
 
@@ -56,21 +65,33 @@ pub(crate) enum Step {
 
 impl Output {
     /// Output as text messages.
-    pub(crate) fn as_text(cursor: Cursor) -> Self {
+    pub(crate) fn as_text(cursor: Cursor, terminal: bool) -> Self {
         let form = Form::Text {
             stdout: Utf8Decoder::default(),
             stderr: Utf8Decoder::default(),
         };
-        Self { cursor, form }
+        Self::new(cursor, terminal, form)
     }
 
     /// Output as binary frames of program `number`.
-    pub(crate) fn as_binary(cursor: Cursor, number: u32) -> Self {
+    pub(crate) fn as_binary(cursor: Cursor, terminal: bool, number: u32) -> Self {
         let form = Form::Binary {
             number,
-            unacknowledged: Window::new(LEAST_UNACKNOWLEDGED, UNACKNOWLEDGED, UNACKNOWLEDGED),
+            unacknowledged: Window::new(UNACKNOWLEDGED),
         };
-        Self { cursor, form }
+        Self::new(cursor, terminal, form)
+    }
+
+    fn new(cursor: Cursor, terminal: bool, form: Form) -> Self {
+        let most_ahead = match terminal {
+            true => MOST_AHEAD_OF_TERMINAL,
+            false => OUTPUT_HELD,
+        };
+        Self {
+            cursor,
+            most_ahead,
+            form,
+        }
     }
 
     /// Bytes of the program's that were put into frames, and those that were lost to gaps.
@@ -103,11 +124,13 @@ impl Output {
         let mut max = allowance.room.min(FRAME);
         let mut window = allowance.window;
         if let Form::Binary { unacknowledged, .. } = &mut self.form {
+            unacknowledged.set_quickest(allowance.quickest);
             max = max.min(unacknowledged.room());
             window = window.min(unacknowledged.size());
         }
         // What was read from the program is as much in front of the answer to Ctrl-C as what was sent.
-        self.cursor.set_ahead((window / 2).max(LEAST_AHEAD));
+        let ahead = (window / 2).clamp(LEAST_AHEAD, self.most_ahead);
+        self.cursor.set_ahead(ahead);
         let form = &mut self.form;
         let mut sent = 0;
         let read = self.cursor.read(max, |stream, first, second| {

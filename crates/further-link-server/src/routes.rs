@@ -4,6 +4,7 @@
 use crate::error::HttpError;
 use crate::listener::Peer;
 use crate::session::{self, ClientOptions};
+use crate::transport::deflate::Agreement;
 use crate::transport::websocket;
 use crate::{SharedApp, apt, gate, line, page};
 use axum::Router;
@@ -229,12 +230,17 @@ where
     S: FnOnce(SharedApp, (websocket::Reader, websocket::Writer)) -> F + Send + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
-    let response = match websocket::accept(request.headers(), subprotocol) {
+    // Keeps the connection's place among the permitted ones for as long as the session lasts.
+    let peer = request.extensions().get::<Arc<Peer>>().cloned();
+    let near = peer.as_ref().is_none_or(|peer| peer.is_near());
+    let compression = match app.settings.compression.is_for(near) {
+        true => Agreement::with(request.headers()),
+        false => None,
+    };
+    let response = match websocket::accept(request.headers(), subprotocol, compression.as_ref()) {
         Ok(response) => response,
         Err(error) => return error.into_response(),
     };
-    // Keeps the connection's place among the permitted ones for as long as the session lasts.
-    let peer = request.extensions().get::<Arc<Peer>>().cloned();
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         match upgrade.await {
@@ -243,7 +249,7 @@ where
                     peer.upgrade();
                 }
                 let max = app.settings.limits.message_bytes;
-                session(app, websocket::split(upgraded, max)).await;
+                session(app, websocket::split(upgraded, max, compression)).await;
             }
             Err(error) => tracing::debug!(%error, "a client left during the handshake"),
         }

@@ -354,9 +354,10 @@ impl Client {
                 let mut outbox = self.outbox();
                 outbox.last_number = outbox.last_number.wrapping_add(1);
                 let number = outbox.last_number;
+                let terminal = self.options.terminal;
                 let output = match self.options.binary_stream {
-                    true => Output::as_binary(cursor, number),
-                    false => Output::as_text(cursor),
+                    true => Output::as_binary(cursor, terminal, number),
+                    false => Output::as_text(cursor, terminal),
                 };
                 outbox.processes.push_back(Process {
                     name,

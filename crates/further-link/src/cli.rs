@@ -4,7 +4,6 @@
 //! and the documentation; their values are judged there too, together with those of the file and of
 //! the variables.
 
-use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use clap::{

@@ -120,13 +120,14 @@ proptest! {
     #[test]
     fn the_client_has_what_the_model_has(
         binary: bool,
+        terminal: bool,
         steps in proptest::collection::vec(what(), 1..80),
     ) {
         let log = Arc::new(OutputLog::default());
         let cursor = log.cursor(true, Arc::new(Notify::new()));
         let mut output = match binary {
-            true => Output::as_binary(cursor, 7),
-            false => Output::as_text(cursor),
+            true => Output::as_binary(cursor, terminal, 7),
+            false => Output::as_text(cursor, terminal),
         };
         let name = ProcessName::new("p".to_owned());
         let dialect = Run::new(String::new());
@@ -142,7 +143,7 @@ proptest! {
                     model.extend(bytes[..count].iter().map(|byte| (stream, *byte)));
                 }
                 What::Send(room, window) => {
-                    let allowance = Allowance { room, window };
+                    let allowance = Allowance { room, window, quickest: Duration::ZERO };
                     let step = output.next(&name, &dialect, allowance, &mut out, &mut String::new());
                     match step {
                         Step::Sent(count) => {
@@ -150,12 +151,12 @@ proptest! {
                             sent += count;
                         }
                         Step::Waiting => {
-                            let stuck = binary && sent - acknowledged >= LEAST_UNACKNOWLEDGED * 7 / 8;
+                            let stuck = binary && sent - acknowledged >= UNACKNOWLEDGED.least * 7 / 8;
                             prop_assert!(room == 0 || sent == model.len() || stuck);
                         }
                         Step::End => prop_assert!(false, "the log is open"),
                     }
-                    prop_assert!(!binary || sent - acknowledged <= UNACKNOWLEDGED);
+                    prop_assert!(!binary || sent - acknowledged <= UNACKNOWLEDGED.most);
                     client.take(&mut out);
                 }
                 What::Acknowledge(part) => {
@@ -168,7 +169,7 @@ proptest! {
             }
         }
         log.close();
-        let allowance = Allowance { room: usize::MAX, window: usize::MAX };
+        let allowance = Allowance { room: usize::MAX, window: usize::MAX, quickest: Duration::ZERO };
         loop {
             output.acknowledge(output.position());
             match output.next(&name, &dialect, allowance, &mut out, &mut String::new()) {

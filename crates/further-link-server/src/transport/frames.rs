@@ -1,5 +1,7 @@
 //! Writing frames (RFC 6455 section 5): straight into the buffer that is sent.
 
+use super::deflate::Compressor;
+
 const OPCODE_TEXT: u8 = 0x1;
 const OPCODE_BINARY: u8 = 0x2;
 const OPCODE_CLOSE: u8 = 0x8;
@@ -7,6 +9,8 @@ const OPCODE_PING: u8 = 0x9;
 const OPCODE_PONG: u8 = 0xA;
 /// First byte of a frame: it is the last of its message (RFC 6455 section 5.2).
 const FINAL: u8 = 0x80;
+/// First byte of a frame: its message is compressed (RFC 7692 section 6).
+const COMPRESSED: u8 = 0x40;
 /// Space for the header of a frame of 126 to 65,535 bytes, which is what output frames are.
 const USUAL_HEADER: usize = 4;
 /// Bytes of a control frame's payload at the most (RFC 6455 section 5.5).
@@ -20,9 +24,19 @@ pub(crate) struct Frames {
     bytes: Vec<u8>,
     /// How many of `bytes` have left.
     done: usize,
+    /// For a client that was promised compressed messages. A box: most are not.
+    compressor: Option<Box<Compressor>>,
 }
 
 impl Frames {
+    /// Messages are compressed where that pays, if there is something that does it.
+    pub(crate) fn new(compressor: Option<Compressor>) -> Self {
+        Self {
+            compressor: compressor.map(Box::new),
+            ..Self::default()
+        }
+    }
+
     /// Bytes that are still to be sent.
     pub(crate) fn rest(&self) -> &[u8] {
         &self.bytes[self.done..]
@@ -52,6 +66,15 @@ impl Frames {
         }
     }
 
+    /// Completes when nothing was compressed for a while, and gives that memory back; never if there is
+    /// none.
+    pub(crate) async fn idle(&mut self) {
+        match &mut self.compressor {
+            Some(compressor) => compressor.idle().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Appends a text frame whose payload `fill` appends. Nothing is appended if `fill` does not either.
     pub(crate) fn text(&mut self, fill: impl FnOnce(&mut Vec<u8>)) {
         self.message(OPCODE_TEXT, fill);
@@ -72,12 +95,18 @@ impl Frames {
         let start = out.len();
         out.extend_from_slice(&[0; USUAL_HEADER]);
         fill(out);
-        let length = out.len() - start - USUAL_HEADER;
-        if length == 0 {
+        if out.len() == start + USUAL_HEADER {
             out.truncate(start);
             return;
         }
-        let mut header = [FINAL | opcode, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let mut first = FINAL | opcode;
+        if let Some(compressor) = &mut self.compressor
+            && compressor.compress(out, start + USUAL_HEADER)
+        {
+            first |= COMPRESSED;
+        }
+        let length = out.len() - start - USUAL_HEADER;
+        let mut header = [first, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         // Only here does the payload move: by two bytes where it is short, by six where it is huge.
         let used = if length <= CONTROL_PAYLOAD {
             header[1] = length as u8;

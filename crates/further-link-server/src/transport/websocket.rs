@@ -190,7 +190,6 @@ pub(crate) struct Reader {
 }
 
 /// What makes messages of bytes.
-#[expect(clippy::large_enum_variant, reason = "most are the large one")]
 enum Parser {
     /// All that there are at once: they are no larger than their bytes.
     Plain {

@@ -160,10 +160,13 @@ mod tests {
             lines.any(|line| line.starts_with(start) && line.ends_with(end))
         };
         assert!(
-            has("port    = 99  ", "  # from FURTHER_LINK_PORT"),
+            has("port        = 99  ", "  # from FURTHER_LINK_PORT"),
             "{text}"
         );
-        assert!(has("bind    = [\"127.0.0.1\"]  ", "  # default"), "{text}");
+        assert!(
+            has("bind        = [\"127.0.0.1\"]  ", "  # default"),
+            "{text}"
+        );
         assert!(has("[[runner]]", "  # from --set"), "{text}");
     }
 

@@ -3,7 +3,7 @@
 //! The spawner comes first, while there is one thread and all rights. Then what only root may read or
 //! bind. Then this process gives its rights up, and only after that it listens to strangers.
 
-use crate::config::{Auth, Cgroup, Config, RunnerRow, check_auth};
+use crate::config::{Auth, Cgroup, Compression, Config, RunnerRow, check_auth};
 use crate::logging::{self, LogFormat};
 use crate::tls;
 use anyhow::{Context as _, bail};
@@ -29,6 +29,10 @@ const NOBODY: &str = "nobody";
 const OWN_DESCRIPTORS: usize = 32;
 /// How long the end may take beyond the grace time of programs.
 const END_TIMEOUT: Duration = Duration::from_secs(8);
+/// Turns of tasks after which the runtime looks for news of sockets and terminals, if tasks are always
+/// ready. The default, 61, is 80 ms beside a flood, in which each turn carries 64 KiB or more. Two, so that
+/// the way of a key's echo, from the job's task to the client's, has no look in it.
+const EVENT_INTERVAL: u32 = 2;
 
 /// Serves until SIGTERM or SIGINT.
 ///
@@ -70,6 +74,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
     // One thread: a key and a byte never wait for another core to wake up, and memory stays small.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .event_interval(EVENT_INTERVAL)
         .build()?;
     let result = runtime.block_on(async {
         let listeners = listen(config)?;
@@ -98,6 +103,11 @@ async fn serve(
             message_bytes: config.limits.message_bytes,
             jobs_per_client: config.limits.jobs_per_client,
             pong_timeout: config.limits.pong_timeout,
+        },
+        compression: match config.server.compression {
+            Compression::Auto => further_link_server::Compression::Auto,
+            Compression::Always => further_link_server::Compression::Always,
+            Compression::Never => further_link_server::Compression::Never,
         },
         max_connections: config.limits.connections,
         version: env!("CARGO_PKG_VERSION").to_owned(),

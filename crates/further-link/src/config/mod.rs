@@ -82,6 +82,17 @@ pub(crate) struct ServerSettings {
     pub(crate) origins: Vec<String>,
     /// Empty: `further-link` if it exists, else `nobody`. `root` keeps root.
     pub(crate) account: String,
+    pub(crate) compression: Compression,
+}
+
+/// Which WebSocket clients get compressed messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Compression {
+    /// Those on other devices.
+    Auto,
+    Always,
+    Never,
 }
 
 /// Who is let in.

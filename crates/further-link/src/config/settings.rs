@@ -185,6 +185,12 @@ pub(crate) static SETTINGS: &[Setting] = &[
     )
     .flag("account", "NAME"),
     Setting::new(
+        "server.compression",
+        Kind::Choice(&["auto", "always", "never"]),
+        r#""auto""#,
+        "Who gets compressed messages: auto (clients on other devices), always or never",
+    ),
+    Setting::new(
         "tls.enabled",
         Kind::Bool,
         "true",

@@ -154,6 +154,11 @@ fn wrong_values() {
             "run.cgroup must be \"auto\" or \"off\", not \"on\"",
         ),
         (
+            "server",
+            "compression = true",
+            "server.compression must be \"auto\" or \"always\" or \"never\", not true",
+        ),
+        (
             "tls",
             "enabled = \"no\"",
             "tls.enabled must be true or false, not \"no\"",

@@ -3,7 +3,7 @@
 use std::os::unix::ffi::OsStringExt as _;
 use std::time::Duration;
 
-use super::super::{Auth, Cgroup, LogFormat, RunnerRow, SETTINGS, check_auth};
+use super::super::{Auth, Cgroup, Compression, LogFormat, RunnerRow, SETTINGS, check_auth};
 use super::{Device, USER_FILE, setting};
 
 #[test]
@@ -16,6 +16,7 @@ fn defaults() {
     assert_eq!(config.server.port, 8028);
     assert_eq!(config.server.auth, Auth::Unset);
     assert!(config.server.hosts.is_empty() && config.server.origins.is_empty());
+    assert_eq!(config.server.compression, Compression::Auto);
     assert!(config.tls.enabled);
     assert_eq!(config.run.stop_grace, Duration::from_secs(2));
     assert_eq!(config.run.temp_dir.to_str(), Some("/tmp"));
