@@ -14,7 +14,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 BROWSER_TESTS := tests/browser
 NODE_MODULES := $(BROWSER_TESTS)/node_modules/.package-lock.json
 
-# Arguments for the server: make run ARGS="--port 9000"
+# Arguments for the server or the bench: make run ARGS="--port 9000"
 ARGS ?=
 # Seconds for each fuzz target of `make fuzz`.
 FUZZ_SECONDS ?= 60
@@ -26,7 +26,7 @@ ifeq ($(CI),true)
 CARGO_FLAGS ?= --locked
 endif
 
-.PHONY: help run build test test-rust test-python test-browser fuzz lint deny fmt deps deps-run deps-test deps-lint clean
+.PHONY: help run build test test-rust test-python test-browser fuzz bench lint deny fmt deps deps-run deps-test deps-lint clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,11 @@ $(NODE_MODULES): $(BROWSER_TESTS)/package-lock.json | deps-test
 
 fuzz: deps-test ## fuzz each target (FUZZ_SECONDS=60)
 	@if [ -x fuzz/run.sh ]; then fuzz/run.sh $(FUZZ_SECONDS); else echo "there are no fuzz targets"; fi
+
+bench: deps-run ## measure the server and others into bench/RESULTS.md, 10 min (ARGS="--quick", "--help")
+	@cargo build $(CARGO_FLAGS) --release --bin further-link
+	@cargo build $(CARGO_FLAGS) --release --package further-link-bench
+	@exec "$(TARGET_DIR)/release/further-link-bench" $(ARGS)
 
 lint: deps-lint ## check format, lints and the arrows between the crates
 	cargo fmt --all --check
