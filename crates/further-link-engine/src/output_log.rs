@@ -120,7 +120,8 @@ impl OutputLog {
         }
     }
 
-    /// Lets `read` put bytes of `stream` straight into the log and wakes the viewers.
+    /// Lets `read` put bytes of `stream` straight into the log. The viewers are told of them by
+    /// [`Self::wake`].
     ///
     /// Returns what `read` returned, or `None` if there is no room: then wait for [`Self::room`].
     pub fn fill(
@@ -153,7 +154,7 @@ impl OutputLog {
         inner.wake_viewers();
     }
 
-    /// Wakes the viewers without new bytes: something else about the job has changed.
+    /// Wakes the viewers: there are new bytes, or something else about the job has changed.
     pub(crate) fn wake(&self) {
         self.lock().wake_viewers();
     }
@@ -245,7 +246,6 @@ impl Inner {
             Some(last) if last.stream == stream => last.end = end,
             _ => self.segments.push_back(Segment { end, stream }),
         }
-        self.wake_viewers();
     }
 
     fn wake_viewers(&self) {

@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// Bytes that are gathered for one write while the socket is busy.
-pub(crate) const BATCH: usize = 64 * 1024;
+pub(crate) const BATCH: usize = 32 * 1024;
+/// Bytes after which it is the turn of other clients.
+const MUCH: usize = 16 * 1024;
 /// How long a client gets to take what was already being sent, before the connection is closed.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Shortest time between two looks at a quiet client.
@@ -253,7 +255,12 @@ impl Connection<'_> {
             };
             if conversation.gather(sending, allowance) || control {
                 self.flow().count(sending);
+                let much = sending.len() >= MUCH;
                 self.write(writer, sending).await?;
+                if much {
+                    // Others first: a key of another client has waited for long enough.
+                    tokio::task::yield_now().await;
+                }
             } else {
                 sending.rest_now();
                 let stuck = allowance.room == 0 && !self.flow().answered;
