@@ -28,6 +28,7 @@ const WINDOW: Bounds = Bounds {
     first: 64 * 1024,
     // 80 ms of 50 MB/s.
     most: 4 * 1024 * 1024,
+    untold: 0,
     // Ctrl-C is to stop what one sees within 2 ms. A quick client has taken 64 KiB by then.
     slack: Duration::from_millis(1),
 };
@@ -46,6 +47,11 @@ pub(crate) trait Conversation: Sync {
     /// if not, `wake` of [`carry`] is notified when there may be some.
     fn gather(&self, out: &mut Frames, allowance: Allowance) -> bool;
 
+    /// The client acknowledges output itself: what is on its way is the conversation's business.
+    fn is_acknowledged(&self) -> bool {
+        false
+    }
+
     /// The client is gone or about to be told to go: whatever runs for it has to stop.
     fn over(&self);
 }
@@ -57,8 +63,6 @@ pub(crate) struct Allowance {
     pub(crate) room: usize,
     /// Bytes that may be on their way to this client, which says how quick it is.
     pub(crate) window: usize,
-    /// What the way to the client and back takes.
-    pub(crate) quickest: Duration,
 }
 
 /// Carries `conversation` until the connection ends. `beside` goes on as long as it does.
@@ -73,7 +77,7 @@ pub(crate) async fn carry(
         wake,
         signs: SignsOfLife(Mutex::new(Instant::now())),
         control: Mutex::default(),
-        flow: Mutex::new(Flow::new()),
+        flow: Mutex::new(Flow::new(conversation.is_acknowledged())),
         // Before it is given up for saying nothing.
         first_answer: FIRST_ANSWER.min(app.settings.limits.pong_timeout / 3),
     };
@@ -122,15 +126,31 @@ struct Flow {
     marked: u64,
     /// The client has answered one.
     answered: bool,
+    /// Since when the client has not, while there is no room.
+    stuck_since: Option<Instant>,
 }
 
 impl Flow {
-    fn new() -> Self {
+    fn new(unlimited: bool) -> Self {
+        let mut window = Window::new(WINDOW);
+        if unlimited {
+            window.give_up();
+        }
         Self {
-            window: Window::new(WINDOW),
+            window,
             marked: 0,
             answered: false,
+            stuck_since: None,
         }
+    }
+
+    /// How long a client that has never answered has been waited for.
+    fn stuck_for(&mut self, room: usize) -> Option<Duration> {
+        if room > 0 || self.answered {
+            self.stuck_since = None;
+            return None;
+        }
+        Some(self.stuck_since.get_or_insert_with(Instant::now).elapsed())
     }
 
     /// Counts `frames`, and puts a ping behind them if it is time for one.
@@ -138,6 +158,7 @@ impl Flow {
         self.window.add(frames.len());
         let sent = self.window.sent();
         let every = match self.marked {
+            _ if self.window.is_unlimited() => return,
             0 => FIRST_MARK,
             _ => self.window.size() as u64 / 4,
         };
@@ -231,7 +252,7 @@ impl Connection<'_> {
         };
         let mut flow = self.flow();
         if flow.window.arrived(offset, Instant::now()) {
-            flow.answered = true;
+            flow.answered |= offset > 0;
             self.wake.notify_one();
         }
     }
@@ -250,7 +271,6 @@ impl Connection<'_> {
                 Allowance {
                     room: window.room(),
                     window: window.size(),
-                    quickest: window.quickest(),
                 }
             };
             if conversation.gather(sending, allowance) || control {
@@ -263,10 +283,13 @@ impl Connection<'_> {
                 }
             } else {
                 sending.rest_now();
-                let stuck = allowance.room == 0 && !self.flow().answered;
+                let stuck = self.flow().stuck_for(allowance.room);
+                let rest = self.first_answer.saturating_sub(stuck.unwrap_or_default());
                 tokio::select! {
                     () = self.wake.notified() => {}
-                    () = tokio::time::sleep(self.first_answer), if stuck => self.flow().window.give_up(),
+                    () = tokio::time::sleep(rest), if stuck.is_some() => {
+                        self.flow().window.give_up();
+                    }
                     () = sending.idle() => {}
                 }
             }
@@ -276,7 +299,8 @@ impl Connection<'_> {
     fn gather(&self, out: &mut Frames) -> bool {
         let ControlFrames { ping, pong } = std::mem::take(&mut *self.control());
         if ping {
-            out.ping(&[]);
+            // It says what has arrived like the others: a client may answer the last of several alone.
+            out.ping(&self.flow().window.sent().to_be_bytes());
         }
         if let Some(payload) = &pong {
             out.pong(payload);

@@ -19,6 +19,8 @@ pub(crate) struct Bounds {
     pub(crate) first: usize,
     /// Bytes.
     pub(crate) most: usize,
+    /// Bytes of which the client need not say that they have arrived, until there are more.
+    pub(crate) untold: usize,
     /// Time that bytes may wait on their way, beyond what the way itself takes and half of that. Above it
     /// the window becomes smaller; below a quarter of it, larger.
     pub(crate) slack: Duration,
@@ -68,16 +70,6 @@ impl Window {
         self.size
     }
 
-    /// The shortest time that was seen so far: what the way to the client and back takes.
-    pub(crate) fn quickest(&self) -> Duration {
-        self.quickest
-    }
-
-    /// The way is known to take no longer than this.
-    pub(crate) fn set_quickest(&mut self, quickest: Duration) {
-        self.quickest = self.quickest.min(quickest);
-    }
-
     /// Bytes that were sent.
     pub(crate) fn sent(&self) -> u64 {
         self.sent
@@ -108,14 +100,19 @@ impl Window {
         self.arrived += count;
     }
 
-    /// The client is expected to say at once when everything so far has arrived.
+    /// Everything so far was sent now; the client says at once when it has arrived, if it has to.
     pub(crate) fn mark(&mut self, at: Instant) {
-        if self.marks.len() < MARKS {
+        if self.marks.len() < MARKS && self.must_tell() {
             self.marks.push_back(Mark {
                 offset: self.sent,
                 at,
             });
         }
+    }
+
+    /// Whether there is so much on its way that the client will say when it has arrived.
+    fn must_tell(&self) -> bool {
+        self.outstanding() >= self.bounds.untold as u64
     }
 
     /// The client says that everything before `offset` has arrived. `false` if so much was never sent.
@@ -128,6 +125,10 @@ impl Window {
         while let Some(mark) = self.marks.front().filter(|mark| mark.offset <= offset) {
             latest = Some(*mark);
             self.marks.pop_front();
+        }
+        if !self.must_tell() {
+            // What they would wait for may come much later.
+            self.marks.clear();
         }
         if let Some(mark) = latest {
             self.adapt(mark, now.saturating_duration_since(mark.at));
@@ -154,6 +155,11 @@ impl Window {
         self.size = size;
         self.limiting = false;
         self.changed_at = self.sent;
+    }
+
+    /// Whether there are no limits.
+    pub(crate) fn is_unlimited(&self) -> bool {
+        self.size == usize::MAX
     }
 
     /// Forgets all limits: this client does not say what has arrived.
@@ -202,6 +208,7 @@ mod tests {
             least: 32 * KIB,
             first: 128 * KIB,
             most: 4096 * KIB,
+            untold: 0,
             slack: Duration::from_millis(2),
         })
     }
@@ -211,7 +218,7 @@ mod tests {
     #[test]
     fn a_slow_consumer_gets_little_in_advance() {
         let mut window = window();
-        window.set_quickest(NEAR);
+        window.quickest = NEAR;
         let (last, _) = simulate(&mut window, 1e6, NEAR, 500);
         assert!(last < Duration::from_millis(40), "{last:?}");
         assert_eq!(window.size(), 32 * KIB);
@@ -220,7 +227,7 @@ mod tests {
     #[test]
     fn a_quick_consumer_gets_what_it_takes_in_the_slack() {
         let mut window = window();
-        window.set_quickest(NEAR);
+        window.quickest = NEAR;
         let (last, _) = simulate(&mut window, 100e6, NEAR, 5000);
         assert!(last < Duration::from_millis(3), "{last:?}");
         let (_, arrived) = simulate(&mut window, 1e9, NEAR, 5000);
@@ -232,7 +239,7 @@ mod tests {
     fn a_long_way_alone_does_not_make_a_consumer_slow() {
         let mut window = window();
         let delay = Duration::from_millis(100);
-        window.set_quickest(delay);
+        window.quickest = delay;
         simulate(&mut window, 50e6, delay, 5000);
         // 50 MB/s × 0.1 s are 5 MB; the window is what it can be.
         assert_eq!(window.size(), 4096 * KIB);
@@ -241,7 +248,7 @@ mod tests {
     #[test]
     fn a_consumer_that_becomes_quick_again_is_found_out() {
         let mut window = window();
-        window.set_quickest(NEAR);
+        window.quickest = NEAR;
         simulate(&mut window, 0.2e6, NEAR, 500);
         assert_eq!(window.size(), 32 * KIB);
         simulate(&mut window, 1e9, NEAR, 5000);
@@ -255,7 +262,7 @@ mod tests {
         fn nothing_a_client_says_breaks_the_bounds(
             steps in proptest::collection::vec((0..3u8, any::<u64>(), 0..400u64), 1..300)
         ) {
-            let bounds = Bounds { least: 32 * KIB, first: 64 * KIB, most: 256 * KIB, slack: NEAR };
+            let bounds = Bounds { least: 32 * KIB, first: 64 * KIB, most: 256 * KIB, untold: 16 * KIB, slack: NEAR };
             let mut window = Window::new(bounds);
             let mut now = Instant::now();
             for (kind, value, milliseconds) in steps {

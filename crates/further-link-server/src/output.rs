@@ -17,11 +17,13 @@ const FRAME: usize = 16 * 1024;
 const UNACKNOWLEDGED: Bounds = Bounds {
     // More than a client need not acknowledge at all.
     least: 2 * ACK_EVERY,
-    first: OUTPUT_HELD,
+    // What a page can show of a flood, 4 MB/s, in the time between two pictures, 17 ms.
+    first: 4 * ACK_EVERY,
     // What the log can still show it.
     most: OUTPUT_HELD,
-    // A page shows what has come once for each picture, which is every 17 ms.
-    slack: Duration::from_millis(30),
+    untold: ACK_EVERY,
+    // Longer than a page takes that acknowledges once for each picture.
+    slack: Duration::from_millis(20),
 };
 /// Bytes that are read from a program in advance for the slowest client.
 const LEAST_AHEAD: usize = 16 * 1024;
@@ -124,7 +126,6 @@ impl Output {
         let mut max = allowance.room.min(FRAME);
         let mut window = allowance.window;
         if let Form::Binary { unacknowledged, .. } = &mut self.form {
-            unacknowledged.set_quickest(allowance.quickest);
             max = max.min(unacknowledged.room());
             window = window.min(unacknowledged.size());
         }
@@ -160,9 +161,7 @@ impl Output {
                         out.extend_from_slice(second);
                     });
                     unacknowledged.add(sent);
-                    if unacknowledged.outstanding() >= ACK_EVERY as u64 {
-                        unacknowledged.mark(Instant::now());
-                    }
+                    unacknowledged.mark(Instant::now());
                 }
             }
         });

@@ -162,6 +162,10 @@ impl Conversation for Client {
         out.len() > before
     }
 
+    fn is_acknowledged(&self) -> bool {
+        self.options.binary_stream
+    }
+
     fn over(&self) {
         for process in self.outbox().processes.drain(..) {
             process.job.stop();

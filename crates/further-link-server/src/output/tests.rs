@@ -143,7 +143,7 @@ proptest! {
                     model.extend(bytes[..count].iter().map(|byte| (stream, *byte)));
                 }
                 What::Send(room, window) => {
-                    let allowance = Allowance { room, window, quickest: Duration::ZERO };
+                    let allowance = Allowance { room, window };
                     let step = output.next(&name, &dialect, allowance, &mut out, &mut String::new());
                     match step {
                         Step::Sent(count) => {
@@ -169,7 +169,7 @@ proptest! {
             }
         }
         log.close();
-        let allowance = Allowance { room: usize::MAX, window: usize::MAX, quickest: Duration::ZERO };
+        let allowance = Allowance { room: usize::MAX, window: usize::MAX };
         loop {
             output.acknowledge(output.position());
             match output.next(&name, &dialect, allowance, &mut out, &mut String::new()) {
