@@ -5,7 +5,6 @@ use crate::descriptor::watch;
 use crate::error::StartError;
 use crate::output_log::{Cursor, OutputLog};
 use crate::spawner::{JobHandle, JobId, Link};
-use bytes::{Buf as _, Bytes};
 use further_link_protocol::{Stream, TerminalSize};
 use nix::pty::Winsize;
 use std::collections::VecDeque;
@@ -23,6 +22,8 @@ use tokio::sync::{Notify, oneshot};
 /// Bytes of input that wait for a program that does not read, at the most. A single larger message is
 /// still taken when nothing waits, so that every message that a client may send can be delivered.
 const INPUT_WAITING: usize = 1024 * 1024;
+/// Bytes of input after whose writing others have their turn: what a pipe holds.
+const MUCH_INPUT: usize = 64 * 1024;
 /// Viewers are told whenever the program has taken this many bytes of input.
 const INPUT_NEWS: u64 = 64 * 1024;
 /// Reads after which viewers are told, if there is always more: 16 KiB of a terminal, which go together
@@ -84,9 +85,9 @@ pub struct Job {
 struct Inbox {
     /// Takes input at once while nothing waits: a key does not wait for another task.
     direct: Option<End>,
-    input: VecDeque<Bytes>,
-    /// Bytes that the task has not written yet.
-    waiting: usize,
+    /// Waits for the program to take it. Copied into one queue, so that what waits is no more memory
+    /// than it is bytes.
+    input: VecDeque<u8>,
     /// Nothing comes behind `input`.
     ended: bool,
     size: Option<TerminalSize>,
@@ -144,28 +145,26 @@ impl Job {
     ///
     /// # Errors
     /// If [`INPUT_WAITING`] bytes already do, or the input has ended; nothing of `input` is taken then.
-    pub fn input(&self, input: Bytes) -> Result<(), InputRefused> {
+    pub fn input(&self, input: &[u8]) -> Result<(), InputRefused> {
         let mut inbox = locked(&self.inbox);
         if inbox.ended {
             return Err(InputRefused::Ended);
         }
-        if inbox.waiting > 0 && inbox.waiting + input.len() > INPUT_WAITING {
-            return Err(InputRefused::Full {
-                waiting: inbox.waiting,
-            });
+        let waiting = inbox.input.len();
+        if waiting > 0 && waiting + input.len() > INPUT_WAITING {
+            return Err(InputRefused::Full { waiting });
         }
         let mut rest = input;
-        if inbox.waiting == 0
+        if waiting == 0
             && let Some(direct) = &inbox.direct
-            && let Ok(count) = nix::unistd::write(direct.get_ref(), &rest)
+            && let Ok(count) = nix::unistd::write(direct.get_ref(), rest)
         {
-            rest.advance(count);
-            self.count_input(count);
+            rest = &rest[count..];
+            self.took(count);
         }
         // Whatever is in the way, the task finds it out again and deals with it.
         if !rest.is_empty() {
-            inbox.waiting += rest.len();
-            inbox.input.push_back(rest);
+            inbox.input.extend(rest);
             drop(inbox);
             self.inbox_changed.notify_one();
         }
@@ -184,13 +183,8 @@ impl Job {
         self.input_taken.load(Ordering::Relaxed)
     }
 
-    /// Counts input that need not wait any more.
+    /// Counts input that does not wait any more.
     fn took(&self, count: usize) {
-        locked(&self.inbox).waiting -= count;
-        self.count_input(count);
-    }
-
-    fn count_input(&self, count: usize) {
         let before = self.input_taken.fetch_add(count as u64, Ordering::Relaxed);
         if before / INPUT_NEWS != (before + count as u64) / INPUT_NEWS {
             self.log.wake();
@@ -261,8 +255,10 @@ struct Streams {
     input: Option<End>,
     /// Give output, while they do.
     outputs: Vec<(End, Stream)>,
-    /// Input that is being written, and how much of it was.
-    writing: Option<(Bytes, usize)>,
+    /// Input waits, or did when it was last looked at.
+    input_waits: bool,
+    /// Which output is looked at first: not always the same, or one that is always ready hides the other.
+    first: usize,
     /// Reads of which viewers were not told yet.
     untold: u8,
 }
@@ -305,7 +301,8 @@ impl Streams {
             terminal: ends.into_iter().next().filter(|_| has_terminal),
             input,
             outputs,
-            writing: None,
+            input_waits: false,
+            first: 0,
             untold: 0,
         })
     }
@@ -321,8 +318,11 @@ impl Streams {
                     self.write(job, false);
                 }
                 closed = writable(self.input.as_ref()),
-                    if self.writing.is_some() && self.input.is_some() => self.write(job, closed),
-                index = readable(&self.outputs),
+                    if self.input_waits && self.input.is_some() => {
+                        self.write(job, closed);
+                        tokio::task::yield_now().await;
+                    }
+                index = readable(&self.outputs, self.first),
                     if !full && !self.outputs.is_empty() => match self.read(job, index) {
                         Reading::Full => full = true,
                         // A key for another program may have come.
@@ -347,58 +347,56 @@ impl Streams {
         }
     }
 
-    /// Writes input as long as the program takes it. `closed`: nobody has the other end any more.
+    /// Writes some of what waits, if the program takes it. `closed`: nobody has the other end any more.
     fn write(&mut self, job: &Job, closed: bool) {
-        loop {
-            if self.writing.is_none() {
-                let mut inbox = locked(&job.inbox);
-                self.writing = inbox.input.pop_front().map(|input| (input, 0));
-                if self.writing.is_none() && inbox.ended && self.terminal.is_none() {
-                    inbox.direct = None;
-                    self.input = None;
-                }
-            }
-            let Some((input, done)) = &mut self.writing else {
-                return;
-            };
-            let Some(descriptor) = &self.input else {
-                // The program has closed its input: like a terminal, what is typed goes nowhere.
-                job.took(input.len() - *done);
-                self.writing = None;
-                continue;
-            };
-            let written = descriptor.try_io(Interest::WRITABLE, |descriptor| {
-                Ok(nix::unistd::write(descriptor, &input[*done..])?)
-            });
-            match written {
-                Ok(count) => {
-                    *done += count;
-                    job.took(count);
-                    if *done == input.len() {
-                        self.writing = None;
+        let mut inbox = locked(&job.inbox);
+        if let Some(descriptor) = &self.input {
+            while !inbox.input.is_empty() {
+                let (input, _) = inbox.input.as_slices();
+                let written = descriptor.try_io(Interest::WRITABLE, |descriptor| {
+                    Ok(nix::unistd::write(descriptor, input)?)
+                });
+                match written {
+                    Ok(count) => {
+                        inbox.input.drain(..count);
+                        job.took(count);
+                        if count >= MUCH_INPUT {
+                            break;
+                        }
                     }
+                    Err(error) => match error.kind() {
+                        io::ErrorKind::Interrupted => {}
+                        io::ErrorKind::WouldBlock if !closed => break,
+                        // Also a full terminal that nobody has open: it says this for ever, and is
+                        // always ready.
+                        _ => {
+                            self.input = None;
+                            break;
+                        }
+                    },
                 }
-                Err(error) => match error.kind() {
-                    // A full terminal that nobody has open says this for ever, and is always ready.
-                    io::ErrorKind::WouldBlock if closed => self.give_input_up(job),
-                    io::ErrorKind::WouldBlock => return,
-                    io::ErrorKind::Interrupted => {}
-                    _ => self.give_input_up(job),
-                },
             }
         }
-    }
-
-    /// The program takes no input any more.
-    fn give_input_up(&mut self, job: &Job) {
-        locked(&job.inbox).direct = None;
-        self.input = None;
+        if inbox.input.is_empty() && inbox.ended && self.terminal.is_none() {
+            self.input = None;
+        }
+        if self.input.is_none() {
+            // The program has closed its input: like a terminal, what is typed goes nowhere.
+            job.took(inbox.input.len());
+            inbox.input.clear();
+            inbox.direct = None;
+        }
+        self.input_waits = !inbox.input.is_empty();
+        if !self.input_waits {
+            inbox.input = VecDeque::new();
+        }
     }
 
     /// Reads one output once, and tells the viewers if it is time to.
     fn read(&mut self, job: &Job, index: usize) -> Reading {
         let (descriptor, stream) = &self.outputs[index];
         let reading = read_ready(descriptor, *stream, &job.log);
+        self.first = index + 1;
         if let Reading::Ended = reading {
             self.outputs.remove(index);
         }
@@ -488,11 +486,12 @@ fn reading(read: Option<io::Result<usize>>) -> Reading {
     }
 }
 
-/// Completes when one of `outputs` can be read, with its index.
-async fn readable(outputs: &[(End, Stream)]) -> usize {
+/// Completes when one of `outputs` can be read, with its index. They are looked at in turn, `first` first.
+async fn readable(outputs: &[(End, Stream)], first: usize) -> usize {
     poll_fn(|context| {
-        for (index, (descriptor, _)) in outputs.iter().enumerate() {
-            if let Poll::Ready(ready) = descriptor.poll_read_ready(context) {
+        for index in first..first + outputs.len() {
+            let index = index % outputs.len();
+            if let Poll::Ready(ready) = outputs[index].0.poll_read_ready(context) {
                 if let Ok(mut ready) = ready {
                     ready.retain_ready();
                 }

@@ -155,7 +155,7 @@ impl Flow {
 
     /// Counts `frames`, and puts a ping behind them if it is time for one.
     fn count(&mut self, frames: &mut Frames) {
-        self.window.add(frames.len());
+        self.window.add(frames.weight());
         let sent = self.window.sent();
         let every = match self.marked {
             _ if self.window.is_unlimited() => return,
@@ -226,6 +226,7 @@ impl Connection<'_> {
     }
 
     async fn receive(&self, reader: &mut Reader, conversation: &impl Conversation) -> Goodbye {
+        let mut work = 0;
         loop {
             let incoming = match reader.next().await {
                 Ok(incoming) => incoming,
@@ -234,7 +235,15 @@ impl Connection<'_> {
             };
             self.signs.seen();
             match incoming {
-                Incoming::Message(message) => conversation.received(message).await,
+                Incoming::Message(message) => {
+                    work += message.weight();
+                    conversation.received(message).await;
+                    if work >= MUCH {
+                        // Others first, as in `send`: compressed, this may have been little to read.
+                        work = 0;
+                        tokio::task::yield_now().await;
+                    }
+                }
                 Incoming::Ping(payload) => {
                     self.control().pong = Some(payload);
                     self.wake.notify_one();
@@ -275,7 +284,7 @@ impl Connection<'_> {
             };
             if conversation.gather(sending, allowance) || control {
                 self.flow().count(sending);
-                let much = sending.len() >= MUCH;
+                let much = sending.weight() >= MUCH;
                 self.write(writer, sending).await?;
                 if much {
                     // Others first: a key of another client has waited for long enough.
@@ -314,6 +323,6 @@ impl Connection<'_> {
             frames.advance(count);
         }
         frames.clear();
-        writer.flush().await
+        writer.flush(|| self.signs.seen()).await
     }
 }

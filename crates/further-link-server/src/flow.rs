@@ -9,6 +9,10 @@ use std::time::{Duration, Instant};
 
 /// Marks that wait for an answer, at the most; more say nothing new.
 const MARKS: usize = 8;
+/// Marks that take too long in the smallest window, before a larger one is tried: seconds of a slow client.
+const LATE: u16 = 250;
+/// Marks for which it is tried.
+const TRIALS: u16 = 8;
 
 /// Between what a window stays.
 #[derive(Clone, Copy, Debug)]
@@ -31,16 +35,43 @@ pub(crate) struct Bounds {
 pub(crate) struct Window {
     size: usize,
     bounds: Bounds,
+    unlimited: bool,
     sent: u64,
     arrived: u64,
     /// When some of the bytes on their way were sent, oldest first.
     marks: VecDeque<Mark>,
     /// The shortest time that a mark has taken: what the way itself takes.
     quickest: Duration,
+    /// What marks say while the window is as small as it may be and that is still too much.
+    late: Late,
     /// Sending has waited for this window since its size was changed.
     limiting: bool,
     /// Offset from which on marks show what the present size does.
     changed_at: u64,
+}
+
+/// See [`Window::late`].
+#[derive(Debug)]
+struct Late {
+    /// Marks so far.
+    count: u16,
+    /// The shortest time that one of them has taken.
+    least: Duration,
+    /// A larger window is being tried.
+    trying: bool,
+    /// What the shortest time was before.
+    before: Duration,
+}
+
+impl Default for Late {
+    fn default() -> Self {
+        Self {
+            count: 0,
+            least: Duration::MAX,
+            trying: false,
+            before: Duration::ZERO,
+        }
+    }
 }
 
 /// When the byte before `offset` was sent.
@@ -56,10 +87,12 @@ impl Window {
         Self {
             size: bounds.first,
             bounds,
+            unlimited: false,
             sent: 0,
             arrived: 0,
             marks: VecDeque::new(),
             quickest: Duration::MAX,
+            late: Late::default(),
             limiting: false,
             changed_at: 0,
         }
@@ -67,7 +100,11 @@ impl Window {
 
     /// Bytes that may be on their way.
     pub(crate) fn size(&self) -> usize {
-        self.size
+        if self.unlimited {
+            usize::MAX
+        } else {
+            self.size
+        }
     }
 
     /// Bytes that were sent.
@@ -83,6 +120,9 @@ impl Window {
     /// Bytes that may be sent now. None if it is so few that waiting for more is better than a small
     /// frame.
     pub(crate) fn room(&mut self) -> usize {
+        if self.unlimited {
+            return usize::MAX;
+        }
         let room = (self.size as u64).saturating_sub(self.outstanding()) as usize;
         let room = if room < self.size / 8 { 0 } else { room };
         self.limiting |= room == 0;
@@ -138,35 +178,70 @@ impl Window {
 
     fn adapt(&mut self, mark: Mark, taken: Duration) {
         self.quickest = self.quickest.min(taken);
-        if mark.offset < self.changed_at {
+        if self.unlimited || mark.offset < self.changed_at {
+            return;
+        }
+        if self.late.trying {
+            self.tried(taken);
             return;
         }
         let queued = taken - self.quickest;
         let allowed = self.bounds.slack + self.quickest / 2;
-        let size = if queued > allowed {
+        if queued > allowed && self.size > self.bounds.least {
             // Not by more than half at once: one hiccup is no slow client.
             let part = (allowed.as_secs_f64() / queued.as_secs_f64()).max(0.5);
-            ((self.size as f64 * part) as usize).max(self.bounds.least)
-        } else if queued < allowed / 4 && self.limiting {
-            (self.size * 2).min(self.bounds.most)
+            self.resize((self.size as f64 * part) as usize);
+        } else if queued > allowed {
+            self.late.count += 1;
+            self.late.least = self.late.least.min(taken);
+            if self.late.count >= LATE {
+                self.late = Late {
+                    trying: true,
+                    before: self.late.least,
+                    ..Late::default()
+                };
+                self.resize(self.size * 2);
+            }
         } else {
+            self.late = Late::default();
+            if queued < allowed / 4 && self.limiting {
+                self.resize(self.size * 2);
+            }
+        }
+    }
+
+    /// A window of twice the least: does a byte take twice as long? Then the client is slow. If not, it is
+    /// the way that takes so long, and is longer than it was.
+    fn tried(&mut self, taken: Duration) {
+        self.late.count += 1;
+        self.late.least = self.late.least.min(taken);
+        if self.late.count < TRIALS {
             return;
-        };
+        }
+        if self.late.least < self.late.before.mul_f64(1.5) {
+            self.quickest = self.late.least;
+        } else {
+            self.resize(self.bounds.least);
+        }
+        self.late = Late::default();
+    }
+
+    fn resize(&mut self, size: usize) {
+        let size = size.clamp(self.bounds.least, self.bounds.most);
+        // A larger window shows what it does when it is full.
+        self.changed_at = self.sent + size.saturating_sub(self.size) as u64;
         self.size = size;
         self.limiting = false;
-        self.changed_at = self.sent;
     }
 
     /// Whether there are no limits.
     pub(crate) fn is_unlimited(&self) -> bool {
-        self.size == usize::MAX
+        self.unlimited
     }
 
     /// Forgets all limits: this client does not say what has arrived.
     pub(crate) fn give_up(&mut self) {
-        self.size = usize::MAX;
-        self.bounds.least = usize::MAX;
-        self.bounds.most = usize::MAX;
+        self.unlimited = true;
         self.marks.clear();
     }
 }
@@ -220,8 +295,9 @@ mod tests {
         let mut window = window();
         window.quickest = NEAR;
         let (last, _) = simulate(&mut window, 1e6, NEAR, 500);
-        assert!(last < Duration::from_millis(40), "{last:?}");
-        assert_eq!(window.size(), 32 * KIB);
+        // More is tried now and then.
+        assert!(last < Duration::from_millis(80), "{last:?}");
+        assert!(window.size() <= 80 * KIB, "{}", window.size());
     }
 
     #[test]
@@ -246,11 +322,21 @@ mod tests {
     }
 
     #[test]
+    fn a_way_that_becomes_longer_is_no_slow_consumer() {
+        let mut window = window();
+        window.quickest = NEAR;
+        let delay = Duration::from_millis(60);
+        simulate(&mut window, 20e6, delay, 5000);
+        // 20 MB/s × 60 ms are 1.2 MB.
+        assert!(window.size() >= 1024 * KIB, "{}", window.size());
+    }
+
+    #[test]
     fn a_consumer_that_becomes_quick_again_is_found_out() {
         let mut window = window();
         window.quickest = NEAR;
         simulate(&mut window, 0.2e6, NEAR, 500);
-        assert_eq!(window.size(), 32 * KIB);
+        assert!(window.size() <= 80 * KIB, "{}", window.size());
         simulate(&mut window, 1e9, NEAR, 5000);
         assert!(window.size() >= 256 * KIB, "{}", window.size());
     }

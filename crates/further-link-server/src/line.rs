@@ -251,7 +251,7 @@ impl Worker {
         let mut message = format!("{}\n", line.len()).into_bytes();
         message.extend_from_slice(line.as_bytes());
         // Nothing waits there: each message was answered before the next.
-        let _ = interpreter.job.input(message.into());
+        let _ = interpreter.job.input(&message);
         let mut output = Vec::new();
         let mark = Some(interpreter.mark.as_bytes());
         let answered = self

@@ -9,7 +9,6 @@ use crate::connection::{Allowance, BATCH, Conversation, carry};
 use crate::output::{Output, Step};
 use crate::transport::frames::Frames;
 use crate::transport::websocket::{Reader, Received, Writer};
-use bytes::Bytes;
 use further_link_engine::{Account, AccountError, InputRefused, Job, JobState, StartError};
 use further_link_protocol::wire::stream::{FrameKind, Head, INPUT_ACK_EVERY};
 use further_link_protocol::wire::{self, Dialect};
@@ -138,14 +137,14 @@ impl Conversation for Client {
             }
             return true;
         }
-        let before = out.len();
+        let before = out.weight();
         let mut quiet = 0;
-        while quiet < outbox.processes.len() && out.len() < BATCH {
+        while quiet < outbox.processes.len() && out.weight() - before < BATCH {
             let Some(mut process) = outbox.processes.pop_front() else {
                 break;
             };
             let allowance = Allowance {
-                room: allowance.room.saturating_sub(out.len() - before),
+                room: allowance.room.saturating_sub(out.weight() - before),
                 ..allowance
             };
             match process.say(&self.app, dialect, out, &mut outbox.scratch, allowance) {
@@ -156,10 +155,10 @@ impl Conversation for Client {
             outbox.processes.push_back(process);
         }
         // What a flood has needed is not kept for a prompt.
-        if out.len() == before {
+        if out.weight() == before {
             outbox.scratch = String::new();
         }
-        out.len() > before
+        out.weight() > before
     }
 
     fn is_acknowledged(&self) -> bool {
@@ -201,7 +200,7 @@ impl Client {
             Command::Stdin { process, input } => {
                 let mut outbox = self.outbox();
                 match outbox.process(|other| other.name == process) {
-                    Some(process) => self.input(process, input.into_bytes().into()),
+                    Some(process) => self.input(process, input.as_bytes()),
                     None => Some(no_such_process(process)),
                 }
             }
@@ -237,7 +236,7 @@ impl Client {
     }
 
     /// Carries out a frame of the binary stream; returns what is to be answered at once.
-    fn take_frame(&self, frame: &Bytes) -> Option<Control> {
+    fn take_frame(&self, frame: &[u8]) -> Option<Control> {
         let (
             Head {
                 number,
@@ -266,7 +265,7 @@ impl Client {
             return wrong(process, detail);
         }
         match kind {
-            FrameKind::Input => self.input(process, frame.slice_ref(bytes)),
+            FrameKind::Input => self.input(process, bytes),
             FrameKind::InputEnd if process.job.has_terminal() => {
                 let detail = "A terminal's input has no end; send Ctrl-D (byte 4).";
                 wrong(process, detail.to_owned())
@@ -288,7 +287,7 @@ impl Client {
     }
 
     /// Hands input to a program; returns why that is not possible.
-    fn input(&self, process: &mut Process, input: Bytes) -> Option<Control> {
+    fn input(&self, process: &mut Process, input: &[u8]) -> Option<Control> {
         let count = input.len() as u64;
         let detail = match process.job.input(input) {
             Ok(()) => {
@@ -424,7 +423,7 @@ impl Process {
         scratch: &mut String,
         allowance: Allowance,
     ) -> Said {
-        let before = out.len();
+        let before = out.weight();
         if !self.started {
             match self.job.state() {
                 JobState::Starting => return Said::Nothing,
@@ -449,7 +448,7 @@ impl Process {
                 app.metrics.output_bytes.inc_by(count as u64);
                 Said::Something
             }
-            Step::Waiting if out.len() > before => Said::Something,
+            Step::Waiting if out.weight() > before => Said::Something,
             Step::Waiting => Said::Nothing,
             Step::End => {
                 if let JobState::Over { exit_code } = self.job.state() {

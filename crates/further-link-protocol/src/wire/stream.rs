@@ -10,8 +10,6 @@ pub const SUBPROTOCOL: &str = "further-link.3";
 pub const HEAD: usize = 16;
 /// Bytes of output that a client acknowledges at the latest when it has consumed them.
 pub const ACK_EVERY: usize = 16 * 1024;
-/// Bytes of input that may be beyond the server's last acknowledgement.
-pub const INPUT_WINDOW: usize = 1024 * 1024;
 /// Bytes of input that the server acknowledges at the latest when the program has taken them.
 pub const INPUT_ACK_EVERY: usize = 64 * 1024;
 

@@ -24,6 +24,8 @@ pub(crate) struct Frames {
     bytes: Vec<u8>,
     /// How many of `bytes` have left.
     done: usize,
+    /// Bytes that compressing has saved.
+    saved: usize,
     /// For a client that was promised compressed messages. A box: most are not.
     compressor: Option<Box<Compressor>>,
 }
@@ -42,9 +44,10 @@ impl Frames {
         &self.bytes[self.done..]
     }
 
-    /// Bytes of all frames since the last [`Self::clear`].
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
+    /// Bytes of all frames since the last [`Self::clear`], as they were before they were compressed:
+    /// what it took to make them, and what the client has to digest.
+    pub(crate) fn weight(&self) -> usize {
+        self.bytes.len() + self.saved
     }
 
     /// `count` of the rest have left.
@@ -57,6 +60,7 @@ impl Frames {
         debug_assert_eq!(self.done, self.bytes.len());
         self.bytes.clear();
         self.done = 0;
+        self.saved = 0;
     }
 
     /// Gives memory back: there is nothing to send for now.
@@ -100,10 +104,12 @@ impl Frames {
             return;
         }
         let mut first = FINAL | opcode;
+        let plain = out.len();
         if let Some(compressor) = &mut self.compressor
             && compressor.compress(out, start + USUAL_HEADER)
         {
             first |= COMPRESSED;
+            self.saved += plain - out.len();
         }
         let length = out.len() - start - USUAL_HEADER;
         let mut header = [first, 0, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -225,6 +231,6 @@ mod tests {
         frames.advance(2);
         frames.clear();
         frames.rest_now();
-        assert_eq!(frames.len(), 0);
+        assert_eq!(frames.weight(), 0);
     }
 }

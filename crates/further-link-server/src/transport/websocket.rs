@@ -20,11 +20,14 @@ use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, ReadBuf, ReadHalf, WriteHalf};
 
 /// Bytes that are read at once. Keys are far smaller; larger messages take several reads.
 const READ_SIZE: usize = 16 * 1024;
+
+/// Bytes that take as long as a message without any.
+const MESSAGE_WEIGHT: usize = 128;
 
 /// RFC 6455 section 7.4.1: the endpoint is going away.
 pub(crate) const GOING_AWAY: u16 = 1001;
@@ -159,6 +162,14 @@ pub(crate) enum Received {
     /// It is UTF-8.
     Text(Bytes),
     Binary(Bytes),
+}
+
+impl Received {
+    /// What it takes to deal with it, in bytes: also a small message takes some time.
+    pub(crate) fn weight(&self) -> usize {
+        let (Self::Text(bytes) | Self::Binary(bytes)) = self;
+        MESSAGE_WEIGHT + bytes.len()
+    }
 }
 
 /// What a peer sent.
@@ -307,16 +318,9 @@ impl Writer {
     /// Writes some of `bytes`. `waited` is called when the peer had to take older bytes first, which
     /// shows that it lives. Safe to be cancelled: what was not counted was not written.
     pub(crate) async fn write(&mut self, bytes: &[u8], waited: impl Fn()) -> io::Result<usize> {
-        let mut blocked = false;
         let socket = &mut self.socket;
-        let count = poll_fn(|context| {
-            let poll = Pin::new(&mut *socket).poll_write(context, bytes);
-            match &poll {
-                Poll::Pending => blocked = true,
-                Poll::Ready(_) if blocked => waited(),
-                Poll::Ready(_) => {}
-            }
-            poll
+        let count = told(waited, |context| {
+            Pin::new(&mut *socket).poll_write(context, bytes)
         })
         .await?;
         if count == 0 {
@@ -325,10 +329,10 @@ impl Writer {
         Ok(count)
     }
 
-    /// Has everything that was written leave (TLS keeps records).
-    pub(crate) async fn flush(&mut self) -> io::Result<()> {
+    /// Has everything that was written leave (TLS keeps records). `waited` as for [`Self::write`].
+    pub(crate) async fn flush(&mut self, waited: impl Fn()) -> io::Result<()> {
         let socket = &mut self.socket;
-        poll_fn(|context| Pin::new(&mut *socket).poll_flush(context)).await
+        told(waited, |context| Pin::new(&mut *socket).poll_flush(context)).await
     }
 
     /// Ends the sending direction.
@@ -336,4 +340,19 @@ impl Writer {
         let socket = &mut self.socket;
         poll_fn(|context| Pin::new(&mut *socket).poll_shutdown(context)).await
     }
+}
+
+/// What `poll` comes to. `waited` is called if it did not at once.
+async fn told<T>(waited: impl Fn(), mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
+    let mut blocked = false;
+    poll_fn(|context| {
+        let poll = poll(context);
+        match &poll {
+            Poll::Pending => blocked = true,
+            Poll::Ready(_) if blocked => waited(),
+            Poll::Ready(_) => {}
+        }
+        poll
+    })
+    .await
 }

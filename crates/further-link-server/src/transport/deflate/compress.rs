@@ -8,7 +8,7 @@ use zlib_rs::{Deflate, DeflateConfig, DeflateFlush};
 
 /// Compressors at a time, in the whole server. Each takes 228 kB (zlib's memory at [`WINDOW_BITS`] and
 /// [`MEM_LEVEL`], measured) and a buffer of the largest message, mostly 16 kB; so all of them take about
-/// 8 MB. As many streams at full speed are more than a small device has time for anyway.
+/// 8 MB, and 15 at the most. As many streams at full speed are more than a small device has time for anyway.
 static COMPRESSORS: Semaphore = Semaphore::const_new(32);
 /// How long a compressor is kept for a client that is sent nothing worth compressing: a command, a look,
 /// the next command. A new one costs 5 µs and what it would have known.
@@ -16,6 +16,9 @@ const KEPT_FOR: Duration = Duration::from_secs(5);
 /// Bytes of the smallest message that is compressed. The echo of a key becomes 10 bytes of 70, but with
 /// it travel 60 bytes of TCP and IP, and everybody who types would hold a compressor.
 const LEAST: usize = 128;
+/// Bytes of the largest message that is compressed: an answer of megabytes would take a buffer of
+/// megabytes, and a time in which nobody else is served.
+const MOST: usize = 256 * 1024;
 /// Bytes up to which a message only has to become smaller at all: what it says helps those after it.
 /// Larger ones have to become an eighth smaller, which pictures do not.
 const SMALL: usize = 1024;
@@ -74,7 +77,7 @@ impl Compressor {
     pub(crate) fn compress(&mut self, out: &mut Vec<u8>, start: usize) -> bool {
         let message = &out[start..];
         let length = message.len();
-        if length < LEAST {
+        if !(LEAST..=MOST).contains(&length) {
             return false;
         }
         if self.pause > 0 {
