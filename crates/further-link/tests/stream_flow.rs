@@ -541,3 +541,58 @@ fn twenty_megabytes_go_in_and_come_out() {
     assert_eq!(program.exit_code, Some(0));
     assert_blocks(&program.stdout, (BLOCKS << 20) as usize);
 }
+
+/// What waits for a program that does not read takes no more memory than its bytes, whatever came around
+/// them.
+#[test]
+fn waiting_input_keeps_nothing_else_in_memory() {
+    let server = TestServer::start(&[]);
+    let mut client = StreamClient::binary(&server, "/run");
+    let number = client.start("p", "exec", "#!/bin/sh\nexec sleep 1000");
+    // The pipe is full, so all that follows waits.
+    client.input("p", &vec![b'x'; 100_000]);
+    let large = frame(INPUT, number, u64::MAX, &vec![b'y'; 8 << 20]);
+    client.send(BINARY, &large);
+    client.text();
+    let before = memory(&server);
+    for _ in 0..10 {
+        // Refused, as it is at another offset; but it was read together with the byte behind it.
+        client.send(BINARY, &large);
+        client.input("p", b"z");
+        client.text();
+    }
+    client.answers();
+    let now = memory(&server);
+    assert!(
+        now < before + (16 << 20),
+        "{before} bytes have become {now}"
+    );
+}
+
+/// Memory of a process that is in use, in bytes.
+fn memory(server: &TestServer) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/statm", server.pid())).unwrap();
+    let pages: usize = status.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * 4096
+}
+
+/// A flood on standard output, of which a slow client sees only a part, does not hide what is said on
+/// standard error.
+#[test]
+fn both_outputs_have_their_turn() {
+    let server = TestServer::start(&[]);
+    let mut client = StreamClient::binary(&server, "/run");
+    client.ack_every = None;
+    let script = "#!/bin/sh\nyes & while sleep 0.01; do echo here >&2; done";
+    client.start("p", "exec", script);
+    let end = Instant::now() + Duration::from_secs(10);
+    while client.program("p").stderr.len() < 100 {
+        assert!(Instant::now() < end, "standard error is not heard");
+        // Slowly, so that the pipe of the flood is never empty.
+        let due = client.program("p").acknowledged + 16 * KIB;
+        client.until("more comes", |client| client.program("p").output >= due);
+        std::thread::sleep(Duration::from_millis(20));
+        client.program_mut("p").acknowledged = due;
+        client.ack_at("p", due);
+    }
+}
