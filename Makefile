@@ -19,6 +19,9 @@ ARGS ?=
 # Seconds for each fuzz target of `make fuzz`.
 FUZZ_SECONDS ?= 60
 
+# Seconds that sessions come and go in `make soak`.
+SOAK_SECONDS ?= 600
+
 CARGO_DENY_VERSION := 0.20.2
 
 # In CI the lock file holds; a developer who adds a dependency wants it updated.
@@ -26,7 +29,7 @@ ifeq ($(CI),true)
 CARGO_FLAGS ?= --locked
 endif
 
-.PHONY: help run build test test-rust test-python test-browser fuzz bench lint deny fmt deps deps-run deps-test deps-lint clean
+.PHONY: help run build test test-rust test-python test-browser fuzz bench soak lint deny fmt deps deps-run deps-test deps-lint clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +78,11 @@ bench: deps-run ## measure the server and others into bench/RESULTS.md, 10 min (
 	@cargo build $(CARGO_FLAGS) --release --bin further-link
 	@cargo build $(CARGO_FLAGS) --release --package further-link-bench
 	@exec "$(TARGET_DIR)/release/further-link-bench" $(ARGS)
+
+soak: deps-run ## 200 mixed sessions for SOAK_SECONDS=600, of which nothing may be left (ARGS="--seed 1", "--help")
+	@cargo build $(CARGO_FLAGS) --release --bin further-link
+	@cargo build $(CARGO_FLAGS) --release --package further-link-bench
+	@exec "$(TARGET_DIR)/release/further-link-bench" soak --seconds $(SOAK_SECONDS) $(ARGS)
 
 lint: deps-lint ## check format, lints and the arrows between the crates
 	cargo fmt --all --check

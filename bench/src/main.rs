@@ -1,5 +1,6 @@
 //! `further-link-bench`: measures further-link, other servers, and what the machine can do without
-//! any, all driven by the same thin client over real sockets; see `bench/README.md`.
+//! any, all driven by the same thin client over real sockets; and soaks further-link (`soak`). See
+//! `bench/README.md`.
 
 mod client;
 mod machine;
@@ -10,6 +11,7 @@ mod report;
 mod rows;
 mod scratch;
 mod servers;
+mod soak;
 mod stats;
 mod targets;
 
@@ -66,6 +68,8 @@ enum Part {
         /// How many
         lines: u64,
     },
+    /// Have 200 mixed sessions for ten minutes, and see that nothing is left of them
+    Soak(soak::Options),
     /// Echo WebSocket messages
     #[command(hide = true)]
     EchoServer {
@@ -79,20 +83,31 @@ fn main() -> ExitCode {
         Arguments {
             part: Some(Part::Emit { lines }),
             ..
-        } => program::emit(lines).map(|()| true),
+        } => program::emit(lines).map(|()| ExitCode::SUCCESS),
         Arguments {
             part: Some(Part::EchoServer { port }),
             ..
-        } => program::echo_server(port).map(|()| true),
-        arguments => measure(&arguments),
+        } => program::echo_server(port).map(|()| ExitCode::SUCCESS),
+        Arguments {
+            part: Some(Part::Soak(options)),
+            ..
+        } => soak::run(&options),
+        arguments => measure(&arguments).map(status),
     };
     match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(status) => status,
         Err(error) => {
             eprintln!("further-link-bench: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn status(good: bool) -> ExitCode {
+    if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 

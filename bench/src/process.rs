@@ -10,7 +10,7 @@ use signal_hook::iterator::Signals;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -69,6 +69,19 @@ impl Process {
             self.forget();
         }
         Ok(())
+    }
+
+    /// Its status, if it has ended. Asks it for nothing.
+    pub(crate) fn status(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        let Some(child) = &mut self.child else {
+            return Ok(None);
+        };
+        let status = child.try_wait()?;
+        if status.is_some() {
+            self.child = None;
+            self.forget();
+        }
+        Ok(status)
     }
 
     fn forget(&self) {
@@ -193,7 +206,7 @@ pub(crate) fn descendants(root: Pid) -> usize {
 }
 
 /// All processes and their parents.
-fn all_processes() -> Vec<(Pid, Pid)> {
+pub(crate) fn all_processes() -> Vec<(Pid, Pid)> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };

@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// Bytes of a message at the most.
 const MAX_MESSAGE: usize = 64 << 20;
+/// Stands for the code of a server that has closed without one (RFC 6455, section 7.1.5).
+const NO_CODE: u16 = 1005;
 /// For the handshake alone; everything after it has a deadline of its caller's.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -47,6 +49,11 @@ impl Frames {
     /// Adds a binary frame.
     pub(crate) fn binary(&mut self, bytes: impl Into<Bytes>) {
         self.message(&Message::Binary(bytes.into()));
+    }
+
+    /// Adds the frame that ends the conversation.
+    pub(crate) fn close(&mut self) {
+        self.message(&Message::Close(None));
     }
 
     fn message(&mut self, message: &Message) {
@@ -91,6 +98,7 @@ pub(crate) struct WebSocket {
     /// The buffer has bytes that came with the handshake.
     early: bool,
     received: u64,
+    close_code: Option<u16>,
 }
 
 /// What a client asks for in its handshake.
@@ -104,28 +112,35 @@ pub(crate) struct Handshake {
     pub(crate) deflate: bool,
 }
 
-impl Link {
-    /// Opens a WebSocket to a port of this machine.
-    pub(crate) fn connect(port: u16, handshake: &Handshake) -> anyhow::Result<Self> {
-        let mut stream = TcpStream::connect(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(HANDSHAKE_TIMEOUT))?;
+impl Handshake {
+    /// What is sent first.
+    pub(crate) fn request(&self, port: u16) -> String {
         let mut request = format!(
             "GET {} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ZnVydGhlci1saW5rLmJlbg==\r\n",
-            handshake.path
+            self.path
         );
-        if let Some(name) = handshake.subprotocol {
+        if let Some(name) = self.subprotocol {
             request.push_str(&format!("Sec-WebSocket-Protocol: {name}\r\n"));
         }
-        if handshake.deflate {
+        if self.deflate {
             // As browsers offer it.
             request.push_str(
                 "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n",
             );
         }
         request.push_str("\r\n");
-        stream.write_all(request.as_bytes())?;
+        request
+    }
+}
+
+impl Link {
+    /// Opens a WebSocket to a port of this machine.
+    pub(crate) fn connect(port: u16, handshake: &Handshake) -> anyhow::Result<Self> {
+        let mut stream = TcpStream::connect(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(HANDSHAKE_TIMEOUT))?;
+        stream.write_all(handshake.request(port).as_bytes())?;
         let mut buffer = BytesMut::new();
         let head = loop {
             if let Some(end) = crate::pattern::find(&buffer, b"\r\n\r\n") {
@@ -140,7 +155,18 @@ impl Link {
             }
             buffer.extend_from_slice(&piece[..count]);
         };
-        let head = String::from_utf8_lossy(&head).into_owned();
+        stream.set_read_timeout(None)?;
+        Self::upgraded(stream, &head, buffer, handshake)
+    }
+
+    /// A WebSocket whose handshake was answered with `head`; `buffer` is what came after it.
+    pub(crate) fn upgraded(
+        stream: TcpStream,
+        head: &[u8],
+        buffer: BytesMut,
+        handshake: &Handshake,
+    ) -> anyhow::Result<Self> {
+        let head = String::from_utf8_lossy(head).into_owned();
         if !head.starts_with("HTTP/1.1 101") {
             bail!("the server refused the handshake: {head}");
         }
@@ -174,7 +200,6 @@ impl Link {
                 Decoder::Plain(Box::new(protocol))
             }
         };
-        stream.set_read_timeout(None)?;
         stream.set_nonblocking(true)?;
         let received = buffer.len() as u64;
         Ok(Self::WebSocket(Box::new(WebSocket {
@@ -184,6 +209,7 @@ impl Link {
             ready: Vec::new(),
             early: received > 0,
             received,
+            close_code: None,
         })))
     }
 
@@ -211,6 +237,24 @@ impl Link {
         match self {
             Self::WebSocket(socket) => socket.received,
             Self::Bare { received, .. } => *received,
+        }
+    }
+
+    /// With which code the server has closed, if it has.
+    pub(crate) fn close_code(&self) -> Option<u16> {
+        match self {
+            Self::WebSocket(socket) => socket.close_code,
+            Self::Bare { .. } => None,
+        }
+    }
+
+    /// Has the end of the connection be a reset, and what was not sent be dropped.
+    pub(crate) fn reset_at_end(&self) -> io::Result<()> {
+        match self {
+            Self::WebSocket(socket) => {
+                socket2::SockRef::from(&socket.stream).set_linger(Some(Duration::ZERO))
+            }
+            Self::Bare { .. } => Ok(()),
         }
     }
 
@@ -287,7 +331,10 @@ impl Link {
         for message in socket.ready.drain(..) {
             match message {
                 Message::Ping(payload) => frames.message(&Message::Pong(payload)),
-                Message::Pong(_) | Message::Close(_) => {}
+                Message::Pong(_) => {}
+                Message::Close(reason) => {
+                    socket.close_code = Some(reason.map_or(NO_CODE, |reason| reason.code));
+                }
                 message => take(message, frames)?,
             }
         }
