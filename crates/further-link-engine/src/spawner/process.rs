@@ -108,8 +108,9 @@ struct Job {
     leftovers: Leftovers,
     hangup: bool,
     ending: Ending,
-    /// SIGTERM came before the supervisor had forked the program, so that it reached nobody.
-    unheard: bool,
+    /// SIGTERM came before the supervisor had forked the program, so that it reached nobody. The program's
+    /// grace, which begins when it does.
+    unheard: Option<Duration>,
 }
 
 /// How far the end of a job has come.
@@ -334,7 +335,7 @@ impl Spawner {
             },
             hangup: launch.hangup,
             ending: Ending::No,
-            unheard: false,
+            unheard: None,
         };
         if let Err(errno) = watched {
             // It is there, and its end is told by SIGCHLD and looked for again and again.
@@ -391,8 +392,11 @@ impl Spawner {
                     Supervised::Leader(pid) => {
                         let leader = Pid::from_raw(pid);
                         job.leader = Some(leader);
-                        if std::mem::take(&mut job.unheard) {
+                        if let Some(grace) = job.unheard.take() {
                             terminate(leader);
+                            if let Ending::Asked { kill_at, .. } = &mut job.ending {
+                                *kill_at = Instant::now() + grace;
+                            }
                         }
                     }
                     Supervised::Exited(code) => self.leader_exited(id, code),
@@ -512,7 +516,7 @@ impl Spawner {
         match &mut job.ending {
             Ending::No => {
                 let processes = job.containment.processes();
-                job.unheard = processes.is_empty() && job.leader.is_none();
+                job.unheard = (processes.is_empty() && job.leader.is_none()).then_some(grace);
                 processes.into_iter().for_each(terminate);
                 job.ending = Ending::Asked {
                     kill_at: now + grace,
@@ -520,7 +524,10 @@ impl Spawner {
                     look_at: job.hangup.then_some(now + HANGUP_CHECK),
                 };
             }
-            Ending::Asked { kill_at, .. } => *kill_at = (*kill_at).min(now + grace),
+            Ending::Asked { kill_at, .. } => {
+                *kill_at = (*kill_at).min(now + grace);
+                job.unheard = job.unheard.map(|unheard| unheard.min(grace));
+            }
             Ending::Killed { .. } | Ending::Cleaning { .. } => {}
         }
     }

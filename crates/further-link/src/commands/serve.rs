@@ -71,6 +71,8 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
     };
     raise_descriptor_limit(config);
 
+    give_memory_back();
+
     // One thread: a key and a byte never wait for another core to wake up, and memory stays small.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -397,4 +399,19 @@ fn give_up_rights(configured: &str) -> anyhow::Result<()> {
         })?;
     tracing::debug!(account = account.name, "gave up root's rights");
     Ok(())
+}
+
+/// Has the allocator return large blocks to the system as soon as they are free (`mallopt(3)`). By itself it
+/// keeps ever larger ones once it has seen them: after a busy hour, an idle server would hold megabytes.
+fn give_memory_back() {
+    // Bytes: a log of a flood, a message of some size. What a prompt needs is far below.
+    #[cfg(target_env = "gnu")]
+    const LARGE: libc::c_int = 64 * 1024;
+    #[cfg(target_env = "gnu")]
+    // SAFETY: called before there are other threads; both are documented parameters.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 2 * LARGE);
+    }
 }
