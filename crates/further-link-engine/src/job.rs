@@ -24,8 +24,9 @@ use tokio::sync::{Notify, oneshot};
 const INPUT_WAITING: usize = 1024 * 1024;
 /// Bytes of input after whose writing others have their turn: what a pipe holds.
 const MUCH_INPUT: usize = 64 * 1024;
-/// Viewers are told whenever the program has taken this many bytes of input.
-const INPUT_NEWS: u64 = 64 * 1024;
+/// Viewers are told whenever the program has taken this many bytes of input: as often as it is
+/// acknowledged.
+const INPUT_NEWS: u64 = further_link_protocol::wire::stream::INPUT_ACK_EVERY as u64;
 /// Reads after which viewers are told, if there is always more: 16 KiB of a terminal, which go together
 /// then. Other tasks have their turn after each read, which takes some 30 µs.
 const READS: u8 = 4;

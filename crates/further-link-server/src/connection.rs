@@ -32,7 +32,8 @@ const WINDOW: Bounds = Bounds {
     // Ctrl-C is to stop what one sees within 2 ms. A quick client has taken 64 KiB by then.
     slack: Duration::from_millis(1),
 };
-/// Bytes after which the first ping comes: all. Nothing waits before it, so it tells how long the way is.
+/// Bytes behind which the first ping comes: the very first ones. Nothing waits before it, so it tells how
+/// long the way is.
 const FIRST_MARK: u64 = 1;
 /// How long a client that has filled the window may take for its first pong. One that does not answer
 /// pings, against RFC 6455 section 5.5.2, is then served without a window.
@@ -274,7 +275,7 @@ impl Connection<'_> {
         conversation: &impl Conversation,
     ) -> io::Result<Infallible> {
         loop {
-            let control = self.gather(sending);
+            let control = self.gather_control(sending);
             let allowance = {
                 let window = &mut self.flow().window;
                 Allowance {
@@ -305,7 +306,7 @@ impl Connection<'_> {
         }
     }
 
-    fn gather(&self, out: &mut Frames) -> bool {
+    fn gather_control(&self, out: &mut Frames) -> bool {
         let ControlFrames { ping, pong } = std::mem::take(&mut *self.control());
         if ping {
             // It says what has arrived like the others: a client may answer the last of several alone.

@@ -2,7 +2,8 @@
 //! what is in them is in front of the answer to Ctrl-C. So a sender keeps account of what was sent and of
 //! what is known to have arrived, and sends no more beyond that than is taken in a short time.
 //!
-//! Pure bookkeeping: it neither sends nor waits, and is told the time.
+//! How much that is, is said where the windows are made: in `connection.rs` and `output.rs`. Here is
+//! pure bookkeeping: it neither sends nor waits, and is told the time.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -239,7 +240,7 @@ impl Window {
         self.unlimited
     }
 
-    /// Forgets all limits: this client does not say what has arrived.
+    /// Forgets all limits: this client does not say what has arrived, or says it otherwise.
     pub(crate) fn give_up(&mut self) {
         self.unlimited = true;
         self.marks.clear();

@@ -35,7 +35,7 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a request that has begun may still take when the server ends.
 const LAST_REQUEST: Duration = Duration::from_secs(2);
-/// Bytes of a request's head at the most.
+/// Bytes of a request's head that are always read. Above that it depends on how they arrive.
 const HEAD_SIZE: usize = 32 * 1024;
 /// Bytes that the kernel takes for a client beyond what is on its way (`tcp(7)`,
 /// `TCP_NOTSENT_LOWAT`). It would take megabytes: a pong would wait behind them, and a slow client would

@@ -282,6 +282,7 @@ impl Client {
                 let detail = "There are no bytes of output up to this offset.";
                 wrong(process, detail.to_owned())
             }
+            // Only a server sends these; `of_client` has refused them.
             FrameKind::InputAck | FrameKind::Output(_) => None,
         }
     }

@@ -27,6 +27,7 @@ in_both_modes!(
     the_grace_time_is_a_setting,
     an_interactive_shell_ends_at_once,
     what_a_shell_runs_may_clean_up_first,
+    what_a_shell_goes_on_with_is_ended_too,
     stopped_programs_end,
     daemons_end_with_their_program,
     what_a_program_leaves_behind_ends,
@@ -145,6 +146,23 @@ async fn an_interactive_shell_ends_at_once(mode: &str) {
     client.stop("sh").await;
     client.until("stopped").await;
     nothing_runs(&server);
+}
+
+/// A shell ignores SIGTERM and starts the next program: a line that was typed ahead, another turn of a loop.
+async fn what_a_shell_goes_on_with_is_ended_too(mode: &str) {
+    let server = server(mode, LONG_GRACE);
+    for typed in [
+        "echo u\"\"p; sleep 1000\nsleep 2000\nsleep 3000\n",
+        "echo u\"\"p; for n in 1 2 3 4; do sleep 1000; done\n",
+    ] {
+        let mut client = server.connect("/run?pty=1").await;
+        client.start_data("sh", json!({"runner": "shell"})).await;
+        client.stdin("sh", typed).await;
+        client.read_until("up").await;
+        client.stop("sh").await;
+        client.finish().await;
+        nothing_runs(&server);
+    }
 }
 
 async fn what_a_shell_runs_may_clean_up_first(mode: &str) {

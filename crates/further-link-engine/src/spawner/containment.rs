@@ -461,7 +461,7 @@ fn parents() -> Vec<(Pid, Pid)> {
 }
 
 /// The parent's id from `proc_pid_stat(5)`; dead processes that are not yet reaped have none.
-fn parent_of(pid: i32) -> Option<i32> {
+pub(super) fn parent_of(pid: i32) -> Option<i32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in parentheses may hold anything; behind its last one come state and parent.
     let mut fields = stat.rsplit_once(") ")?.1.split(' ');

@@ -3,7 +3,7 @@
 
 use super::child::{Plan, Progress, Supervised};
 use super::cleanup::Leftovers;
-use super::containment::{CgroupBase, Containment, kill_strays, reap};
+use super::containment::{CgroupBase, Containment, kill_strays, parent_of, reap};
 use super::identity::{Identities, Identity};
 use super::packet::{self, Packet};
 use super::request::{JobId, Reply, Request, SpawnerSettings, Terminal};
@@ -111,6 +111,8 @@ struct Job {
     /// SIGTERM came before the supervisor had forked the program, so that it reached nobody. The program's
     /// grace, which begins when it does.
     unheard: Option<Duration>,
+    /// Who was sent SIGTERM.
+    told: Vec<Pid>,
 }
 
 /// How far the end of a job has come.
@@ -336,6 +338,7 @@ impl Spawner {
             hangup: launch.hangup,
             ending: Ending::No,
             unheard: None,
+            told: Vec::new(),
         };
         if let Err(errno) = watched {
             // It is there, and its end is told by SIGCHLD and looked for again and again.
@@ -517,7 +520,8 @@ impl Spawner {
             Ending::No => {
                 let processes = job.containment.processes();
                 job.unheard = (processes.is_empty() && job.leader.is_none()).then_some(grace);
-                processes.into_iter().for_each(terminate);
+                processes.iter().copied().for_each(terminate);
+                job.told = processes;
                 job.ending = Ending::Asked {
                     kill_at: now + grace,
                     // Not at once: a shell that heeds SIGTERM is to end by that.
@@ -559,7 +563,7 @@ impl Spawner {
                 Ending::Asked { kill_at, .. } if *kill_at <= now => job.kill(),
                 Ending::Asked { look_at, .. } => {
                     if look_at.is_some_and(|at| at <= now) {
-                        *look_at = hang_up_if_alone(&job.containment, job.leader);
+                        *look_at = look_again(&job.containment, job.leader, &mut job.told);
                     }
                 }
                 Ending::Killed { again_at, pause } if *again_at <= now => {
@@ -679,12 +683,25 @@ fn first_packet(
 }
 
 /// Hangs up on a shell that is the last of its job (interactive shells ignore SIGTERM). Not before:
-/// it would hand the hangup on to programs that are still cleaning up. Returns when to look again.
-fn hang_up_if_alone(containment: &Containment, leader: Option<Pid>) -> Option<Instant> {
+/// it would hand the hangup on to programs that are still cleaning up. Until then it goes on with what was
+/// typed ahead, or with the next turn of a loop: what it has started since is sent SIGTERM too, but not what
+/// other programs start, perhaps to clean up. Returns when to look again.
+fn look_again(
+    containment: &Containment,
+    leader: Option<Pid>,
+    told: &mut Vec<Pid>,
+) -> Option<Instant> {
     let leader = leader?;
-    if containment.processes() == [leader] {
+    let processes = containment.processes();
+    if processes == [leader] {
         let _ = kill(leader, Signal::SIGHUP);
         return None;
+    }
+    for pid in processes {
+        if !told.contains(&pid) && parent_of(pid.as_raw()) == Some(leader.as_raw()) {
+            terminate(pid);
+            told.push(pid);
+        }
     }
     Some(Instant::now() + HANGUP_CHECK)
 }
