@@ -13,10 +13,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
+use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,7 +39,7 @@ pub(super) struct CgroupBase {
     path: PathBuf,
     /// Held for as long as we live: by that, others know that it is in use. Process ids would not do:
     /// another may be in a namespace of its own, and ids are used again.
-    _lock: Option<Flock<File>>,
+    lock: RefCell<Flock<File>>,
 }
 
 impl CgroupBase {
@@ -47,9 +49,8 @@ impl CgroupBase {
         let own = own_cgroup()?;
         sweep(&own);
         let path = own.join(format!("{PREFIX}{}", std::process::id()));
-        std::fs::create_dir(&path)?;
         let base = Self {
-            _lock: lock(&path),
+            lock: RefCell::new(claim(&path)?),
             path,
         };
         // The kernel may have cgroups but not the file that ends one (before 5.14).
@@ -85,7 +86,7 @@ impl CgroupBase {
         match std::fs::create_dir(&path) {
             // Somebody has removed our own: the administrator, or who manages the cgroup above.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                std::fs::create_dir(&self.path)?;
+                *self.lock.borrow_mut() = claim(&self.path)?;
                 std::fs::create_dir(&path)?;
             }
             result => result?,
@@ -158,6 +159,25 @@ fn own_cgroup() -> io::Result<PathBuf> {
 /// Locks a spawner's cgroup, unless a living one has. Programs do not hold it: exec closes it.
 fn lock(path: &Path) -> Option<Flock<File>> {
     Flock::lock(File::open(path).ok()?, FlockArg::LockExclusiveNonblock).ok()
+}
+
+/// Makes a spawner's cgroup and locks it.
+fn claim(path: &Path) -> io::Result<Flock<File>> {
+    for _ in 0..SWEEP_ROUNDS {
+        match std::fs::create_dir(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        // In between, another spawner may have taken it for one of the dead; then it removes it.
+        if let Some(lock) = lock(path)
+            && let (Ok(locked), Ok(there)) = (lock.metadata(), std::fs::metadata(path))
+            && locked.ino() == there.ino()
+        {
+            return Ok(lock);
+        }
+        std::thread::sleep(SWEEP_PAUSE);
+    }
+    Err(io::Error::other("another spawner holds the cgroup"))
 }
 
 /// Ends and removes the cgroups of spawners that are no more.
