@@ -5,6 +5,7 @@ use super::{Event, Program};
 use anyhow::{Context as _, bail};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use sockudo_ws::Message;
 use std::borrow::Cow;
@@ -18,10 +19,6 @@ pub(crate) trait Dialect: Send {
     fn start(&mut self, _program: &Program, _out: &mut Frames) {}
     /// Hands input to the program.
     fn input(&mut self, bytes: &[u8], out: &mut Frames);
-    /// Sets the terminal's size, in characters.
-    fn resize(&mut self, _rows: u16, _columns: u16, _out: &mut Frames) {}
-    /// Ends the program.
-    fn stop(&mut self, _out: &mut Frames) {}
     /// Takes a message of the server.
     fn message(
         &mut self,
@@ -70,9 +67,10 @@ struct FurtherData<'a> {
 enum FurtherOutput<'a> {
     #[default]
     None,
-    Count(#[allow(dead_code, reason = "only the text is of interest")] u64),
+    // Before the count, which takes anything.
     #[serde(borrow)]
     Text(Cow<'a, str>),
+    Count(IgnoredAny),
 }
 
 /// `/run` of further-link: JSON.
@@ -88,15 +86,6 @@ impl Dialect for FurtherJson {
         let input = String::from_utf8_lossy(bytes);
         let message = json!({"type": "stdin", "process": PROCESS, "data": {"input": input}});
         out.text(message.to_string());
-    }
-
-    fn resize(&mut self, rows: u16, columns: u16, out: &mut Frames) {
-        let data = json!({"rows": rows, "cols": columns});
-        out.text(json!({"type": "resize", "process": PROCESS, "data": data}).to_string());
-    }
-
-    fn stop(&mut self, out: &mut Frames) {
-        out.text(json!({"type": "stop", "process": PROCESS}).to_string());
     }
 
     fn message(
@@ -223,14 +212,6 @@ impl Dialect for Further3 {
         out.binary(frame.freeze());
     }
 
-    fn resize(&mut self, rows: u16, columns: u16, out: &mut Frames) {
-        FurtherJson.resize(rows, columns, out);
-    }
-
-    fn stop(&mut self, out: &mut Frames) {
-        FurtherJson.stop(out);
-    }
-
     fn message(
         &mut self,
         message: Message,
@@ -289,11 +270,6 @@ impl Dialect for Ttyd {
         out.binary([b"0", bytes].concat());
     }
 
-    fn resize(&mut self, rows: u16, columns: u16, out: &mut Frames) {
-        let size = json!({"columns": columns, "rows": rows}).to_string();
-        out.binary([b"1", size.as_bytes()].concat());
-    }
-
     fn message(
         &mut self,
         message: Message,
@@ -341,16 +317,12 @@ pub(crate) struct Terminado;
 
 impl Dialect for Terminado {
     fn open(&mut self, out: &mut Frames) {
-        self.resize(24, 80, out);
+        out.text(json!(["set_size", 24, 80, 0, 0]).to_string());
     }
 
     fn input(&mut self, bytes: &[u8], out: &mut Frames) {
         let input = String::from_utf8_lossy(bytes);
         out.text(json!(["stdin", input]).to_string());
-    }
-
-    fn resize(&mut self, rows: u16, columns: u16, out: &mut Frames) {
-        out.text(json!(["set_size", rows, columns, 0, 0]).to_string());
     }
 
     fn message(

@@ -97,28 +97,6 @@ impl Client {
         Ok(())
     }
 
-    /// Sets the size of the terminal, in characters.
-    #[allow(dead_code, reason = "for rows to come that resize")]
-    pub(crate) fn resize(&mut self, rows: u16, columns: u16) -> io::Result<()> {
-        self.dialect.resize(rows, columns, &mut self.frames);
-        self.flush()?;
-        Ok(())
-    }
-
-    /// Asks for the end of the program.
-    #[allow(dead_code, reason = "for rows to come that stop programs")]
-    pub(crate) fn stop(&mut self) -> io::Result<()> {
-        self.dialect.stop(&mut self.frames);
-        self.flush()?;
-        Ok(())
-    }
-
-    /// Ends the sending direction; what the server sends can still be read.
-    #[allow(dead_code, reason = "for rows to come with half-closed sockets")]
-    pub(crate) fn half_close(&self) -> io::Result<()> {
-        self.link.half_close()
-    }
-
     /// Hands to the kernel what it takes of what waits to be sent; true when that was all.
     pub(crate) fn flush(&mut self) -> io::Result<bool> {
         self.link.write(&mut self.frames)
