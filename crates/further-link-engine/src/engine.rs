@@ -3,13 +3,14 @@
 use crate::account::{Account, AccountError, Accounts};
 use crate::environment::{DEFAULT_PATH, first_display, passed_on};
 use crate::error::StartError;
+use crate::files::{FilesError, FilesProcess, PROCESSES, Task};
 use crate::job::Job;
 use crate::runner::{LaunchContext, Runner, RunnerTable};
 use crate::spawner::{Link, SpawnerProcess};
 use further_link_protocol::{StartRequest, TerminalSize};
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// What of the configuration the engine needs.
 #[derive(Clone, Debug)]
@@ -49,6 +50,8 @@ struct Shared {
     default_account: Result<Account, AccountError>,
     /// Jobs that are not over.
     active: watch::Sender<usize>,
+    /// See [`PROCESSES`].
+    files_places: Arc<Semaphore>,
 }
 
 /// A place among the jobs that may run; given back when dropped.
@@ -92,6 +95,7 @@ impl Engine {
                 default_account,
                 settings,
                 active: watch::Sender::new(0),
+                files_places: Arc::new(Semaphore::new(PROCESSES)),
             }),
         })
     }
@@ -212,6 +216,27 @@ impl Engine {
         let handle = shared.link.start(launch, terminal)?;
         let link = Arc::clone(&shared.link);
         Ok(Job::follow(link, handle, terminal.is_some(), place))
+    }
+
+    /// Starts a process that does `task` with the rights of `account`.
+    pub(crate) async fn files(
+        &self,
+        account: &Account,
+        task: &Task,
+    ) -> Result<FilesProcess, FilesError> {
+        let place = Arc::clone(&self.shared.files_places)
+            .acquire_owned()
+            .await
+            .map_err(|_| FilesError::Ended)?;
+        let socket = self.shared.link.files(account.name.clone())?;
+        let process = FilesProcess::new(socket, place).map_err(|_| FilesError::Ended)?;
+        process.send(task, &[]).await?;
+        Ok(process)
+    }
+
+    /// Where the projects of `account` are.
+    pub fn work_dir(&self, account: &Account) -> PathBuf {
+        self.context(account, "").work_dir()
     }
 
     /// Completes when the spawner has ended, which it does not do while the server lives.

@@ -267,7 +267,8 @@ impl RunnerTable {
 }
 
 impl LaunchContext<'_> {
-    fn work_dir(&self) -> PathBuf {
+    /// Where the account's projects are.
+    pub(crate) fn work_dir(&self) -> PathBuf {
         self.below_home(self.work_dir.unwrap_or(Path::new("~/further")))
     }
 

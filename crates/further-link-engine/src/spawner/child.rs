@@ -215,7 +215,7 @@ fn start_session(streams: &Streams) -> nix::Result<()> {
 
 /// Default dispositions and an empty mask, whatever the spawner (or who started the server) had set:
 /// a program that starts with SIGINT ignored cannot be interrupted by Ctrl-C.
-fn reset_signals() {
+pub(super) fn reset_signals() {
     // SIG_DFL, no flags, an empty mask: zeros in every layout of the kernel's structure, which is
     // smaller than this on all machines.
     let default = [0_u64; 8];

@@ -147,6 +147,16 @@ impl Link {
         self.send(&Request::Stop { job }, Vec::new())
     }
 
+    /// Asks for a *files* process; returns the server's end of its socket.
+    pub(crate) fn files(&self, account: String) -> Result<OwnedFd, StartError> {
+        let fail = |errno| StartError::system("Starting a process", errno);
+        let (socket, theirs) = packet::pair().map_err(fail)?;
+        match self.send(&Request::Files { account }, vec![theirs]) {
+            true => Ok(socket),
+            false => Err(fail(Errno::EMSGSIZE)),
+        }
+    }
+
     /// Asks for all jobs to be stopped.
     pub(crate) fn stop_all(&self) {
         let jobs: Vec<JobId> = locked(&self.waiting).keys().copied().collect();

@@ -11,7 +11,7 @@ mod cleanup;
 mod containment;
 mod identity;
 mod link;
-mod packet;
+pub(crate) mod packet;
 mod process;
 mod request;
 mod streams;

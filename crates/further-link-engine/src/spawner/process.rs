@@ -1,7 +1,7 @@
 //! The spawner's loop: requests in, replies out, children reaped, deadlines kept. One thread, which
 //! waits in `epoll_wait(2)`; the only other thing that can hold it up is looking an account up.
 
-use super::child::{Plan, Progress, Supervised};
+use super::child::{self, Plan, Progress, Supervised};
 use super::cleanup::Leftovers;
 use super::containment::{CgroupBase, Containment, kill_strays, parent_of, reap};
 use super::identity::{Identities, Identity};
@@ -9,6 +9,7 @@ use super::packet::{self, Packet};
 use super::request::{JobId, Reply, Request, SpawnerSettings, Terminal};
 use super::streams;
 use crate::error::StartError;
+use crate::files::{Answer, FilesError};
 use crate::launch::Launch;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -16,8 +17,9 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{getsockopt, sockopt::SockType};
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Group, Pid};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
@@ -79,6 +81,8 @@ struct Spawner {
     jobs: HashMap<JobId, Job>,
     /// Every child and what it is to its job. Others are orphans that were handed to us.
     pids: HashMap<Pid, (JobId, Role)>,
+    /// The *files* processes.
+    files: HashSet<Pid>,
     /// Replies that the socket had no room for. At most two for each job.
     replies: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
     buffer: Vec<u8>,
@@ -203,6 +207,7 @@ impl Spawner {
             identities: Identities::default(),
             jobs: HashMap::new(),
             pids: HashMap::new(),
+            files: HashSet::new(),
             replies: VecDeque::new(),
             buffer,
             server_gone: false,
@@ -263,6 +268,11 @@ impl Spawner {
                 }
             }
             Request::Stop { job } => self.stop(job, self.settings.grace),
+            Request::Files { account } => {
+                if let Some(socket) = packet.descriptors.into_iter().next() {
+                    self.start_files(&account, socket);
+                }
+            }
             Request::Settings(_) => tracing::error!("settings came twice; the first ones stay"),
         }
     }
@@ -349,6 +359,40 @@ impl Spawner {
         Ok(())
     }
 
+    /// Forks a process that becomes `account` and does what it is told through `socket`.
+    fn start_files(&mut self, account: &str, socket: OwnedFd) {
+        let started = self
+            .identities
+            .get(&self.settings.accounts, account)
+            .and_then(|identity| match child::fork(None) {
+                Ok(Some(pid)) => Ok(pid),
+                Ok(None) => child::contained(|| {
+                    let Ok(Some(socket)) = child::close_all_but(Some(&socket)) else {
+                        return 1;
+                    };
+                    child::reset_signals();
+                    if identity.become_user().is_err() {
+                        return 1;
+                    }
+                    child::die_with_parent();
+                    umask(Mode::from_bits_truncate(0o022));
+                    crate::files::run(socket)
+                }),
+                Err(errno) => Err(StartError::system("Starting a process", errno)),
+            });
+        match started {
+            Ok(pid) => {
+                self.files.insert(pid);
+            }
+            Err(error) => {
+                let answer = Answer::<()>::Err(FilesError::Account(error));
+                if let Some(bytes) = packet::encode(&answer) {
+                    let _ = packet::send(socket.as_fd(), &bytes, &[]);
+                }
+            }
+        }
+    }
+
     /// The child has told something, or has become the program.
     fn progress(&mut self, id: JobId) {
         loop {
@@ -428,7 +472,9 @@ impl Spawner {
                     // What it told before it ended comes first.
                     self.containment_news(id);
                     if code != 0 {
-                        kill_strays(|pid| self.pids.contains_key(&pid));
+                        kill_strays(|pid| {
+                            self.pids.contains_key(&pid) || self.files.contains(&pid)
+                        });
                     }
                     if let Some(job) = self.jobs.get_mut(&id)
                         && let Containment::Supervisor { gone, .. } = &mut job.containment
@@ -446,7 +492,9 @@ impl Spawner {
                     }
                     self.finish(id);
                 }
-                None => {}
+                None => {
+                    self.files.remove(&pid);
+                }
             }
         }
     }

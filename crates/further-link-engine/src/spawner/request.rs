@@ -35,6 +35,9 @@ pub(crate) enum Request {
     },
     /// SIGTERM now, SIGKILL after the grace time.
     Stop { job: JobId },
+    /// Start a *files* process (`crate::files`); with it comes the socket that it gets. It is not
+    /// answered here: why there is none is told through that socket.
+    Files { account: String },
 }
 
 /// [`TerminalSize`] for the socket.

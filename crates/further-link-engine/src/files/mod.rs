@@ -1,0 +1,95 @@
+//! Files of users: uploaded projects, the file tree that clients see, and sockets that only their user
+//! may connect to.
+//!
+//! Whatever touches them happens in a *files* process, which the spawner forks for one task and which has
+//! become the user: it can reach nothing that the user could not reach anyhow. The server talks to it in packets, and
+//! gets descriptors of files from it.
+//!
+//! `task` is what such a process can be asked for, `process` is its side, this file the server's.
+
+pub(crate) mod beneath;
+mod error;
+mod keys;
+mod process;
+mod task;
+
+pub use beneath::Name;
+pub use error::FilesError;
+pub(crate) use process::run;
+pub(crate) use task::{Answer, Task};
+
+use crate::descriptor::watch;
+use crate::spawner::packet::{self, Packet};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// How names begin of files and folders that are being made beside what they will replace. A process that makes one
+/// holds a lock on it (`flock(2)`); one that nobody has locked was left by a process that was killed, and whoever finds it
+/// removes it. Clients never see them, nor may they use such names.
+pub(crate) const TEMPORARY: &str = ".flnew-";
+/// *Files* processes at the same time, at the most; further tasks wait. Each has a few hundred KiB of its own.
+pub(crate) const PROCESSES: usize = 16;
+
+/// The server's end of a *files* process. When it is dropped the process ends; what was not finished then
+/// is undone.
+#[derive(Debug)]
+pub struct FilesProcess {
+    socket: AsyncFd<OwnedFd>,
+    buffer: Vec<u8>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl FilesProcess {
+    pub(crate) fn new(socket: OwnedFd, place: OwnedSemaphorePermit) -> io::Result<Self> {
+        Ok(Self {
+            socket: watch(socket)?,
+            buffer: Vec::new(),
+            _place: place,
+        })
+    }
+
+    /// Sends one message.
+    pub(crate) async fn send<T: Serialize>(
+        &self,
+        message: &T,
+        descriptors: &[OwnedFd],
+    ) -> Result<(), FilesError> {
+        let bytes = packet::encode(message).ok_or(FilesError::TooLong)?;
+        self.socket
+            .async_io(Interest::WRITABLE, |socket| {
+                Ok(packet::send(socket.as_fd(), &bytes, descriptors)?)
+            })
+            .await
+            .map_err(|_| FilesError::Ended)
+    }
+
+    /// Waits for what the process says next.
+    pub(crate) async fn receive<T: DeserializeOwned>(
+        &mut self,
+    ) -> Result<(T, Vec<OwnedFd>), FilesError> {
+        let buffer = &mut self.buffer;
+        let received = self
+            .socket
+            .async_io(Interest::READABLE, |socket| {
+                Ok(packet::receive::<Answer<T>>(socket.as_fd(), buffer)?)
+            })
+            .await;
+        match received {
+            Ok(Some(Packet {
+                message: Ok(message),
+                descriptors,
+                incomplete: false,
+            })) => Ok((message, descriptors)),
+            Ok(Some(Packet {
+                message: Err(error),
+                ..
+            })) => Err(error),
+            Ok(_) | Err(_) => Err(FilesError::Ended),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! What a *files* process can be asked for. The list is closed, like the spawner's.
+
+use super::FilesError;
+use serde::{Deserialize, Serialize};
+
+/// The first packet to a *files* process. What comes behind it is the task's own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Task {
+    /// Connect to the sockets on which programs with the older package wait for keys.
+    Keys {
+        /// The program's private folder.
+        folder: String,
+    },
+}
+
+/// Every packet from a *files* process.
+pub(crate) type Answer<T> = Result<T, FilesError>;
