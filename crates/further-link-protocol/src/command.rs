@@ -1,5 +1,6 @@
 //! What a client asks for, checked and typed.
 
+use crate::Features;
 use std::fmt;
 
 /// The name that a client chose for one of its processes (`process` on the wire). It is free again
@@ -62,6 +63,25 @@ pub enum Command {
         process: ProcessName,
         /// The key and what happened to it.
         event: KeyEvent,
+    },
+    /// The client says which additions it knows (`docs/protocol.md` section 11).
+    Hello {
+        /// Those of them that this server knows.
+        features: Features,
+    },
+    /// The person has done something to a figure.
+    FigureEvent {
+        /// The program meant.
+        process: ProcessName,
+        /// The message's data, a JSON object with `id` and `event` on one line.
+        json: String,
+    },
+    /// The person has used a widget.
+    WidgetEvent {
+        /// The program meant.
+        process: ProcessName,
+        /// The message's data, a JSON object with `id` and `event` on one line.
+        json: String,
     },
     /// SIGTERM, and after the grace time SIGKILL.
     Stop {

@@ -1,5 +1,7 @@
 //! What the engine tells a client.
 
+use crate::{Features, Figure};
+
 /// Which of a program's outputs bytes come from. With a terminal everything is [`Stream::Stdout`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
@@ -48,8 +50,27 @@ pub enum Event<'a> {
     },
     /// One picture of the program's video.
     Video {
-        /// A JPEG file in base64.
-        jpeg: &'a str,
+        /// A JPEG file.
+        jpeg: &'a [u8],
+    },
+    /// A figure of the program has changed, or is gone.
+    Figure(&'a Figure),
+    /// The program has points for a plot.
+    Plot {
+        /// A JSON object on one line, as `docs/protocol.md` section 11 describes it.
+        json: &'a str,
+    },
+    /// A widget of the program is there, has changed or is gone.
+    Widget {
+        /// A JSON object on one line, as `docs/protocol.md` section 11 describes it.
+        json: &'a str,
+    },
+    /// The answer to [`crate::Command::Hello`].
+    Hello {
+        /// The server's version.
+        version: &'a str,
+        /// What this client is shown from now on.
+        features: Features,
     },
     /// A window has appeared on the program's own display.
     Novnc {

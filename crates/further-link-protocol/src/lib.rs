@@ -5,9 +5,13 @@
 
 mod command;
 mod event;
+mod features;
+mod figure;
 mod utf8;
 pub mod wire;
 
 pub use command::{Command, DisplayRequest, KeyEvent, ProcessName, StartRequest, TerminalSize};
 pub use event::{Event, Stream};
+pub use features::{Feature, Features};
+pub use figure::{Figure, FigureFormat};
 pub use utf8::Utf8Decoder;

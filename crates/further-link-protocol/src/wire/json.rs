@@ -7,12 +7,16 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::{Command, Event, KeyEvent, ProcessName, Stream};
 
+/// Bytes of what is given to a program as it is, at the most.
+const EVENT_BYTES: usize = 16 * 1024;
 /// How much of what a client sent is repeated to it, in characters.
 const ECHO_MAX_CHARS: usize = 40;
 
@@ -92,6 +96,18 @@ impl<'a, const N: usize> Fields<'a, N> {
     pub(super) fn object(&self, name: &str) -> Option<&'a str> {
         let text = self.raw(name)?.get();
         text.starts_with('{').then_some(text)
+    }
+
+    /// The strings in a list of the object `name`; other items are passed over, and anything but a list
+    /// has none.
+    pub(super) fn texts(&self, name: &str) -> Vec<String> {
+        let items: Option<Vec<&RawValue>> = self
+            .raw(name)
+            .and_then(|list| serde_json::from_str(list.get()).ok());
+        let items = items.unwrap_or_default().into_iter();
+        items
+            .filter_map(|item| serde_json::from_str(item.get()).ok())
+            .collect()
     }
 
     /// The fields of an object inside this one.
@@ -198,6 +214,22 @@ pub(super) fn key_event<const N: usize>(
     Ok(Command::Key { process, event })
 }
 
+/// Reads the `data` of an event for a figure or a widget: checked, and then as it is, on one line.
+pub(super) fn program_event<const N: usize>(
+    message: &Fields<'_, N>,
+    kind: &str,
+) -> Result<String, String> {
+    let object = message.object("data").unwrap_or("{}");
+    if object.len() > EVENT_BYTES {
+        return Err(format!("data of {kind} is longer than {EVENT_BYTES} bytes"));
+    }
+    let data = message.inside("data", ["id", "event"]);
+    data.needed_text(kind, "id")?;
+    data.needed_text(kind, "event")?;
+    // White space between its parts may be a line feed; inside of strings JSON has none.
+    Ok(object.replace(['\n', '\r'], " "))
+}
+
 /// Appends the two keys that every dialect's messages begin with, without braces:
 /// `"type":"…","data":…`.
 pub(super) fn write_type_and_data(event: &Event<'_>, out: &mut Vec<u8>) {
@@ -238,8 +270,49 @@ pub(super) fn write_type_and_data(event: &Event<'_>, out: &mut Vec<u8>) {
             raw(out, "}");
         }
         Event::Video { jpeg } => {
-            raw(out, r#""type":"video","data":{"output":"#);
-            value(out, jpeg);
+            raw(out, r#""type":"video","data":{"output":""#);
+            base64(out, jpeg);
+            raw(out, r#""}"#);
+        }
+        Event::Figure(figure) => {
+            raw(out, r#""type":"figure","data":{"id":"#);
+            value(out, &figure.id);
+            raw(out, r#","figure":"#);
+            value(out, &figure.number);
+            raw(out, r#","title":"#);
+            value(out, &figure.title);
+            raw(out, r#","format":"#);
+            value(out, figure.format.name());
+            raw(out, r#","width":"#);
+            value(out, &figure.width);
+            raw(out, r#","height":"#);
+            value(out, &figure.height);
+            raw(out, r#","closed":"#);
+            value(out, &figure.closed);
+            raw(out, r#","image":"#);
+            match figure.closed {
+                true => raw(out, "null"),
+                false => {
+                    raw(out, "\"");
+                    base64(out, &figure.image);
+                    raw(out, "\"");
+                }
+            }
+            raw(out, "}");
+        }
+        Event::Plot { json } => {
+            raw(out, r#""type":"plot","data":"#);
+            raw(out, json);
+        }
+        Event::Widget { json } => {
+            raw(out, r#""type":"widget","data":"#);
+            raw(out, json);
+        }
+        Event::Hello { version, features } => {
+            raw(out, r#""type":"hello","data":{"version":"#);
+            value(out, version);
+            raw(out, r#","features":"#);
+            value(out, &features.names().collect::<Vec<_>>());
             raw(out, "}");
         }
         Event::Novnc { port, path } => {
@@ -255,6 +328,14 @@ pub(super) fn write_type_and_data(event: &Event<'_>, out: &mut Vec<u8>) {
 /// Appends text that is JSON already.
 pub(super) fn raw(out: &mut Vec<u8>, json: &str) {
     out.extend_from_slice(json.as_bytes());
+}
+
+/// Appends bytes in base64 (RFC 4648 section 4).
+fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
+    let start = out.len();
+    out.resize(start + bytes.len().div_ceil(3) * 4, 0);
+    let written = STANDARD.encode_slice(bytes, &mut out[start..]);
+    debug_assert_eq!(written.ok(), Some(out.len() - start));
 }
 
 /// Appends a value as JSON.

@@ -1,5 +1,6 @@
 //! The dialects. Each has one file; the constants here are what deployed clients compare.
 
+pub mod channel;
 mod json;
 mod run;
 mod run_py;

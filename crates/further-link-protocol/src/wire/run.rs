@@ -2,7 +2,7 @@
 
 use super::json::{self, Fields};
 use super::{Dialect, Rejection};
-use crate::{Command, DisplayRequest, Event, ProcessName, StartRequest, TerminalSize};
+use crate::{Command, DisplayRequest, Event, Features, ProcessName, StartRequest, TerminalSize};
 
 /// Bytes of a process name at the most: it comes back in every message about the process.
 const LONGEST_NAME: usize = 1024;
@@ -59,7 +59,7 @@ impl Dialect for Run {
 
     fn encode(&self, process: Option<&ProcessName>, event: &Event<'_>, out: &mut Vec<u8>) {
         if matches!(event, Event::Uploaded)
-            || self.binary_output && matches!(event, Event::Output { .. })
+            || self.binary_output && matches!(event, Event::Output { .. } | Event::Video { .. })
         {
             return;
         }
@@ -100,6 +100,21 @@ fn command<const N: usize>(
         "resize" => resize(message, process()?),
         "keyevent" => json::key_event(message, process()?),
         "stop" => process().map(|process| Command::Stop { process }),
+        "hello" => {
+            let names = message.inside("data", ["features"]).texts("features");
+            let features = Features::of_names(names.iter().map(String::as_str));
+            Ok(Command::Hello { features })
+        }
+        "figureevent" => {
+            let process = process()?;
+            let json = json::program_event(message, "figureevent")?;
+            Ok(Command::FigureEvent { process, json })
+        }
+        "widgetevent" => {
+            let process = process()?;
+            let json = json::program_event(message, "widgetevent")?;
+            Ok(Command::WidgetEvent { process, json })
+        }
         _ => Err(json::unknown_type(&kind)),
     }
 }

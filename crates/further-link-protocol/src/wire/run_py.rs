@@ -36,8 +36,13 @@ impl Dialect for RunPy {
     }
 
     fn encode(&self, _process: Option<&ProcessName>, event: &Event<'_>, out: &mut Vec<u8>) {
-        if !matches!(event, Event::Novnc { .. }) {
-            encode(event, out);
+        match event {
+            Event::Novnc { .. }
+            | Event::Figure(_)
+            | Event::Plot { .. }
+            | Event::Widget { .. }
+            | Event::Hello { .. } => {}
+            _ => encode(event, out),
         }
     }
 }
@@ -61,6 +66,10 @@ impl Dialect for Exec {
             Event::Pong
             | Event::KeyListen { .. }
             | Event::Video { .. }
+            | Event::Figure(_)
+            | Event::Plot { .. }
+            | Event::Widget { .. }
+            | Event::Hello { .. }
             | Event::Novnc { .. }
             | Event::Uploaded => {}
         }

@@ -1,4 +1,4 @@
-//! `further-link.3`, the binary stream: the frames that carry what programs put out and take in.
+//! `further-link.3`, the binary stream: the frames that carry what programs put out and take in, and their video.
 //! `docs/protocol.md` section 10. The text frames beside them are the `/run` dialect's.
 
 use crate::Stream;
@@ -18,6 +18,7 @@ const ACK: u8 = 1;
 const END: u8 = 2;
 const INPUT: u8 = 0;
 const OUTPUT: u8 = 1;
+const VIDEO: u8 = 2;
 const STDOUT: u8 = 1;
 const STDERR: u8 = 2;
 
@@ -43,6 +44,9 @@ pub enum FrameKind {
     InputAck,
     /// From the server: bytes that the program has put out.
     Output(Stream),
+    /// From the server: one picture of the program's video, a JPEG file. The offset is how many the program
+    /// had shown before.
+    Video,
     /// From the client: it has consumed the output up to here.
     OutputAck,
 }
@@ -79,6 +83,7 @@ impl FrameKind {
             Self::Output(Stream::Stdout) => [DATA, OUTPUT, STDOUT, 0],
             Self::Output(Stream::Stderr) => [DATA, OUTPUT, STDERR, 0],
             Self::OutputAck => [ACK, OUTPUT, 0, 0],
+            Self::Video => [DATA, VIDEO, 0, 0],
         }
     }
 
@@ -90,6 +95,7 @@ impl FrameKind {
             [DATA, OUTPUT, STDOUT, 0] => Self::Output(Stream::Stdout),
             [DATA, OUTPUT, STDERR, 0] => Self::Output(Stream::Stderr),
             [ACK, OUTPUT, 0, 0] => Self::OutputAck,
+            [DATA, VIDEO, 0, 0] => Self::Video,
             _ => return None,
         })
     }
@@ -99,7 +105,7 @@ impl FrameKind {
     }
 
     fn has_bytes(self) -> bool {
-        matches!(self, Self::Input | Self::Output(_))
+        matches!(self, Self::Input | Self::Output(_) | Self::Video)
     }
 }
 
