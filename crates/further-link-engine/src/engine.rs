@@ -1,13 +1,14 @@
 //! The engine: what transports start jobs with.
 
 use crate::account::{Account, AccountError, Accounts};
+use crate::channels::Program;
 use crate::environment::{DEFAULT_PATH, first_display, passed_on};
 use crate::error::StartError;
 use crate::files::{FilesError, FilesProcess, PROCESSES, Task};
-use crate::job::Job;
+use crate::job::{ChannelSettings, Job};
 use crate::runner::{LaunchContext, Runner, RunnerTable};
 use crate::spawner::{Link, SpawnerProcess};
-use further_link_protocol::{StartRequest, TerminalSize};
+use further_link_protocol::{Feature, Features, StartRequest, TerminalSize};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
@@ -29,6 +30,10 @@ pub struct EngineSettings {
     pub environment: Vec<(String, String)>,
     /// Names of the server's own variables that every program gets.
     pub pass_environment: Vec<String>,
+    /// The folder in which Python programs find the package `further_link`, if it is there.
+    pub package: Option<PathBuf>,
+    /// The server's version, which programs are told.
+    pub version: String,
     /// Programs that run at the same time, at the most.
     pub max_jobs: usize,
 }
@@ -132,7 +137,7 @@ impl Engine {
         }
     }
 
-    /// Starts a program by `runner`'s row. Returns at once; how it went is the job's state.
+    /// Starts a program by `runner`'s row, for a client that knows `features`. Returns at once; how it went is the job's state.
     ///
     /// # Errors
     /// If the request cannot be carried out whatever the machine says.
@@ -142,10 +147,22 @@ impl Engine {
         request: &StartRequest,
         account: &Account,
         terminal: Option<TerminalSize>,
+        features: Features,
     ) -> Result<Arc<Job>, StartError> {
         let fresh = fresh_word();
-        let launch = RunnerTable::launch(runner, request, &self.context(account, &fresh))?;
-        self.launch(launch, terminal)
+        let mut context = self.context(account, &fresh);
+        context.figures = features.has(Feature::Figure);
+        let launch = RunnerTable::launch(runner, request, &context)?;
+        let channels = launch.temp_folder.clone().map(|folder| ChannelSettings {
+            features,
+            version: self.shared.settings.version.clone(),
+            program: Program {
+                engine: self.clone(),
+                account: account.clone(),
+                folder,
+            },
+        });
+        self.launch(launch, terminal, channels)
     }
 
     /// Starts a program with its arguments as they are, without input, in the work directory.
@@ -160,6 +177,7 @@ impl Engine {
         let fresh = fresh_word();
         self.launch(
             RunnerTable::launch_command(argv, &self.context(account, &fresh)),
+            None,
             None,
         )
     }
@@ -179,7 +197,7 @@ impl Engine {
         let mut launch = RunnerTable::launch_command(argv, &context);
         launch.input = true;
         launch.venv = context.venv();
-        self.launch(launch, None)
+        self.launch(launch, None, None)
     }
 
     fn context<'a>(&'a self, account: &'a Account, fresh: &'a str) -> LaunchContext<'a> {
@@ -192,6 +210,8 @@ impl Engine {
             environment: &self.shared.environment,
             display: first_display(),
             fresh,
+            package: settings.package.as_deref(),
+            figures: false,
         }
     }
 
@@ -199,6 +219,7 @@ impl Engine {
         &self,
         launch: crate::Launch,
         terminal: Option<TerminalSize>,
+        channels: Option<ChannelSettings>,
     ) -> Result<Arc<Job>, StartError> {
         let shared = &self.shared;
         let max = shared.settings.max_jobs;
@@ -215,7 +236,13 @@ impl Engine {
         };
         let handle = shared.link.start(launch, terminal)?;
         let link = Arc::clone(&shared.link);
-        Ok(Job::follow(link, handle, terminal.is_some(), place))
+        Ok(Job::follow(
+            link,
+            handle,
+            terminal.is_some(),
+            channels,
+            place,
+        ))
     }
 
     /// Starts a process that does `task` with the rights of `account`.

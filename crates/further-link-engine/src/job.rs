@@ -1,11 +1,13 @@
 //! A job: one running program. One task owns its descriptors, reads what it puts out into its log and
 //! writes its input.
 
+use crate::channels::{self, ChannelView, Channels, EventRefused, Program};
 use crate::descriptor::watch;
 use crate::error::StartError;
 use crate::output_log::{Cursor, OutputLog};
-use crate::spawner::{JobHandle, JobId, Link};
-use further_link_protocol::{Stream, TerminalSize};
+use crate::spawner::{CHANNEL_SOCKETS, JobHandle, JobId, Link};
+use further_link_protocol::wire::channel::ToProgram;
+use further_link_protocol::{Features, KeyEvent, Stream, TerminalSize};
 use nix::pty::Winsize;
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -17,7 +19,8 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch as watch_channel};
+use tokio::task::JoinHandle;
 
 /// Bytes of input that wait for a program that does not read, at the most. A single larger message is
 /// still taken when nothing waits, so that every message that a client may send can be delivered.
@@ -76,9 +79,20 @@ pub struct Job {
     inbox: Mutex<Inbox>,
     inbox_changed: Notify,
     has_terminal: bool,
+    channels: Option<Arc<Channels>>,
     /// Bytes of input that the program has taken.
     input_taken: AtomicU64,
     stopping: AtomicBool,
+}
+
+/// What a job's IO channels need to know.
+pub(crate) struct ChannelSettings {
+    /// What the client knows.
+    pub(crate) features: Features,
+    /// The server's version, which a program is told.
+    pub(crate) version: String,
+    /// Where it is.
+    pub(crate) program: Program,
 }
 
 /// What the task is to do next.
@@ -104,12 +118,23 @@ impl Job {
         link: Arc<Link>,
         handle: JobHandle,
         has_terminal: bool,
+        channels: Option<ChannelSettings>,
         finished: T,
     ) -> Arc<Self> {
+        let log = Arc::<OutputLog>::default();
+        let channels = channels.map(|settings| {
+            let ChannelSettings {
+                features,
+                version,
+                program,
+            } = settings;
+            Arc::new(Channels::new(Arc::clone(&log), features, version, program))
+        });
         let job = Arc::new(Self {
             id: handle.id,
             link,
-            log: Arc::default(),
+            log,
+            channels,
             state: Mutex::new(JobState::Starting),
             inbox: Mutex::default(),
             inbox_changed: Notify::new(),
@@ -135,6 +160,30 @@ impl Job {
     /// A viewer of everything that it puts out. `wake` is also notified when the state changes.
     pub fn cursor(&self, lossless: bool, wake: Arc<Notify>) -> Cursor {
         self.log.cursor(lossless, wake)
+    }
+
+    /// Lets a client see what the program says through its IO channels; `None` if it has none. `wake` of a
+    /// [`Job::cursor`] is notified when there is something.
+    pub fn view_channels(&self) -> Option<ChannelView> {
+        Some(self.channels.as_ref()?.view())
+    }
+
+    /// Tells the program of a key, if it listens to any.
+    ///
+    /// # Errors
+    /// If it listens, but does not read what it is told.
+    pub fn key(&self, event: &KeyEvent) -> Result<(), EventRefused> {
+        let channels = self.channels.as_ref();
+        channels.map_or(Ok(()), |channels| channels.key(event))
+    }
+
+    /// Tells the program of what happened to a figure or a widget.
+    ///
+    /// # Errors
+    /// As for [`Job::key`].
+    pub fn channel_event(&self, event: &ToProgram<'_>) -> Result<(), EventRefused> {
+        let channels = self.channels.as_ref();
+        channels.map_or(Ok(()), |channels| channels.event(event))
     }
 
     /// Whether it has a pty.
@@ -216,8 +265,11 @@ impl Job {
 
     /// The task: returns the state in which the job ends.
     async fn live(&self, handle: JobHandle) -> JobState {
-        let streams = match handle.started.await {
-            Ok(Ok(descriptors)) => Streams::new(descriptors, self.has_terminal),
+        let (streams, channels) = match handle.started.await {
+            Ok(Ok(mut descriptors)) => {
+                let channels = self.serve_channels(&mut descriptors);
+                (Streams::new(descriptors, self.has_terminal), channels)
+            }
             Ok(Err(error)) => return JobState::Failed(error),
             Err(_) => return JobState::Failed(StartError::Stopping),
         };
@@ -237,10 +289,33 @@ impl Job {
                 handle.exited.await.ok()
             }
         };
+        if let Some((over, serving)) = channels {
+            // What it has said before it ended comes before its end.
+            over.send_replace(true);
+            let _ = serving.await;
+        }
         JobState::Over {
             // Without a word from the spawner everything was killed.
             exit_code: exit_code.unwrap_or(-libc::SIGKILL),
         }
+    }
+
+    /// Takes the sockets of IO channels off `descriptors` and serves them, until it is told that the program is
+    /// over.
+    fn serve_channels(
+        &self,
+        descriptors: &mut Vec<OwnedFd>,
+    ) -> Option<(watch_channel::Sender<bool>, JoinHandle<()>)> {
+        let channels = Arc::clone(self.channels.as_ref()?);
+        let streams = descriptors.len().saturating_sub(CHANNEL_SOCKETS);
+        let listeners = descriptors.split_off(streams);
+        let (over, is_over) = watch_channel::channel(false);
+        let serving = tokio::spawn(async move {
+            if let Err(error) = channels::serve(channels, listeners, is_over).await {
+                tracing::error!(%error, "a program's channels cannot be served");
+            }
+        });
+        Some((over, serving))
     }
 }
 

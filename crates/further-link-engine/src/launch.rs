@@ -26,6 +26,8 @@ pub struct Launch {
     pub make_executable: bool,
     /// A private folder that is made first, and removed with all in it when the job is over.
     pub temp_folder: Option<String>,
+    /// Make the sockets of IO channels in `temp_folder`, which there has to be.
+    pub channels: bool,
     /// Give the program an input; without, it reads `/dev/null`.
     pub input: bool,
     /// The program ignores SIGTERM (interactive shells do), so `stop` also hangs up once nothing else

@@ -5,6 +5,7 @@
 //! requests and reads what programs put out through [`Cursor`]s.
 
 mod account;
+mod channels;
 mod descriptor;
 mod engine;
 mod environment;
@@ -17,6 +18,7 @@ mod runner;
 mod spawner;
 
 pub use account::{Account, AccountError, Accounts};
+pub use channels::{ChannelView, EventRefused, Notice, Picture};
 pub use engine::{Engine, EngineSettings};
 pub use environment::first_display;
 pub use error::StartError;

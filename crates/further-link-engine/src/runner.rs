@@ -5,6 +5,7 @@
 
 use crate::environment::DEFAULT_PATH;
 use crate::launch::{CodeFile, Launch};
+use crate::spawner::CHANNEL;
 use crate::{Account, StartError};
 use further_link_protocol::StartRequest;
 use std::path::{Path, PathBuf};
@@ -62,10 +63,6 @@ impl Runner {
         self.command.iter().any(|word| word.contains("{file}"))
     }
 
-    fn uses_temp(&self) -> bool {
-        self.command.iter().any(|word| word.contains("{temp}"))
-    }
-
     /// Whether everything that it requires is found on the search path `path`.
     pub fn is_installed(&self, path: &str) -> bool {
         self.requires.iter().all(|program| {
@@ -85,6 +82,9 @@ fn is_executable(path: &Path) -> bool {
 const COMPILE_C: &str = r#"cc -O1 -Wall -o "$1/program" "$0" -lm && exec "$1/program""#;
 const COMPILE_CPP: &str = r#"c++ -O1 -Wall -o "$1/program" "$0" && exec "$1/program""#;
 const COMPILE_RUST: &str = r#"rustc -o "$1/program" "$0" && exec "$1/program""#;
+
+/// The backend by which figures appear at the client (`MPLBACKEND` of matplotlib).
+const MATPLOTLIB_BACKEND: &str = "module://further_link.matplotlib";
 
 /// All rows in force.
 #[derive(Clone, Debug)]
@@ -148,6 +148,10 @@ pub(crate) struct LaunchContext<'a> {
     pub display: Option<String>,
     /// A word that no other launch has, for names of files.
     pub fresh: &'a str,
+    /// The folder in which Python finds the package `further_link`.
+    pub package: Option<&'a Path>,
+    /// The client shows figures.
+    pub figures: bool,
 }
 
 impl RunnerTable {
@@ -228,9 +232,8 @@ impl RunnerTable {
             return Err(StartError::NothingToRun);
         };
 
-        if runner.uses_temp() || launch.code.as_ref().is_some_and(|code| code.private) {
-            launch.temp_folder = Some(text(&temp));
-        }
+        launch.channels = true;
+        launch.temp_folder = Some(text(&temp));
         launch.argv = runner
             .command
             .iter()
@@ -249,6 +252,7 @@ impl RunnerTable {
             .collect();
         launch.folder = text(&folder);
         launch.environment = context.environment_in(&launch.folder);
+        context.add_channels(&text(&temp), &mut launch.environment);
         Ok(launch)
     }
 
@@ -282,6 +286,37 @@ impl LaunchContext<'_> {
         match path.strip_prefix("~") {
             Ok(rest) => Path::new(&self.account.home).join(rest),
             Err(_) => path.to_owned(),
+        }
+    }
+
+    /// What a program finds of its IO channels (`docs/protocol.md` section 6), `temp` being its private folder.
+    fn add_channels(&self, temp: &str, variables: &mut Vec<(String, String)>) {
+        let mut set =
+            |name: &str, value: String| match variables.iter_mut().find(|(known, _)| known == name)
+            {
+                Some(known) => known.1 = value,
+                None => variables.push((name.to_owned(), value)),
+            };
+        set("FURTHER_LINK_TEMP_DIR", temp.to_owned());
+        set("FURTHER_LINK_CHANNEL", format!("{temp}/{CHANNEL}"));
+        let Some(package) = self.package.map(text) else {
+            return;
+        };
+        let configured = |name: &str| {
+            let mut variables = self.environment.iter();
+            let (_, value) = variables.find(|(known, value)| known == name && !value.is_empty())?;
+            Some(value)
+        };
+        // Behind what the configuration says: what a person has put there is what they want.
+        set(
+            "PYTHONPATH",
+            match configured("PYTHONPATH") {
+                Some(first) => format!("{first}:{package}"),
+                None => package,
+            },
+        );
+        if self.figures && configured("MPLBACKEND").is_none() {
+            set("MPLBACKEND", MATPLOTLIB_BACKEND.to_owned());
         }
     }
 
@@ -348,6 +383,8 @@ mod tests {
             environment: &[("LANG".to_owned(), "de_DE.UTF-8".to_owned())],
             display: Some(":0".to_owned()),
             fresh: "f00d",
+            package: Some(Path::new("/var/lib/package")),
+            figures: true,
         };
         let table = RunnerTable::default();
         RunnerTable::launch(table.get(runner).unwrap(), &request, &context)

@@ -48,7 +48,8 @@ pub(crate) trait Conversation: Sync {
     /// if not, `wake` of [`carry`] is notified when there may be some.
     fn gather(&self, out: &mut Frames, allowance: Allowance) -> bool;
 
-    /// The client acknowledges output itself: what is on its way is the conversation's business.
+    /// The client acknowledges output itself: what is on its way of that is the conversation's business. It tells
+    /// the frames about the rest ([`Frames::count_beside`]).
     fn is_acknowledged(&self) -> bool {
         false
     }
@@ -60,7 +61,7 @@ pub(crate) trait Conversation: Sync {
 /// What a conversation may send. Answers may be sent whatever it says; they are few.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Allowance {
-    /// Bytes of output.
+    /// Bytes of output; of what the client does not acknowledge itself, if it does so.
     pub(crate) room: usize,
     /// Bytes that may be on their way to this client, which says how quick it is.
     pub(crate) window: usize,
@@ -78,7 +79,7 @@ pub(crate) async fn carry(
         wake,
         signs: SignsOfLife(Mutex::new(Instant::now())),
         control: Mutex::default(),
-        flow: Mutex::new(Flow::new(conversation.is_acknowledged())),
+        flow: Mutex::new(Flow::new()),
         // Before it is given up for saying nothing.
         first_answer: FIRST_ANSWER.min(app.settings.limits.pong_timeout / 3),
     };
@@ -132,13 +133,9 @@ struct Flow {
 }
 
 impl Flow {
-    fn new(unlimited: bool) -> Self {
-        let mut window = Window::new(WINDOW);
-        if unlimited {
-            window.give_up();
-        }
+    fn new() -> Self {
         Self {
-            window,
+            window: Window::new(WINDOW),
             marked: 0,
             answered: false,
             stuck_since: None,
@@ -155,8 +152,11 @@ impl Flow {
     }
 
     /// Counts `frames`, and puts a ping behind them if it is time for one.
-    fn count(&mut self, frames: &mut Frames) {
-        self.window.add(frames.weight());
+    fn count(&mut self, frames: &mut Frames, acknowledged: bool) {
+        self.window.add(match acknowledged {
+            true => frames.beside(),
+            false => frames.weight(),
+        });
         let sent = self.window.sent();
         let every = match self.marked {
             _ if self.window.is_unlimited() => return,
@@ -284,7 +284,7 @@ impl Connection<'_> {
                 }
             };
             if conversation.gather(sending, allowance) || control {
-                self.flow().count(sending);
+                self.flow().count(sending, conversation.is_acknowledged());
                 let much = sending.weight() >= MUCH;
                 self.write(writer, sending).await?;
                 if much {

@@ -123,12 +123,12 @@ impl Output {
         out: &mut Frames,
         scratch: &mut String,
     ) -> Step {
-        let mut max = allowance.room.min(FRAME);
-        let mut window = allowance.window;
-        if let Form::Binary { unacknowledged, .. } = &mut self.form {
-            max = max.min(unacknowledged.room());
-            window = window.min(unacknowledged.size());
-        }
+        let (max, window) = match &mut self.form {
+            Form::Text { .. } => (allowance.room.min(FRAME), allowance.window),
+            Form::Binary { unacknowledged, .. } => {
+                (unacknowledged.room().min(FRAME), unacknowledged.size())
+            }
+        };
         // What was read from the program is as much in front of the answer to Ctrl-C as what was sent.
         let ahead = (window / 2).clamp(LEAST_AHEAD, self.most_ahead);
         self.cursor.set_ahead(ahead);

@@ -14,6 +14,7 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
+use further_link_protocol::Features;
 use further_link_protocol::wire::{Dialect, Exec, Run, RunPy, stream};
 use http::{HeaderValue, header};
 use serde_json::json;
@@ -137,6 +138,7 @@ struct Options {
     terminal: bool,
     client: String,
     mode: Option<String>,
+    features: Features,
 }
 
 impl Options {
@@ -154,6 +156,7 @@ impl Options {
                 .is_some_and(|pty| pty == "1" || pty.eq_ignore_ascii_case("true")),
             client: value("client").unwrap_or_default(),
             mode: value("mode"),
+            features: Features::of_names(value("features").unwrap_or_default().split(',')),
         }
     }
 }
@@ -172,7 +175,12 @@ async fn run(State(app): State<SharedApp>, Query(pairs): Pairs, request: Request
 }
 
 async fn run_py(State(app): State<SharedApp>, Query(pairs): Pairs, request: Request) -> Response {
-    open_session(app, Options::new(pairs), Box::new(RunPy), false, request).await
+    let options = Options {
+        // It has no messages for them.
+        features: Features::default(),
+        ..Options::new(pairs)
+    };
+    open_session(app, options, Box::new(RunPy), false, request).await
 }
 
 /// The first generation knew no options.
@@ -192,6 +200,7 @@ async fn open_session(
         terminal: options.terminal,
         dialect,
         binary_stream,
+        features: options.features,
     };
     let subprotocol = binary_stream.then_some(stream::SUBPROTOCOL);
     upgrade(app, request, subprotocol, |app, io| {

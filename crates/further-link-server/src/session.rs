@@ -9,10 +9,16 @@ use crate::connection::{Allowance, BATCH, Conversation, carry};
 use crate::output::{Output, Step};
 use crate::transport::frames::Frames;
 use crate::transport::websocket::{Reader, Received, Writer};
-use further_link_engine::{Account, AccountError, InputRefused, Job, JobState, StartError};
+use further_link_engine::{
+    Account, AccountError, ChannelView, EventRefused, InputRefused, Job, JobState, Notice, Picture,
+    StartError,
+};
+use further_link_protocol::wire::channel::ToProgram;
 use further_link_protocol::wire::stream::{FrameKind, Head, INPUT_ACK_EVERY};
 use further_link_protocol::wire::{self, Dialect};
-use further_link_protocol::{Command, Event, ProcessName, StartRequest, TerminalSize};
+use further_link_protocol::{
+    Command, Event, Feature, Features, ProcessName, StartRequest, TerminalSize,
+};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -41,14 +47,20 @@ pub(crate) struct ClientOptions {
     pub(crate) dialect: Box<dyn Dialect>,
     /// Binary frames are those of the binary stream, not JSON.
     pub(crate) binary_stream: bool,
+    /// The additions that the client knows, as far as it has said so.
+    pub(crate) features: Features,
 }
 
 /// Carries one client until it is gone; then its programs are stopped.
 pub(crate) async fn run(app: SharedApp, io: (Reader, Writer), options: ClientOptions) {
+    let outbox = Outbox {
+        features: options.features,
+        ..Outbox::default()
+    };
     let client = Client {
         app: Arc::clone(&app),
         options,
-        outbox: Mutex::default(),
+        outbox: Mutex::new(outbox),
         wake: Arc::new(Notify::new()),
         room: Notify::new(),
     };
@@ -72,6 +84,8 @@ struct Outbox {
     processes: VecDeque<Process>,
     /// How many programs there were.
     last_number: u32,
+    /// The additions that the client knows.
+    features: Features,
     /// Text on its way from the log into a frame.
     scratch: String,
 }
@@ -79,6 +93,7 @@ struct Outbox {
 /// A message of the control lane.
 enum Control {
     Pong,
+    Hello(Features),
     Error {
         process: Option<ProcessName>,
         message: String,
@@ -92,6 +107,10 @@ struct Process {
     number: u32,
     job: Arc<Job>,
     output: Output,
+    /// Its IO channels, if it has any.
+    channels: Option<ChannelView>,
+    /// What was sent last was a picture: output has its turn.
+    picture_was_last: bool,
     asked: Instant,
     started: bool,
     /// Bytes of input that came.
@@ -129,7 +148,7 @@ impl Conversation for Client {
         let outbox = &mut *self.outbox();
         let answers = outbox.control.len();
         for item in outbox.control.drain(..) {
-            item.encode(dialect, out);
+            item.encode(&self.app, dialect, out);
         }
         if answers > 0 {
             if answers >= WAITING_ANSWERS {
@@ -143,11 +162,16 @@ impl Conversation for Client {
             let Some(mut process) = outbox.processes.pop_front() else {
                 break;
             };
+            let used = match self.options.binary_stream {
+                true => out.beside(),
+                false => out.weight() - before,
+            };
             let allowance = Allowance {
-                room: allowance.room.saturating_sub(out.weight() - before),
+                room: allowance.room.saturating_sub(used),
                 ..allowance
             };
-            match process.say(&self.app, dialect, out, &mut outbox.scratch, allowance) {
+            let (scratch, features) = (&mut outbox.scratch, outbox.features);
+            match process.say(&self.app, dialect, out, scratch, features, allowance) {
                 Said::Something => quiet = 0,
                 Said::Nothing => quiet += 1,
                 Said::Over => continue,
@@ -215,11 +239,19 @@ impl Client {
                 )),
                 None => Some(no_such_process(process)),
             },
-            // Channels beside stdio are not there yet, so no program listens for keys.
-            Command::Key { process, .. } => match self.job(&process) {
-                Some(_) => None,
-                None => Some(no_such_process(process)),
-            },
+            Command::Key { process, event } => {
+                self.tell(process, "This key event was", |job| job.key(&event))
+            }
+            Command::FigureEvent { process, json } => self.tell(process, "This event was", |job| {
+                job.channel_event(&ToProgram::Figure(&json))
+            }),
+            Command::WidgetEvent { process, json } => self.tell(process, "This event was", |job| {
+                job.channel_event(&ToProgram::Widget(&json))
+            }),
+            Command::Hello { features } => {
+                self.outbox().features = features;
+                Some(Control::Hello(features))
+            }
             Command::Stop { process } => match self.job(&process) {
                 Some(job) => {
                     job.stop();
@@ -233,6 +265,23 @@ impl Client {
                 detail: Some("This server does not take uploads yet.".to_owned()),
             }),
         }
+    }
+
+    /// Tells a program of an event; returns what is to be answered at once.
+    fn tell(
+        &self,
+        process: ProcessName,
+        what: &str,
+        event: impl FnOnce(&Job) -> Result<(), EventRefused>,
+    ) -> Option<Control> {
+        let Some(job) = self.job(&process) else {
+            return Some(no_such_process(process));
+        };
+        let refused = event(&job).err()?;
+        Some(bad_message(
+            Some(process),
+            format!("{what} not taken: {refused}."),
+        ))
     }
 
     /// Carries out a frame of the binary stream; returns what is to be answered at once.
@@ -283,7 +332,7 @@ impl Client {
                 wrong(process, detail.to_owned())
             }
             // Only a server sends these; `of_client` has refused them.
-            FrameKind::InputAck | FrameKind::Output(_) => None,
+            FrameKind::InputAck | FrameKind::Output(_) | FrameKind::Video => None,
         }
     }
 
@@ -347,7 +396,8 @@ impl Client {
             }
         };
         let terminal = self.options.terminal.then_some(TerminalSize::INITIAL);
-        match engine.start(runner, request, account, terminal) {
+        let features = self.outbox().features;
+        match engine.start(runner, request, account, terminal, features) {
             Ok(job) => {
                 tracing::info!(
                     runner = runner.name,
@@ -366,8 +416,10 @@ impl Client {
                 outbox.processes.push_back(Process {
                     name,
                     number,
+                    channels: job.view_channels(),
                     job,
                     output,
+                    picture_was_last: false,
                     asked,
                     started: false,
                     input: 0,
@@ -396,9 +448,16 @@ impl Outbox {
 }
 
 impl Control {
-    fn encode(&self, dialect: &dyn Dialect, out: &mut Frames) {
+    fn encode(&self, app: &SharedApp, dialect: &dyn Dialect, out: &mut Frames) {
         match self {
             Self::Pong => out.text(|out| dialect.encode(None, &Event::Pong, out)),
+            Self::Hello(features) => {
+                let event = Event::Hello {
+                    version: &app.settings.version,
+                    features: *features,
+                };
+                out.text(|out| dialect.encode(None, &event, out));
+            }
             Self::Error {
                 process,
                 message,
@@ -422,6 +481,7 @@ impl Process {
         dialect: &dyn Dialect,
         out: &mut Frames,
         scratch: &mut String,
+        features: Features,
         allowance: Allowance,
     ) -> Said {
         let before = out.weight();
@@ -430,7 +490,7 @@ impl Process {
                 JobState::Starting => return Said::Nothing,
                 JobState::Failed(error) => {
                     app.metrics.failed_starts.inc();
-                    start_error(self.name.clone(), &error).encode(dialect, out);
+                    start_error(self.name.clone(), &error).encode(app, dialect, out);
                     return Said::Over;
                 }
                 JobState::Running | JobState::Over { .. } => {}
@@ -443,14 +503,34 @@ impl Process {
         if self.output.is_binary() {
             self.acknowledge_input(out);
         }
+        // Keys and the like go ahead of output; pictures and output take turns.
+        let mut room = allowance.room;
+        while room > 0
+            && let Some(notice) = self.channels.as_ref().and_then(ChannelView::take_notice)
+        {
+            let count = self.encode_notice(&notice, features, dialect, out);
+            room = room.saturating_sub(count);
+        }
+        let allowance = Allowance { room, ..allowance };
+        if !self.picture_was_last && self.send_picture(dialect, allowance, out) {
+            return Said::Something;
+        }
         let Self { name, output, .. } = self;
         match output.next(name, dialect, allowance, out, scratch) {
             Step::Sent(count) => {
                 app.metrics.output_bytes.inc_by(count as u64);
+                self.picture_was_last = false;
                 Said::Something
             }
-            Step::Waiting if out.weight() > before => Said::Something,
+            Step::Waiting | Step::End if self.send_picture(dialect, allowance, out) => {
+                Said::Something
+            }
+            Step::Waiting | Step::End if out.weight() > before => Said::Something,
             Step::Waiting => Said::Nothing,
+            // There is no room for what is left.
+            Step::End if self.channels.as_ref().is_some_and(|view| !view.is_empty()) => {
+                Said::Nothing
+            }
             Step::End => {
                 if let JobState::Over { exit_code } = self.job.state() {
                     let output = self.output.position();
@@ -459,6 +539,69 @@ impl Process {
                 Said::Over
             }
         }
+    }
+
+    /// Encodes what the client must not miss; returns how many bytes that were.
+    fn encode_notice(
+        &self,
+        notice: &Notice,
+        features: Features,
+        dialect: &dyn Dialect,
+        out: &mut Frames,
+    ) -> usize {
+        let before = out.weight();
+        // The client may have changed its mind since the program was started.
+        match notice {
+            Notice::KeyListen(key) => self.encode(dialect, &Event::KeyListen { key }, out),
+            Notice::Figure(figure) if features.has(Feature::Figure) => {
+                self.encode(dialect, &Event::Figure(figure), out);
+            }
+            Notice::Plot(json) if features.has(Feature::Plot) => {
+                self.encode(dialect, &Event::Plot { json }, out);
+            }
+            Notice::Widget(json) if features.has(Feature::Widget) => {
+                self.encode(dialect, &Event::Widget { json }, out);
+            }
+            Notice::Figure(_) | Notice::Plot(_) | Notice::Widget(_) => {}
+        }
+        let count = out.weight() - before;
+        out.count_beside(count);
+        count
+    }
+
+    /// Encodes a picture, if there is one and room for the beginning of it.
+    fn send_picture(
+        &mut self,
+        dialect: &dyn Dialect,
+        allowance: Allowance,
+        out: &mut Frames,
+    ) -> bool {
+        if allowance.room == 0 {
+            return false;
+        }
+        let Some(Picture { jpeg, number }) =
+            self.channels.as_ref().and_then(ChannelView::take_picture)
+        else {
+            return false;
+        };
+        let before = out.weight();
+        if self.output.is_binary() {
+            let head = Head {
+                number: self.number,
+                kind: FrameKind::Video,
+                offset: number,
+            };
+            out.dense_binary(|out| {
+                out.extend_from_slice(&head.encode());
+                out.extend_from_slice(&jpeg);
+            });
+        } else {
+            self.encode(dialect, &Event::Video { jpeg: &jpeg }, out);
+        }
+        let count = out.weight() - before;
+        out.count_beside(count);
+        self.picture_was_last = true;
+        count > 0
     }
 
     /// Tells how much of its input the program has taken, if that is due.

@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod config;
 mod logging;
+mod package;
 mod tls;
 
 use clap::Parser as _;

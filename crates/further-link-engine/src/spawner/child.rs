@@ -5,7 +5,7 @@
 //! a client sends is ever followed with the spawner's rights.
 
 use super::identity::Identity;
-use super::packet;
+use super::{channels, packet};
 use crate::error::StartError;
 use crate::launch::{CodeFile, Launch};
 use nix::errno::Errno;
@@ -63,6 +63,8 @@ pub(super) struct Plan<'a> {
     pub(super) streams: Streams,
     /// The child's end of the socket for [`Progress`].
     pub(super) status: OwnedFd,
+    /// Sockets that get their names in the private folder.
+    pub(super) channels: Option<channels::Sockets>,
     /// Soft limit of open descriptors for the program.
     pub(super) descriptor_limit: u64,
 }
@@ -162,6 +164,10 @@ fn prepare_and_execute(plan: &Plan<'_>) -> Result<Infallible, StartError> {
             .mode(0o700)
             .create(temp)
             .map_err(|error| folder_error(temp, user, &error))?;
+    }
+    if let (Some(temp), Some(sockets)) = (&launch.temp_folder, &plan.channels) {
+        channels::name(sockets, temp)
+            .map_err(|errno| StartError::system("Making the channels", errno))?;
     }
     if let (Some(file), Some(code)) = (&launch.code, &plan.code) {
         if let (true, Some(temp)) = (file.private, &launch.temp_folder) {

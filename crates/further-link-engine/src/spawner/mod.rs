@@ -3,9 +3,10 @@
 //! It is started first, is single-threaded and small (so that forking from it is quick however large
 //! the server is), and keeps the rights that the server gives up. It knows a closed list of requests,
 //! in `request`; `packet` carries them and file descriptors over a Unix socket; `child` is what runs
-//! between fork and exec, as an `identity` and with `streams`; `containment` holds a program and all that it starts; `process` is the loop.
+//! between fork and exec, as an `identity`, with `streams` and `channels`; `containment` holds a program and all that it starts; `process` is the loop.
 //! `link` is the server's end.
 
+mod channels;
 mod child;
 mod cleanup;
 mod containment;
@@ -16,6 +17,7 @@ mod process;
 mod request;
 mod streams;
 
+pub(crate) use channels::{CHANNEL, CHANNEL_SOCKETS};
 pub use link::SpawnerProcess;
 pub(crate) use link::{JobHandle, Link};
 pub use process::run;

@@ -1,6 +1,7 @@
 //! The spawner's loop: requests in, replies out, children reaped, deadlines kept. One thread, which
 //! waits in `epoll_wait(2)`; the only other thing that can hold it up is looking an account up.
 
+use super::channels;
 use super::child::{self, Plan, Progress, Supervised};
 use super::cleanup::Leftovers;
 use super::containment::{CgroupBase, Containment, kill_strays, parent_of, reap};
@@ -289,18 +290,28 @@ impl Spawner {
             .identities
             .get(&self.settings.accounts, &launch.account)?;
         let fail = |errno| StartError::system("Making the program's streams", errno);
-        let (streams, descriptors) = match terminal {
+        let (streams, mut descriptors) = match terminal {
             Some(size) => streams::terminal(size, &identity, self.tty_group),
             None => streams::pipes(launch.input),
         }
         .map_err(fail)?;
         let (status, theirs) = packet::pair().map_err(fail)?;
+        let channels = match launch.channels {
+            true => Some(channels::sockets().map_err(fail)?),
+            false => None,
+        };
+        if let Some(sockets) = &channels {
+            for socket in sockets {
+                descriptors.push(socket.try_clone().map_err(|_| fail(Errno::EMFILE))?);
+            }
+        }
         let plan = Plan {
             launch: &launch,
             code,
             identity: &identity,
             streams,
             status: theirs,
+            channels,
             descriptor_limit: self.descriptor_limit,
         };
         let forked = match &self.cgroups {

@@ -26,6 +26,8 @@ pub(crate) struct Frames {
     done: usize,
     /// Bytes that compressing has saved.
     saved: usize,
+    /// Bytes that the client does not acknowledge itself, where it does others.
+    beside: usize,
     /// For a client that was promised compressed messages. A box: most are not.
     compressor: Option<Box<Compressor>>,
 }
@@ -61,6 +63,17 @@ impl Frames {
         self.bytes.clear();
         self.done = 0;
         self.saved = 0;
+        self.beside = 0;
+    }
+
+    /// Says that `count` bytes of the last frames are none that the client acknowledges itself.
+    pub(crate) fn count_beside(&mut self, count: usize) {
+        self.beside += count;
+    }
+
+    /// What was counted so since the last [`Self::clear`].
+    pub(crate) fn beside(&self) -> usize {
+        self.beside
     }
 
     /// Gives memory back: there is nothing to send for now.
@@ -81,7 +94,7 @@ impl Frames {
 
     /// Appends a text frame whose payload `fill` appends. Nothing is appended if `fill` does not either.
     pub(crate) fn text(&mut self, fill: impl FnOnce(&mut Vec<u8>)) {
-        self.message(OPCODE_TEXT, fill);
+        self.message(OPCODE_TEXT, true, fill);
     }
 
     /// Appends a text frame without payload.
@@ -91,10 +104,15 @@ impl Frames {
 
     /// Appends a binary frame whose payload `fill` appends. Nothing is appended if `fill` does not either.
     pub(crate) fn binary(&mut self, fill: impl FnOnce(&mut Vec<u8>)) {
-        self.message(OPCODE_BINARY, fill);
+        self.message(OPCODE_BINARY, true, fill);
     }
 
-    fn message(&mut self, opcode: u8, fill: impl FnOnce(&mut Vec<u8>)) {
+    /// The same, for a payload that is compressed already.
+    pub(crate) fn dense_binary(&mut self, fill: impl FnOnce(&mut Vec<u8>)) {
+        self.message(OPCODE_BINARY, false, fill);
+    }
+
+    fn message(&mut self, opcode: u8, compress: bool, fill: impl FnOnce(&mut Vec<u8>)) {
         let out = &mut self.bytes;
         let start = out.len();
         out.extend_from_slice(&[0; USUAL_HEADER]);
@@ -105,7 +123,8 @@ impl Frames {
         }
         let mut first = FINAL | opcode;
         let plain = out.len();
-        if let Some(compressor) = &mut self.compressor
+        if compress
+            && let Some(compressor) = &mut self.compressor
             && compressor.compress(out, start + USUAL_HEADER)
         {
             first |= COMPRESSED;

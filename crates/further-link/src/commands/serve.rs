@@ -5,7 +5,7 @@
 
 use crate::config::{Auth, Cgroup, Compression, Config, RunnerRow, check_auth};
 use crate::logging::{self, LogFormat};
-use crate::tls;
+use crate::{package, tls};
 use anyhow::{Context as _, bail};
 use further_link_engine::{
     Account, Accounts, Engine, EngineSettings, Runner, RunnerTable, SpawnerProcess, SpawnerSettings,
@@ -15,7 +15,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Gid, Uid};
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -335,8 +335,21 @@ fn engine_settings(config: &Config, accounts: Accounts) -> EngineSettings {
         venv: path(&config.run.venv),
         environment: config.run.environment.clone().into_iter().collect(),
         pass_environment: config.run.pass_environment.clone(),
+        package: python_package(config),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
         max_jobs: config.limits.jobs,
     }
+}
+
+/// Where the Python package is. Without it programs still run, so this is no reason not to.
+fn python_package(config: &Config) -> Option<PathBuf> {
+    package::unpacked(config.state_dir())
+        .inspect_err(|error| {
+            tracing::warn!(
+                "programs cannot import further_link, unless it is installed: {error:#}"
+            );
+        })
+        .ok()
 }
 
 fn runner(row: &RunnerRow) -> Runner {
@@ -364,8 +377,8 @@ fn raise_descriptor_limit(config: &Config) {
     if soft < hard {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
-    // One for each client, three for each program.
-    let needed = config.limits.connections + 3 * config.limits.jobs + OWN_DESCRIPTORS;
+    // One for each client; for each program three streams, three sockets, and a connection to one.
+    let needed = config.limits.connections + 7 * config.limits.jobs + OWN_DESCRIPTORS;
     if (hard as u128) < needed as u128 {
         tracing::warn!(
             "the limits permit {needed} open descriptors, but this process may have only {hard}: \

@@ -1,0 +1,147 @@
+"""Keys that are pressed at the client."""
+
+from __future__ import annotations
+
+import threading
+
+from . import _wire
+from ._callbacks import callbacks
+from ._channel import channel, in_child, on_event
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Optional
+
+
+class KeyboardButton:
+    """A key of the keyboard in front of which the person sits.
+
+    >>> up = KeyboardButton("ArrowUp")
+    >>> up.when_pressed = robot.forward
+    >>> up.when_released = robot.stop
+
+    The name of a key is what a browser calls it: "a", "A", "ArrowUp", "Enter", " " (space).
+
+    The functions are called in a thread of their own, one after the other. They do not keep the
+    program from ending: one that only waits for keys has `signal.pause()` as its last line. After a
+    fork they are called in the process that has set them.
+    """
+
+    def __init__(self, key: str) -> None:
+        if not isinstance(key, str):
+            raise TypeError("a key is a text such as 'ArrowUp', not %r" % (key,))
+        if not key:
+            raise ValueError("a key has a name: ' ' is the space key")
+        name = key.encode("utf-8")
+        if len(name) > _wire.LIMITS[_wire.KEYLISTEN]:
+            raise ValueError("there is no key with a name as long as this")
+        self.key = key
+        self._when_pressed: Optional[Callable[[], Any]] = None
+        self._when_released: Optional[Callable[[], Any]] = None
+        _listen(key)
+
+    def __repr__(self) -> str:
+        return "KeyboardButton(%r)" % self.key
+
+    @property
+    def is_pressed(self) -> bool:
+        """Whether the key is held down now."""
+        return _listen(self.key).pressed
+
+    @property
+    def when_pressed(self) -> Optional[Callable[[], Any]]:
+        """The function that is called when the key is pressed. None: there is none."""
+        return self._when_pressed
+
+    @when_pressed.setter
+    def when_pressed(self, function: Optional[Callable[[], Any]]) -> None:
+        self._when_pressed = check_callback(function)
+        self._enter()
+
+    @property
+    def when_released(self) -> Optional[Callable[[], Any]]:
+        """The function that is called when the key is let go. None: there is none."""
+        return self._when_released
+
+    @when_released.setter
+    def when_released(self, function: Optional[Callable[[], Any]]) -> None:
+        self._when_released = check_callback(function)
+        self._enter()
+
+    def _enter(self) -> None:
+        state = _listen(self.key)
+        with _lock:
+            wanted = self._when_pressed is not None or self._when_released is not None
+            buttons = [button for button in state.buttons if button is not self]
+            if wanted:
+                # Where it was: its turn stays the same when it gets another function.
+                place = len(buttons)
+                if self in state.buttons:
+                    place = state.buttons.index(self)
+                buttons.insert(place, self)
+            state.buttons = buttons
+
+
+def check_callback(function: Any) -> Any:
+    """A function that the program has given, or None; anything else is a mistake worth telling."""
+    if function is not None and not callable(function):
+        raise TypeError(
+            "this needs a function, without brackets behind its name, not %r" % (function,)
+        )
+    return function
+
+
+class _Key:
+    """What all buttons for one key share."""
+
+    def __init__(self) -> None:
+        self.pressed = False
+        # Only those that have something to call: so a button that is made again and again in a loop,
+        # to ask whether it is pressed, costs no memory.
+        self.buttons: List[KeyboardButton] = []
+
+
+_lock = threading.RLock()
+_keys: Dict[str, _Key] = {}
+
+
+def _listen(key: str) -> _Key:
+    """The state of a key, which the server is asked for if it was not yet."""
+    connection = channel()
+    state = _keys.get(key)
+    if state is not None:
+        return state
+    with _lock:
+        state = _keys.get(key)
+        if state is None:
+            state = _keys[key] = _Key()
+            if connection.listen():
+                connection.keep(_wire.KEYLISTEN, key.encode("utf-8"))
+    return state
+
+
+def _on_key_event(event: Dict[str, Any]) -> None:
+    state = _keys.get(event.get("key", ""))
+    if state is None:
+        return
+    if event.get("event") == "keydown":
+        state.pressed = True
+        for button in state.buttons:
+            if button.when_pressed is not None:
+                callbacks().add(button.when_pressed)
+    elif event.get("event") == "keyup":
+        state.pressed = False
+        for button in state.buttons:
+            if button.when_released is not None:
+                callbacks().add(button.when_released)
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()
+    # What the parent has set is called in the parent. Asking for a key begins anew.
+    _keys.clear()
+
+
+on_event(_wire.KEYEVENT, _on_key_event)
+in_child(_after_fork)
