@@ -78,13 +78,15 @@ class Channel:
         self._kept: List[bytes] = []
         self._listening = False
         self._reader: Optional[threading.Thread] = None
+        self._starting = threading.RLock()
         self._wanted: Set[str] = set()
         self._complaints = 0
 
     def usable(self) -> bool:
         """Whether there is a server to talk to. Connects if need be."""
-        if self.gone:
-            return False
+        if self.gone or self._link is not None:
+            # Without the lock: it may be held by a thread that waits for the server to take something.
+            return not self.gone
         with self._lock:
             return self._ready()
 
@@ -102,11 +104,11 @@ class Channel:
 
     def listen(self) -> bool:
         """Hand events of the server to those who have asked for them with `on_event`."""
-        if self.gone:
-            return False
         self._listening = True
-        with self._lock:
-            return self._ready()
+        if not self.usable():
+            return False
+        self._start_reader()
+        return True
 
     def wait_for_features(self, seconds: float = HELLO_WAIT) -> Optional[FrozenSet[str]]:
         """What the client shows. None if there is no server, or it does not say."""
@@ -143,16 +145,19 @@ class Channel:
                 if not self._ready():
                     return False
                 self._write(message)
-                while self._later:
-                    self._write(self._later.popleft())
                 if not self._listening:
                     self._take_what_is_there()
-                return True
+                while self._later:
+                    self._write(self._later.popleft())
             except OSError:
                 self._lose()
                 return False
             finally:
                 self._writing = False
+        if self._later:
+            # A signal handler came between the last two lines.
+            self._send(b"")
+        return True
 
     def _write(self, message: bytes) -> None:
         link = self._link
@@ -181,14 +186,16 @@ class Channel:
         return not self.gone
 
     def _start_reader(self) -> None:
-        if self._reader is not None and self._reader.is_alive():
-            return
-        self._reader = threading.Thread(target=self._read, name="further_link events", daemon=True)
-        try:
-            self._reader.start()
-        except RuntimeError:
-            # The interpreter is about to end, or the system has no more threads.
-            self._reader = None
+        with self._starting:
+            if self._reader is not None and self._reader.is_alive():
+                return
+            reader = threading.Thread(target=self._read, name="further_link events", daemon=True)
+            self._reader = reader
+            try:
+                reader.start()
+            except RuntimeError:
+                # The interpreter is about to end, or the system has no more threads.
+                self._reader = None
 
     def _connect(self) -> None:
         path = os.environ.get("FURTHER_LINK_CHANNEL")
@@ -227,20 +234,23 @@ class Channel:
 
     def _take_what_is_there(self) -> None:
         """Without a reader: keep the server from having to hold things for us."""
-        while self._link is not None:
-            link = self._link
-            try:
-                data = link[0].recv(65536, socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                return
-            self._take(link, data)
+        try:
+            while self._link is not None:
+                link = self._link
+                self._take(link, link[0].recv(65536, socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            # That was all.
+            pass
 
     def _read(self) -> None:
+        with self._lock:
+            # Now nobody is in `_take_what_is_there` any more.
+            pass
         while True:
             link = self._link
             if link is None:
                 # Either there is no server any more, or a new connection is being made.
-                with self._lock:
+                with self._lock, self._starting:
                     if self._link is None:
                         self._reader = None
                         return

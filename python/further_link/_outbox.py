@@ -63,10 +63,13 @@ class Outbox:
             slot = self._slots.get(key)
             if slot is None:
                 self._slots[key] = _Slot(produce, interval, due)
-            else:
-                if slot.produce is None:
-                    slot.due = max(slot.due, due)
+            elif slot.produce is None:
+                slot.due = max(slot.due, due)
                 slot.produce = produce
+            else:
+                # The thread knows of it already, and need not wake up.
+                slot.produce = produce
+                return
             self._start()
             self._changed.notify_all()
 

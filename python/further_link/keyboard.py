@@ -114,26 +114,29 @@ def _listen(key: str) -> _Key:
     with _lock:
         state = _keys.get(key)
         if state is None:
+            # It is there before the server is asked: the answer may come at once.
             state = _keys[key] = _Key()
-            if connection.listen():
-                connection.keep(_wire.KEYLISTEN, key.encode("utf-8"))
+            try:
+                if connection.listen():
+                    connection.keep(_wire.KEYLISTEN, key.encode("utf-8"))
+            except BaseException:
+                # Ctrl-C. The next one who wants this key asks again.
+                del _keys[key]
+                raise
     return state
 
 
 def _on_key_event(event: Dict[str, Any]) -> None:
-    state = _keys.get(event.get("key", ""))
-    if state is None:
+    key = event.get("key")
+    state = _keys.get(key) if isinstance(key, str) else None
+    what = event.get("event")
+    if state is None or what not in ("keydown", "keyup"):
         return
-    if event.get("event") == "keydown":
-        state.pressed = True
-        for button in state.buttons:
-            if button.when_pressed is not None:
-                callbacks().add(button.when_pressed)
-    elif event.get("event") == "keyup":
-        state.pressed = False
-        for button in state.buttons:
-            if button.when_released is not None:
-                callbacks().add(button.when_released)
+    state.pressed = what == "keydown"
+    for button in state.buttons:
+        function = button.when_pressed if state.pressed else button.when_released
+        if function is not None:
+            callbacks().add(function)
 
 
 def _after_fork() -> None:

@@ -98,11 +98,15 @@ async fn the_environment_is_that_of_the_account_and_nothing_of_the_servers() {
     for query in ["", "?pty=1"] {
         let mut client = server.connect(&format!("/run{query}")).await;
         for runner in ["python3", "exec"] {
-            assert_eq!(
-                environment(&mut client, runner).await,
-                expected,
-                "{runner}{query}"
-            );
+            let mut found = environment(&mut client, runner).await;
+            let private = found.remove("FURTHER_LINK_TEMP_DIR").unwrap();
+            assert!(private.starts_with(folder.to_str().unwrap()), "{private}");
+            let channel = found.remove("FURTHER_LINK_CHANNEL");
+            assert_eq!(channel, Some(format!("{private}/channel.sock")));
+            let package = found.remove("PYTHONPATH").unwrap();
+            let state = server.folder.path().join("state/python");
+            assert!(Path::new(&package).starts_with(state), "{package}");
+            assert_eq!(found, expected, "{runner}{query}");
         }
     }
 }

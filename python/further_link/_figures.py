@@ -1,0 +1,468 @@
+"""matplotlib's figures at the client: canvas, manager, `show`.
+
+A figure is drawn in the thread of the program, for matplotlib is not made for several; making a
+picture file of it and sending that happens in the background. There is one exception, see
+`FigureManager.draw_in_background`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+from io import BytesIO
+from time import monotonic
+
+from matplotlib import is_interactive
+from matplotlib._pylab_helpers import Gcf
+from matplotlib.backend_bases import CloseEvent, FigureManagerBase
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from . import _wire
+from ._channel import channel, in_child, on_event, on_gone, warn
+from ._loop import Timer, loop
+from ._outbox import NotYet, outbox
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Optional, Tuple
+
+    Messages = List[Tuple[int, bytes]]
+
+# Seconds between two pictures of a figure, at least.
+INTERVAL = 0.05
+# Seconds for which a program has to leave its figure alone until it is drawn in the background.
+_QUIET = 0.1
+# Seconds after which a change is drawn in any case, by the program's next change.
+_LONGEST_WAIT = 0.25
+# Seconds between two looks whether the program is done with matplotlib.
+_LOOK = 0.01
+# How often drawing in the background may fail, before it is told.
+_ATTEMPTS = 3
+# "png", or "svg": larger, slower, and sharp in any size.
+_FORMAT = os.environ.get("FURTHER_LINK_FIGURE_FORMAT", "png").lower()
+# Of 9. Above it a picture takes twice the time or more, and is hardly smaller.
+_PNG_LEVEL = 2
+
+# Held while something is drawn: the background and the program must not draw at the same time.
+_drawing = threading.RLock()
+_exiting = False
+
+
+class FigureCanvas(FigureCanvasAgg):
+    """A canvas whose picture goes to the client."""
+
+    required_interactive_framework = None
+    manager: Optional[FigureManager]
+
+    def draw(self) -> None:
+        """Draw the figure now."""
+        with _drawing:
+            super().draw()
+            if self.manager is not None:
+                self.manager.has_drawn()
+
+    def draw_idle(self, *arguments: Any, **options: Any) -> None:
+        """Have the figure drawn soon."""
+        if self.manager is not None and not self.is_saving():
+            # Set while pyplot in interactive mode reports a change, in the midst of it.
+            self.manager.want_drawing(is_change=getattr(self, "_is_idle_drawing", False))
+
+    def blit(self, bbox: Any = None) -> None:
+        """Show what an animation has drawn into the picture."""
+        if self.manager is not None:
+            self.manager.has_drawn()
+
+    def print_figure(self, *arguments: Any, **options: Any) -> Any:
+        """Save the figure."""
+        with _drawing:
+            return super().print_figure(*arguments, **options)
+
+    def new_timer(self, interval: Any = None, callbacks: Any = None) -> Timer:
+        """A timer that goes off while `plt.show()` or `plt.pause()` wait."""
+        return Timer(interval=interval, callbacks=callbacks)
+
+    def flush_events(self) -> None:
+        """Do what is to be done now: draw, and close what the person has closed."""
+        loop.take_closings(_close)
+        _draw_what_is_due()
+
+    def start_event_loop(self, timeout: float = 0) -> None:
+        """Do what is to be done, for so many seconds; 0 or less: until `stop_event_loop`."""
+        self._looping = True
+
+        def done() -> bool:
+            # Without end, only as long as there is somebody who could do something.
+            return not self._looping or (
+                timeout <= 0 and (_client_shows_figures() is False or not _is_open(self.manager))
+            )
+
+        loop.run(done, _close, _draw_what_is_due, timeout if timeout > 0 else None)
+
+    def stop_event_loop(self) -> None:
+        """End `start_event_loop`."""
+        self._looping = False
+        loop.wake()
+
+
+class FigureManager(FigureManagerBase):
+    """A figure at the client."""
+
+    canvas: FigureCanvas
+
+    def __init__(self, canvas: FigureCanvas, num: int) -> None:
+        self._title = ""
+        self._id = ""
+        # The client has been told of it, or will be.
+        self._shown = False
+        self._closing = False
+        self._destroyed = False
+        self._forget()
+        super().__init__(canvas, num)
+
+    def _forget(self) -> None:
+        # The figure is not as it was last drawn, since then, and last changed then.
+        self._dirty_since: Optional[float] = None
+        self._changed = 0.0
+        self._drawn = 0.0
+        self._thread = 0
+        self._attempts = 0
+
+    # What matplotlib calls
+
+    def show(self) -> None:
+        """Show the figure at the client."""
+        if self.appear():
+            if self.canvas.figure.stale and self._dirty_since is None:
+                self._mark()
+            self.draw_if_due()
+
+    def destroy(self, *arguments: Any) -> None:
+        """The figure is closed, by the program or by the person."""
+        if self._destroyed:
+            return
+        self._destroyed = True
+        event = CloseEvent("close_event", self.canvas)
+        self.canvas.callbacks.process("close_event", event)
+        # When the program ends, its figures stay for the person to look at.
+        if self._shown and not _exiting:
+            outbox().put(("figure", self._id), self._closed, INTERVAL)
+        _managers.pop(self._id, None)
+        self._shown = False
+        loop.wake()
+
+    def get_window_title(self) -> str:
+        """The title above the figure."""
+        return self._title
+
+    def set_window_title(self, title: str) -> None:
+        """Set the title above the figure."""
+        if title != self._title:
+            self._title = _wire.text(title)
+            if self._shown:
+                self._mark()
+
+    def resize(self, *size: Any) -> None:
+        """The client shows a figure in whatever size it has."""
+
+    # What the canvas calls
+
+    def appear(self) -> bool:
+        """From now on the client sees this figure. False: it shows none."""
+        if not _client_shows_figures():
+            return False
+        if not self._shown and not self._destroyed:
+            self._id = "%d-%s-%d" % (os.getpid(), os.urandom(4).hex(), self.num)
+            self._shown = True
+            _managers[self._id] = self
+            self._mark()
+        return self._shown
+
+    def want_drawing(self, is_change: bool) -> None:
+        """The figure is not what it was."""
+        if not self._shown:
+            return
+        self._mark()
+        if loop.is_running(threading.get_ident()):
+            return
+        if is_change:
+            # It would be drawn in the midst of what the program is doing. So it is not, unless that
+            # does not come to an end. If the background draws, the program waits for it.
+            with _drawing:
+                since = self._dirty_since
+                if since is not None and monotonic() - since > _LONGEST_WAIT:
+                    self.draw_if_due()
+        else:
+            self.draw_if_due()
+
+    def has_drawn(self) -> None:
+        """There is a new picture on the canvas. Send it."""
+        self._dirty_since = None
+        self._drawn = monotonic()
+        self._attempts = 0
+        if self._shown:
+            picture = _Picture(self)
+            outbox().put(("figure", self._id), picture.messages, INTERVAL)
+
+    # When it is drawn
+
+    def _mark(self) -> None:
+        self._thread = threading.get_ident()
+        self._changed = monotonic()
+        if self._dirty_since is None:
+            self._dirty_since = self._changed
+            outbox().put(("draw", self._id), self.draw_in_background, 0, _QUIET)
+            loop.wake()
+
+    def seconds_until_due(self) -> Optional[float]:
+        """When it should be drawn; None if it is as it was drawn."""
+        if self._dirty_since is None or not self._shown:
+            return None
+        return max(0.0, self._drawn + INTERVAL - monotonic())
+
+    def draw_if_due(self) -> None:
+        """Draw what has changed, but not too often. What is not drawn now will be."""
+        if self.seconds_until_due() == 0:
+            self.canvas.draw()
+
+    def draw_in_background(self) -> Messages:
+        """The program has changed its figure, and then went to do something else.
+
+        Nobody else is there to draw it: the program sleeps, or waits for a line to be typed. It is
+        drawn when the program has not changed it for a while and is not in the midst of matplotlib.
+        Should it begin to change it again just now, then the worst is a picture that is half old, and
+        the next one follows.
+        """
+        if self._dirty_since is None or not self._shown or _exiting:
+            return []
+        if loop.is_running(self._thread):
+            # It draws.
+            return []
+        left = self._changed + _QUIET - monotonic()
+        if left > 0:
+            raise NotYet(left)
+        if _is_in_matplotlib(self._thread):
+            raise NotYet(_LOOK)
+        try:
+            with _drawing:
+                if self._dirty_since is not None and self._shown:
+                    self.canvas.draw()
+        except Exception as error:
+            self._attempts += 1
+            if self._attempts < _ATTEMPTS:
+                raise NotYet(_QUIET) from error
+            warn("a figure could not be drawn: %r" % error)
+        return []
+
+    def _closed(self) -> Messages:
+        return [(_wire.FIGURE, self._header(0, 0, "png", closed=True))]
+
+    def _header(self, width: int, height: int, file_format: str, closed: bool = False) -> bytes:
+        return (
+            _wire.to_json(
+                {
+                    "id": self._id,
+                    "figure": self.num,
+                    "title": self._title,
+                    "format": file_format,
+                    "width": width,
+                    "height": height,
+                    "closed": closed,
+                }
+            )
+            + b"\n"
+        )
+
+    # What others ask
+
+    def is_shown(self) -> bool:
+        """Whether the client has been told of it."""
+        return self._shown
+
+    def close_from_client(self) -> None:
+        """The person has closed it. It is gone as soon as the program's thread gets to it."""
+        if not self._closing:
+            self._closing = True
+            loop.close(self._id)
+
+    def leave_to_parent(self) -> None:
+        """In a child after a fork: the parent shows it."""
+        self._shown = False
+        self._forget()
+
+
+class _Picture:
+    """What is on a canvas, taken from there so that the program may go on drawing."""
+
+    def __init__(self, manager: FigureManager) -> None:
+        self._manager = manager
+        canvas = manager.canvas
+        if _FORMAT == "svg":
+            file = BytesIO()
+            canvas.print_svg(file)
+            self._bytes = file.getvalue()
+            self._width, self._height = canvas.get_width_height()
+        else:
+            view = canvas.buffer_rgba()
+            self._height, self._width = view.shape[:2]
+            self._bytes = bytes(view)
+
+    def messages(self) -> Messages:
+        """The message for it. Called in the background."""
+        header = self._manager._header(self._width, self._height, _FORMAT)
+        image = self._bytes
+        if _FORMAT != "svg":
+            width, height, image = self._png(_wire.LIMITS[_wire.FIGURE] - 1000 - len(header))
+            header = self._manager._header(width, height, "png")
+        if len(header) + len(image) > _wire.LIMITS[_wire.FIGURE]:
+            warn("a figure is too large to be shown")
+            return []
+        return [(_wire.FIGURE, header + image)]
+
+    def _png(self, limit: int) -> Tuple[int, int, bytes]:
+        from PIL import Image
+
+        size = (self._width, self._height)
+        image = Image.frombuffer("RGBA", size, self._bytes, "raw", "RGBA", 0, 1)
+        if image.getchannel("A").getextrema() == (255, 255):
+            # A quarter less to compress.
+            image = image.convert("RGB")
+        while True:
+            file = BytesIO()
+            image.save(file, format="PNG", compress_level=_PNG_LEVEL)
+            data = file.getvalue()
+            if len(data) <= limit or min(image.size) < 2:
+                return image.width, image.height, data
+            # No page shows that many pixels anyhow.
+            image = image.resize((image.width // 2, image.height // 2))
+
+
+# The functions that make this a backend
+
+
+def new_figure_manager(
+    num: int, *arguments: Any, FigureClass: Any = Figure, **options: Any
+) -> FigureManager:
+    """Make a figure."""
+    return new_figure_manager_given_figure(num, FigureClass(*arguments, **options))
+
+
+def new_figure_manager_given_figure(num: int, figure: Figure) -> FigureManager:
+    """Make what shows this figure."""
+    manager = FigureManager(FigureCanvas(figure), num)
+    if is_interactive():
+        manager.appear()
+    return manager
+
+
+def draw_if_interactive() -> None:
+    """In interactive mode, show what has changed."""
+    manager = Gcf.get_active()
+    if is_interactive() and manager is not None:
+        manager.canvas.draw_idle()
+
+
+def show(*arguments: Any, block: Optional[bool] = None, **options: Any) -> None:
+    """Show all figures. With `block`, wait until the person has closed them.
+
+    Without, it waits unless matplotlib is in interactive mode (`plt.ion()`).
+    """
+    if arguments:
+        block = arguments[0]
+    managers = Gcf.get_all_fig_managers()
+    for manager in managers:
+        manager.show()
+    loop.take_closings(_close)
+    if block is None:
+        block = not is_interactive()
+    if not managers or not block or not _client_shows_figures():
+        return
+
+    def done() -> bool:
+        return not Gcf.get_all_fig_managers() or channel().gone
+
+    loop.run(done, _close, _draw_what_is_due)
+
+
+# By id; those that the client has been told of.
+_managers: Dict[str, FigureManager] = {}
+
+
+def _client_shows_figures() -> bool:
+    connection = channel()
+    if connection.gone:
+        return False
+    features = connection.features
+    if features is None:
+        features = connection.wait_for_features()
+        if features is None:
+            if not connection.gone:
+                warn("the server does not answer, so figures are not seen")
+            return False
+    connection.want("figure")
+    return "figure" in features
+
+
+def _is_open(manager: Optional[FigureManager]) -> bool:
+    return manager is None or not manager._destroyed
+
+
+def _draw_what_is_due() -> Optional[float]:
+    """Draw all figures that have changed. Returns in how many seconds the next one is due."""
+    first = None
+    for manager in list(_managers.values()):
+        manager.draw_if_due()
+        left = manager.seconds_until_due()
+        if left is not None and (first is None or left < first):
+            first = left
+    return first
+
+
+def _close(figure: str) -> None:
+    manager = _managers.get(figure)
+    if manager is not None:
+        Gcf.destroy(manager.num)
+
+
+def _is_in_matplotlib(thread: int) -> bool:
+    frame = sys._current_frames().get(thread)
+    while frame is not None:
+        name = frame.f_globals.get("__name__", "")
+        if isinstance(name, str) and name.split(".")[0] in ("matplotlib", "mpl_toolkits"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _on_figure_event(event: Dict[str, Any]) -> None:
+    figure = event.get("id")
+    manager = _managers.get(figure) if isinstance(figure, str) else None
+    if manager is not None and event.get("event") == "close":
+        manager.close_from_client()
+
+
+def _at_exit() -> None:
+    global _exiting
+    for manager in list(_managers.values()):
+        if manager.seconds_until_due() is not None:
+            manager.canvas.draw()
+    _exiting = True
+    outbox().flush()
+
+
+def _after_fork() -> None:
+    global _drawing
+    _drawing = threading.RLock()
+    for manager in _managers.values():
+        manager.leave_to_parent()
+    _managers.clear()
+
+
+FigureCanvas.manager_class = FigureManager  # type: ignore[misc,assignment]
+on_event(_wire.FIGUREEVENT, _on_figure_event)
+on_gone(loop.wake)
+in_child(_after_fork)
+# pyplot closes all figures at the end. This comes before it: what is registered last is called first.
+atexit.register(_at_exit)

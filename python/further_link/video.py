@@ -1,0 +1,49 @@
+"""Pictures for the client."""
+
+from __future__ import annotations
+
+from . import _jpeg, _wire
+from ._channel import channel, warn
+from ._outbox import outbox
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, List, Optional, Tuple
+
+
+def send_image(frame: Any, format: Optional[str] = None, kind: Optional[str] = None) -> None:
+    """Show a picture at the client.
+
+    >>> send_image(camera.get_frame())
+
+    `frame` is a PIL image, or a numpy array as OpenCV has them: blue, green, red (and alpha, which is
+    left out), or only grey; whole numbers from 0 to 255, or fractions from 0 to 1. Bytes that already
+    are a JPEG file are sent as they are.
+
+    With `kind="latest"` the picture is encoded and sent in the background, and the program goes on at
+    once. If it makes pictures quicker than they can be sent, old ones are left out; the last one is
+    always sent. The picture is copied, so the program may go on drawing into it.
+
+    `format` has no meaning any more.
+    """
+    if kind not in (None, "latest"):
+        raise ValueError('kind is "latest" or nothing, not %r' % (kind,))
+    picture = _jpeg.Picture(frame)
+    if not channel().usable():
+        return
+    if kind is None:
+        channel().send(_wire.VIDEO, picture.encode())
+        return
+    picture.keep()
+
+    def encode() -> List[Tuple[int, bytes]]:
+        try:
+            jpeg = picture.encode()
+            _wire.message(_wire.VIDEO, jpeg)
+        except Exception as error:
+            # Nobody is there to whom it could be raised, and the next picture may have it too.
+            warn("a picture could not be sent: %s" % error)
+            return []
+        return [(_wire.VIDEO, jpeg)]
+
+    outbox().put("video", encode, interval=0)

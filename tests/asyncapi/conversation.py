@@ -1,0 +1,196 @@
+"""A client of the real server that holds every message against the document, those that it sends and those that come."""
+
+import json
+import struct
+from urllib.parse import urlencode
+
+from document import CLIENT, SERVER, NotJson, decode, details_like, document, matching, why_not
+from server import DEADLINE
+from websockets.sync.client import connect
+
+ENVELOPE = {"run": ["type", "data", "client", "process"], "runStream": ["type", "data", "client", "process"]}
+SUBPROTOCOL = "further-link.3"
+OUTPUT = (0, 1)
+# Kind, channel and stream of the frames that a client sends.
+CODES = {"input": (0, 0, 0), "inputEnd": (2, 0, 0), "outputAck": (1, 1, 0)}
+
+
+class Conversation:
+    def __init__(self, server, channel, **query):
+        self.channel = channel
+        self.client = query.get("client", "")
+        # What `detail` has said so far.
+        self.details = set()
+        # The messages of the document that have come.
+        self.seen = set()
+        # Of `further-link.3`: bytes of output that have come of each program, and those of them that were acknowledged.
+        self.output = {}
+        self._acknowledged = {}
+        value = document()["channels"][channel]
+        known = value["bindings"]["ws"].get("query", {}).get("properties", {})
+        assert set(query) <= set(known), "the document does not have this parameter"
+        address = f"ws://127.0.0.1:{server.port}{value['address']}"
+        subprotocols = [SUBPROTOCOL] if channel == "runStream" else None
+        self.socket = connect(
+            f"{address}?{urlencode(query)}" if query else address,
+            subprotocols=subprotocols,
+            compression=None,
+            max_size=None,
+            open_timeout=DEADLINE,
+            proxy=None,
+        )
+        assert self.socket.subprotocol == (SUBPROTOCOL if subprotocols else None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.socket.close()
+
+    # To the server
+
+    def send(self, message):
+        """A message as it should be."""
+        right = matching(self.channel, CLIENT, message)
+        assert len(right) == 1, why_not(self.channel, CLIENT, message)
+        assert matching(self.channel, CLIENT, message, taken=True) == right
+        self.socket.send(message if isinstance(message, str) else json.dumps(message))
+
+    def send_odd(self, message):
+        """A message that no client should send, and that the server takes."""
+        assert matching(self.channel, CLIENT, message) == []
+        assert len(matching(self.channel, CLIENT, message, taken=True)) == 1
+        self.socket.send(json.dumps(message))
+
+    def send_wrong(self, message):
+        """What the server does not take: a message, a text or bytes."""
+        raw = json.dumps(message) if isinstance(message, dict) else message
+        try:
+            value = decode(raw.decode() if isinstance(raw, bytes) else raw)
+        except (NotJson, UnicodeDecodeError):
+            value = None
+        assert matching(self.channel, CLIENT, value, taken=True) == []
+        self.socket.send(raw)
+
+    def send_frame(self, name, number, offset, data=b""):
+        frame = struct.pack(">3BxIQ", *CODES[name], number, offset) + data
+        found = matching(self.channel, CLIENT, frame.hex(), binary=True)
+        assert [message.name for message in found] == [name]
+        self.socket.send(frame)
+
+    def send_wrong_frame(self, frame):
+        assert matching(self.channel, CLIENT, frame.hex(), taken=True, binary=True) == []
+        self.socket.send(frame)
+
+    # From the server
+
+    def receive(self):
+        """The next message: its key in the document, and what it says. Of a frame that is a pair, (number, bytes) or (number, offset)."""
+        raw = self.socket.recv(timeout=DEADLINE)
+        binary = isinstance(raw, bytes)
+        if binary:
+            value = raw.hex()
+        else:
+            value = raw if self.channel == "ws" else decode(raw)
+        found = matching(self.channel, SERVER, value, binary=binary)
+        assert len(found) == 1, f"{raw[:500]!r} is {found}\n{why_not(self.channel, SERVER, value, binary=binary)}"
+        [message] = found
+        self.seen.add(message.key)
+        if binary:
+            return message.key, self._frame(raw)
+        if self.channel != "ws":
+            self._look_at(value)
+        return message.key, value
+
+    def _look_at(self, message):
+        """What a schema cannot say."""
+        assert list(message) == ENVELOPE.get(self.channel, ["type", "data"])
+        assert message.get("client", "") == self.client
+        if message["type"] in ("stdout", "stderr"):
+            # Bytes that are no UTF-8 may have become longer.
+            assert len(message["data"]["output"]) <= 16 * 1024 + 3
+        if message["type"] == "error" and "detail" in message["data"]:
+            detail = message["data"]["detail"]
+            self.details.add(detail)
+            if message["data"]["message"] == "Bad message":
+                assert len(details_like(self.channel, detail)) == 1, details_like(self.channel, detail)
+
+    def _frame(self, frame):
+        kind, channel, _, number, offset = struct.unpack_from(">3BxIQ", frame)
+        data = frame[16:]
+        if (kind, channel) == OUTPUT:
+            assert offset == self.output.get(number, 0), "each frame begins where the one before has ended"
+            self.output[number] = offset + len(data)
+            if self.output[number] - self._acknowledged.get(number, 0) >= 16 * 1024:
+                self.acknowledge(number)
+        return (number, offset) if kind == 1 else (number, data)
+
+    def acknowledge(self, number):
+        self._acknowledged[number] = self.output[number]
+        self.send_frame("outputAck", number, self.output[number])
+
+    def expect(self, key):
+        """The next message, which has to be this one."""
+        found, value = self.receive()
+        assert found == key, value
+        return value
+
+    def output_until(self, wanted):
+        """Reads output until it holds this text; returns all of it. Other messages may come between, but no error."""
+        text = ""
+        while wanted not in text:
+            key, value = self.receive()
+            assert key not in ("error", "stopped"), (value, text)
+            if key in ("stdout", "stderr"):
+                text += value["data"]["output"]
+            elif key in ("stdoutFrame", "stderrFrame"):
+                text += value[1].decode()
+        return text
+
+    def finish(self):
+        """Reads to the end of the program; returns the data of `stopped`, and all that it put out."""
+        out = {"stdout": "", "stderr": ""}
+        while True:
+            key, value = self.receive()
+            assert key != "error", value
+            if key in out:
+                out[key] += value["data"]["output"]
+            elif key.removesuffix("Frame") in out:
+                out[key.removesuffix("Frame")] += value[1].decode()
+            elif key == "stopped":
+                return value["data"], out["stdout"], out["stderr"]
+
+    # Messages of the JSON dialects, with or without names
+
+    def message(self, kind, data=None, process="p"):
+        message = {"type": kind}
+        if data is not None:
+            message["data"] = data
+        if self.channel in ENVELOPE and process is not None:
+            message["process"] = process
+        return message
+
+    def start(self, code, process="p", runner="python3"):
+        """Starts a program; returns the data of `started`."""
+        data = {"runner": runner, "code": code} if self.channel in ENVELOPE else {"sourceScript": code}
+        self.send(self.message("start", data, process))
+        return self.expect("started")["data"]
+
+    def stdin(self, text, process="p"):
+        self.send(self.message("stdin", {"input": text}, process))
+
+    def stop(self, process="p"):
+        self.send(self.message("stop", process=process))
+
+    def answers(self):
+        """Nothing more is on its way than the answer to this."""
+        self.send({"type": "ping"})
+        self.expect("pong")
+
+    def refused(self, process="p", message="Bad message"):
+        """The error that comes next; returns its detail."""
+        error = self.expect("error")
+        assert error["data"]["message"] == message
+        if self.channel in ENVELOPE:
+            assert error["process"] == process, error
+        return error["data"].get("detail")
