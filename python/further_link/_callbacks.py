@@ -14,7 +14,7 @@ from ._channel import channel, in_child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Deque, Hashable, Optional, Tuple
+    from typing import Any, Callable, Hashable, Optional, Tuple
 
     Call = Tuple[Optional[Hashable], Callable[..., Any], Tuple[Any, ...]]
 
@@ -25,11 +25,11 @@ _WAITING = 10000
 class Callbacks:
     def __init__(self) -> None:
         self._changed = threading.Condition(threading.RLock())
-        self._calls: Deque[Call] = deque()
-        self._thread: Optional[threading.Thread] = None
+        self._calls: deque[Call] = deque()
+        self._thread: threading.Thread | None = None
 
     def add(
-        self, function: Callable[..., Any], *arguments: Any, replaces: Optional[Hashable] = None
+        self, function: Callable[..., Any], *arguments: Any, replaces: Hashable | None = None
     ) -> None:
         """Have this called. With `replaces`, it takes the place of the last call if that has the same.
 

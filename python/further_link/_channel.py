@@ -19,7 +19,7 @@ from ._version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Deque, Dict, FrozenSet, List, Optional, Set, Tuple
+    from typing import Any, Callable, Tuple
 
     Link = Tuple[socket.socket, _wire.Decoder]
 
@@ -37,7 +37,7 @@ NO_SERVER = (
 NOT_REACHED = "the server cannot be reached (%s), so keys, pictures, plots and widgets do nothing"
 LOST = "the server has closed the connection, so keys, pictures, plots and widgets do nothing more"
 
-_told: Set[str] = set()
+_told: set[str] = set()
 
 
 def warn(sentence: str) -> None:
@@ -60,26 +60,27 @@ class Channel:
     def __init__(self) -> None:
         self.pid = os.getpid()
         # What the client shows; None as long as the server has not said so.
-        self.features: Optional[FrozenSet[str]] = None
+        self.features: frozenset[str] | None = None
         # There is no server, or none any more. Nothing changes that.
         self.gone = False
         # The server has said hello, or there is none: whoever waits for it need not go on.
         self._greeted = threading.Event()
+        self._has_waited = False
         # Held while a message is written. A signal handler may come in the middle of one, in the
         # same thread, so that it has to be a lock that this thread can take again.
         self._lock = threading.RLock()
-        self._link: Optional[Link] = None
+        self._link: Link | None = None
         self._writing = False
         # A message was begun and not finished, by Ctrl-C. This connection is good for nothing more.
         self._torn = False
         # What signal handlers wanted to send in the middle of a message: it follows that message.
-        self._later: Deque[bytes] = deque()
+        self._later: deque[bytes] = deque()
         # What every new connection has to be told, in order: the keys.
-        self._kept: List[bytes] = []
+        self._kept: list[bytes] = []
         self._listening = False
-        self._reader: Optional[threading.Thread] = None
+        self._reader: threading.Thread | None = None
         self._starting = threading.RLock()
-        self._wanted: Set[str] = set()
+        self._wanted: set[str] = set()
         self._complaints = 0
 
     def usable(self) -> bool:
@@ -110,10 +111,12 @@ class Channel:
         self._start_reader()
         return True
 
-    def wait_for_features(self, seconds: float = HELLO_WAIT) -> Optional[FrozenSet[str]]:
+    def wait_for_features(self, seconds: float = HELLO_WAIT) -> frozenset[str] | None:
         """What the client shows. None if there is no server, or it does not say."""
-        if self.features is None and self.listen():
+        if self.features is None and self.listen() and not self._has_waited:
             self._greeted.wait(seconds)
+            # A second wait would not help, and plt.show() is called often.
+            self._has_waited = True
         return self.features
 
     def want(self, feature: str) -> None:
@@ -334,9 +337,9 @@ def _shut_down(connection: socket.socket) -> None:
         pass
 
 
-_listeners: Dict[int, Callable[[Dict[str, Any]], None]] = {}
-_on_gone: List[Callable[[], None]] = []
-_in_child: List[Callable[[], None]] = []
+_listeners: dict[int, Callable[[dict[str, Any]], None]] = {}
+_on_gone: list[Callable[[], None]] = []
+_in_child: list[Callable[[], None]] = []
 _channel = Channel()
 
 
@@ -348,7 +351,7 @@ def channel() -> Channel:
     return _channel
 
 
-def on_event(kind: int, listener: Callable[[Dict[str, Any]], None]) -> None:
+def on_event(kind: int, listener: Callable[[dict[str, Any]], None]) -> None:
     """Hand events of this kind to this function. It is called by the thread that reads."""
     _listeners[kind] = listener
 

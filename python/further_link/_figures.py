@@ -11,6 +11,7 @@ import atexit
 import os
 import sys
 import threading
+import traceback
 from io import BytesIO
 from time import monotonic
 
@@ -27,7 +28,7 @@ from ._outbox import NotYet, outbox
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Tuple
+    from typing import Any, List, Tuple
 
     Messages = List[Tuple[int, bytes]]
 
@@ -55,12 +56,12 @@ class FigureCanvas(FigureCanvasAgg):
     """A canvas whose picture goes to the client."""
 
     required_interactive_framework = None
-    manager: Optional[FigureManager]
+    manager: FigureManager | None
 
     def draw(self) -> None:
         """Draw the figure now."""
         with _drawing:
-            super().draw()
+            super().draw()  # type: ignore[no-untyped-call]
             if self.manager is not None:
                 self.manager.has_drawn()
 
@@ -111,8 +112,10 @@ class FigureManager(FigureManagerBase):
     """A figure at the client."""
 
     canvas: FigureCanvas
+    num: int
 
     def __init__(self, canvas: FigureCanvas, num: int) -> None:
+        self.num = num
         self._title = ""
         self._id = ""
         # The client has been told of it, or will be.
@@ -124,9 +127,10 @@ class FigureManager(FigureManagerBase):
 
     def _forget(self) -> None:
         # The figure is not as it was last drawn, since then, and last changed then.
-        self._dirty_since: Optional[float] = None
+        self._dirty_since: float | None = None
         self._changed = 0.0
         self._drawn = 0.0
+        self._taken = 0.0
         self._thread = 0
         self._attempts = 0
 
@@ -144,14 +148,16 @@ class FigureManager(FigureManagerBase):
         if self._destroyed:
             return
         self._destroyed = True
-        event = CloseEvent("close_event", self.canvas)
-        self.canvas.callbacks.process("close_event", event)
-        # When the program ends, its figures stay for the person to look at.
-        if self._shown and not _exiting:
-            outbox().put(("figure", self._id), self._closed, INTERVAL)
-        _managers.pop(self._id, None)
-        self._shown = False
-        loop.wake()
+        try:
+            event = CloseEvent("close_event", self.canvas)
+            self.canvas.callbacks.process("close_event", event)
+        finally:
+            # When the program ends, its figures stay for the person to look at.
+            if self._shown and not _exiting:
+                outbox().put(("figure", self._id), self._closed, INTERVAL)
+            _managers.pop(self._id, None)
+            self._shown = False
+            loop.wake()
 
     def get_window_title(self) -> str:
         """The title above the figure."""
@@ -187,24 +193,35 @@ class FigureManager(FigureManagerBase):
         self._mark()
         if loop.is_running(threading.get_ident()):
             return
-        if is_change:
-            # It would be drawn in the midst of what the program is doing. So it is not, unless that
-            # does not come to an end. If the background draws, the program waits for it.
-            with _drawing:
-                since = self._dirty_since
-                if since is not None and monotonic() - since > _LONGEST_WAIT:
-                    self.draw_if_due()
-        else:
+        if not is_change:
             self.draw_if_due()
+            return
+        # It would be drawn in the midst of what the program is doing, so it is not, unless that does
+        # not come to an end. If the background draws, the program waits for it.
+        with _drawing:
+            since = self._dirty_since
+            if since is not None and monotonic() - since > _LONGEST_WAIT:
+                try:
+                    self.draw_if_due()
+                except Exception:
+                    # A half-made change cannot always be drawn: x is longer than y. The next one.
+                    pass
 
     def has_drawn(self) -> None:
         """There is a new picture on the canvas. Send it."""
         self._dirty_since = None
         self._drawn = monotonic()
         self._attempts = 0
-        if self._shown:
-            picture = _Picture(self)
-            outbox().put(("figure", self._id), picture.messages, INTERVAL)
+        if not self._shown:
+            return
+        if _FORMAT == "svg":
+            if self._drawn < self._taken + INTERVAL:
+                # Making one takes as long as drawing. The last one is made later.
+                self._mark()
+                return
+            self._taken = self._drawn
+        picture = _Picture(self)
+        outbox().put(("figure", self._id), picture.messages, INTERVAL)
 
     # When it is drawn
 
@@ -216,7 +233,7 @@ class FigureManager(FigureManagerBase):
             outbox().put(("draw", self._id), self.draw_in_background, 0, _QUIET)
             loop.wake()
 
-    def seconds_until_due(self) -> Optional[float]:
+    def seconds_until_due(self) -> float | None:
         """When it should be drawn; None if it is as it was drawn."""
         if self._dirty_since is None or not self._shown:
             return None
@@ -238,8 +255,8 @@ class FigureManager(FigureManagerBase):
         if self._dirty_since is None or not self._shown or _exiting:
             return []
         if loop.is_running(self._thread):
-            # It draws.
-            return []
+            # It draws, unless it ends just now.
+            raise NotYet(_QUIET)
         left = self._changed + _QUIET - monotonic()
         if left > 0:
             raise NotYet(left)
@@ -293,101 +310,8 @@ class FigureManager(FigureManagerBase):
         self._forget()
 
 
-class _Picture:
-    """What is on a canvas, taken from there so that the program may go on drawing."""
-
-    def __init__(self, manager: FigureManager) -> None:
-        self._manager = manager
-        canvas = manager.canvas
-        if _FORMAT == "svg":
-            file = BytesIO()
-            canvas.print_svg(file)
-            self._bytes = file.getvalue()
-            self._width, self._height = canvas.get_width_height()
-        else:
-            view = canvas.buffer_rgba()
-            self._height, self._width = view.shape[:2]
-            self._bytes = bytes(view)
-
-    def messages(self) -> Messages:
-        """The message for it. Called in the background."""
-        header = self._manager._header(self._width, self._height, _FORMAT)
-        image = self._bytes
-        if _FORMAT != "svg":
-            width, height, image = self._png(_wire.LIMITS[_wire.FIGURE] - 1000 - len(header))
-            header = self._manager._header(width, height, "png")
-        if len(header) + len(image) > _wire.LIMITS[_wire.FIGURE]:
-            warn("a figure is too large to be shown")
-            return []
-        return [(_wire.FIGURE, header + image)]
-
-    def _png(self, limit: int) -> Tuple[int, int, bytes]:
-        from PIL import Image
-
-        size = (self._width, self._height)
-        image = Image.frombuffer("RGBA", size, self._bytes, "raw", "RGBA", 0, 1)
-        if image.getchannel("A").getextrema() == (255, 255):
-            # A quarter less to compress.
-            image = image.convert("RGB")
-        while True:
-            file = BytesIO()
-            image.save(file, format="PNG", compress_level=_PNG_LEVEL)
-            data = file.getvalue()
-            if len(data) <= limit or min(image.size) < 2:
-                return image.width, image.height, data
-            # No page shows that many pixels anyhow.
-            image = image.resize((image.width // 2, image.height // 2))
-
-
-# The functions that make this a backend
-
-
-def new_figure_manager(
-    num: int, *arguments: Any, FigureClass: Any = Figure, **options: Any
-) -> FigureManager:
-    """Make a figure."""
-    return new_figure_manager_given_figure(num, FigureClass(*arguments, **options))
-
-
-def new_figure_manager_given_figure(num: int, figure: Figure) -> FigureManager:
-    """Make what shows this figure."""
-    manager = FigureManager(FigureCanvas(figure), num)
-    if is_interactive():
-        manager.appear()
-    return manager
-
-
-def draw_if_interactive() -> None:
-    """In interactive mode, show what has changed."""
-    manager = Gcf.get_active()
-    if is_interactive() and manager is not None:
-        manager.canvas.draw_idle()
-
-
-def show(*arguments: Any, block: Optional[bool] = None, **options: Any) -> None:
-    """Show all figures. With `block`, wait until the person has closed them.
-
-    Without, it waits unless matplotlib is in interactive mode (`plt.ion()`).
-    """
-    if arguments:
-        block = arguments[0]
-    managers = Gcf.get_all_fig_managers()
-    for manager in managers:
-        manager.show()
-    loop.take_closings(_close)
-    if block is None:
-        block = not is_interactive()
-    if not managers or not block or not _client_shows_figures():
-        return
-
-    def done() -> bool:
-        return not Gcf.get_all_fig_managers() or channel().gone
-
-    loop.run(done, _close, _draw_what_is_due)
-
-
 # By id; those that the client has been told of.
-_managers: Dict[str, FigureManager] = {}
+_managers: dict[str, FigureManager] = {}
 
 
 def _client_shows_figures() -> bool:
@@ -397,19 +321,19 @@ def _client_shows_figures() -> bool:
     features = connection.features
     if features is None:
         features = connection.wait_for_features()
-        if features is None:
-            if not connection.gone:
-                warn("the server does not answer, so figures are not seen")
-            return False
+    if features is None:
+        if not connection.gone:
+            warn("the server does not answer, so figures are not seen")
+        return False
     connection.want("figure")
     return "figure" in features
 
 
-def _is_open(manager: Optional[FigureManager]) -> bool:
+def _is_open(manager: FigureManager | None) -> bool:
     return manager is None or not manager._destroyed
 
 
-def _draw_what_is_due() -> Optional[float]:
+def _draw_what_is_due() -> float | None:
     """Draw all figures that have changed. Returns in how many seconds the next one is due."""
     first = None
     for manager in list(_managers.values()):
@@ -436,20 +360,11 @@ def _is_in_matplotlib(thread: int) -> bool:
     return False
 
 
-def _on_figure_event(event: Dict[str, Any]) -> None:
+def _on_figure_event(event: dict[str, Any]) -> None:
     figure = event.get("id")
     manager = _managers.get(figure) if isinstance(figure, str) else None
     if manager is not None and event.get("event") == "close":
         manager.close_from_client()
-
-
-def _at_exit() -> None:
-    global _exiting
-    for manager in list(_managers.values()):
-        if manager.seconds_until_due() is not None:
-            manager.canvas.draw()
-    _exiting = True
-    outbox().flush()
 
 
 def _after_fork() -> None:
@@ -460,7 +375,7 @@ def _after_fork() -> None:
     _managers.clear()
 
 
-FigureCanvas.manager_class = FigureManager  # type: ignore[misc,assignment]
+FigureCanvas.manager_class = FigureManager  # type: ignore[assignment]
 on_event(_wire.FIGUREEVENT, _on_figure_event)
 on_gone(loop.wake)
 in_child(_after_fork)

@@ -11,7 +11,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Any, Callable, Dict, Optional
+    from typing import Any, Callable
 
 # Of 100. Below about 75 the edges of drawings get visibly dirty, above about 85 files grow quickly.
 QUALITY = 80
@@ -183,9 +183,7 @@ def _with_simplejpeg(simplejpeg: Any) -> Callable[[Any], bytes]:
             array = array[:, :, None]
             return bytes(simplejpeg.encode_jpeg(array, quality=QUALITY, colorspace="GRAY"))
         return bytes(
-            simplejpeg.encode_jpeg(
-                array, quality=QUALITY, colorspace="BGR", colorsubsampling="420"
-            )
+            simplejpeg.encode_jpeg(array, quality=QUALITY, colorspace="BGR", colorsubsampling="420")
         )
 
     return encode
@@ -205,15 +203,13 @@ def _with_turbojpeg(turbojpeg: Any) -> Callable[[Any], bytes]:
                     jpeg_subsample=turbojpeg.TJSAMP_GRAY,
                 )
             )
-        return bytes(
-            library.encode(array, quality=QUALITY, jpeg_subsample=turbojpeg.TJSAMP_420)
-        )
+        return bytes(library.encode(array, quality=QUALITY, jpeg_subsample=turbojpeg.TJSAMP_420))
 
     return encode
 
 
 # By module; in the order in which they are tried when the program has loaded none of them.
-_ENCODERS: Dict[str, Callable[[Any], Callable[[Any], bytes]]] = {
+_ENCODERS: dict[str, Callable[[Any], Callable[[Any], bytes]]] = {
     "PIL.Image": _with_pil,
     "simplejpeg": _with_simplejpeg,
     "turbojpeg": _with_turbojpeg,
@@ -222,7 +218,7 @@ _ENCODERS: Dict[str, Callable[[Any], Callable[[Any], bytes]]] = {
 # Those that take OpenCV's order of colours, and so have less to do, come first if they are loaded.
 _IF_LOADED = ("simplejpeg", "turbojpeg", "cv2", "PIL.Image")
 
-_encoder: Optional[Callable[[Any], bytes]] = None
+_encoder: Callable[[Any], bytes] | None = None
 
 
 def _find_encoder() -> Callable[[Any], bytes]:
@@ -239,7 +235,7 @@ def _find_encoder() -> Callable[[Any], bytes]:
     raise ImportError(NO_ENCODER)
 
 
-def _try(name: str, module: Optional[ModuleType]) -> Optional[Callable[[Any], bytes]]:
+def _try(name: str, module: ModuleType | None) -> Callable[[Any], bytes] | None:
     try:
         return _ENCODERS[name](module or importlib.import_module(name))
     except Exception:

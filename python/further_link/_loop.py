@@ -17,7 +17,7 @@ from ._channel import in_child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Dict, List, Optional
+    from typing import Callable
 
 # Seconds for which the loop sleeps at the most. It is woken up for everything that it knows; this is
 # for a condition that changes without telling.
@@ -29,10 +29,10 @@ class Loop:
 
     def __init__(self) -> None:
         # Not to be blocked by: a signal handler may put something in at any moment.
-        self._closings: queue.SimpleQueue[Optional[str]] = queue.SimpleQueue()
-        self.timers: List[Timer] = []
+        self._closings: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self.timers: list[Timer] = []
         # How deep each thread is in the loop: a callback may call `plt.pause`.
-        self._depths: Dict[int, int] = {}
+        self._depths: dict[int, int] = {}
 
     def wake(self) -> None:
         """Have the loop look at everything again."""
@@ -62,8 +62,8 @@ class Loop:
         self,
         done: Callable[[], bool],
         close: Callable[[str], None],
-        draw: Callable[[], Optional[float]],
-        seconds: Optional[float] = None,
+        draw: Callable[[], float | None],
+        seconds: float | None = None,
     ) -> None:
         """Go on until `done()`, or for so many seconds.
 
@@ -115,7 +115,7 @@ class Timer(TimerBase):
 
     def __init__(self, *arguments: object, **options: object) -> None:
         self.due = 0.0
-        self._rhythm: Optional[int] = None
+        self._rhythm: int | None = None
         super().__init__(*arguments, **options)  # type: ignore[arg-type]
 
     def run(self) -> None:
@@ -125,7 +125,7 @@ class Timer(TimerBase):
         if self.single_shot:
             self.stop()
         try:
-            self._on_timer()
+            self._on_timer()  # type: ignore[attr-defined]
         except Exception:
             # As with other backends: it is told, and the figure stays.
             self.stop()

@@ -18,7 +18,7 @@ from ._channel import channel, in_child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Dict, Hashable, Iterable, Optional, Tuple
+    from typing import Callable, Hashable, Iterable, Tuple
 
     Messages = Iterable[Tuple[int, bytes]]
     Produce = Callable[[], Messages]
@@ -37,7 +37,7 @@ class NotYet(Exception):
 
 class _Slot:
     def __init__(self, produce: Produce, interval: float, due: float) -> None:
-        self.produce: Optional[Produce] = produce
+        self.produce: Produce | None = produce
         self.interval = interval
         self.due = due
 
@@ -47,8 +47,8 @@ class Outbox:
         # A signal handler may come in the middle of anything here, so this thread has to be able to
         # take the lock again.
         self._changed = threading.Condition(threading.RLock())
-        self._slots: Dict[Hashable, _Slot] = {}
-        self._thread: Optional[threading.Thread] = None
+        self._slots: dict[Hashable, _Slot] = {}
+        self._thread: threading.Thread | None = None
         self._busy = False
         # The program is about to end: everything is due now.
         self._hurry = False
@@ -120,11 +120,11 @@ class Outbox:
             while True:
                 self._changed.wait(self._send_next())
 
-    def _send_next(self) -> Optional[float]:
+    def _send_next(self) -> float | None:
         """Send what is due. Returns for how many seconds nothing will be. Needs the lock."""
         while True:
             now = monotonic()
-            first: Optional[Tuple[Hashable, _Slot]] = None
+            first: tuple[Hashable, _Slot] | None = None
             for key, slot in list(self._slots.items()):
                 if slot.produce is not None:
                     if first is None or slot.due < first[1].due:
@@ -155,7 +155,7 @@ class Outbox:
                 slot.due = monotonic() + again
 
 
-def _send(produce: Produce) -> Optional[float]:
+def _send(produce: Produce) -> float | None:
     try:
         for kind, payload in produce():
             channel().send(kind, payload)

@@ -11,7 +11,7 @@ import struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Tuple
+    from typing import Any
 
 # A message begins with the length of its payload, and its kind.
 _HEAD = struct.Struct(">IB")
@@ -62,7 +62,7 @@ def to_json(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
-def from_json(payload: bytes) -> Optional[Dict[str, Any]]:
+def from_json(payload: bytes) -> dict[str, Any] | None:
     """The object that a payload holds, or None if it holds something else."""
     try:
         value = json.loads(payload.decode("utf-8"))
@@ -84,10 +84,10 @@ class Decoder:
         self._bytes = bytearray()
         self._to_skip = 0
 
-    def feed(self, data: bytes) -> List[Tuple[int, bytes]]:
+    def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         """The messages that are complete with these bytes, as kind and payload."""
         self._bytes += data
-        messages = []
+        messages: list[tuple[int, bytes]] = []
         while True:
             if self._to_skip:
                 skipped = min(self._to_skip, len(self._bytes))

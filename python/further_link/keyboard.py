@@ -10,7 +10,7 @@ from ._channel import channel, in_child, on_event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Optional
+    from typing import Any, Callable
 
 
 class KeyboardButton:
@@ -36,8 +36,8 @@ class KeyboardButton:
         if len(name) > _wire.LIMITS[_wire.KEYLISTEN]:
             raise ValueError("there is no key with a name as long as this")
         self.key = key
-        self._when_pressed: Optional[Callable[[], Any]] = None
-        self._when_released: Optional[Callable[[], Any]] = None
+        self._when_pressed: Callable[[], Any] | None = None
+        self._when_released: Callable[[], Any] | None = None
         _listen(key)
 
     def __repr__(self) -> str:
@@ -49,22 +49,22 @@ class KeyboardButton:
         return _listen(self.key).pressed
 
     @property
-    def when_pressed(self) -> Optional[Callable[[], Any]]:
+    def when_pressed(self) -> Callable[[], Any] | None:
         """The function that is called when the key is pressed. None: there is none."""
         return self._when_pressed
 
     @when_pressed.setter
-    def when_pressed(self, function: Optional[Callable[[], Any]]) -> None:
+    def when_pressed(self, function: Callable[[], Any] | None) -> None:
         self._when_pressed = check_callback(function)
         self._enter()
 
     @property
-    def when_released(self) -> Optional[Callable[[], Any]]:
+    def when_released(self) -> Callable[[], Any] | None:
         """The function that is called when the key is let go. None: there is none."""
         return self._when_released
 
     @when_released.setter
-    def when_released(self, function: Optional[Callable[[], Any]]) -> None:
+    def when_released(self, function: Callable[[], Any] | None) -> None:
         self._when_released = check_callback(function)
         self._enter()
 
@@ -98,11 +98,11 @@ class _Key:
         self.pressed = False
         # Only those that have something to call: so a button that is made again and again in a loop,
         # to ask whether it is pressed, costs no memory.
-        self.buttons: List[KeyboardButton] = []
+        self.buttons: list[KeyboardButton] = []
 
 
 _lock = threading.RLock()
-_keys: Dict[str, _Key] = {}
+_keys: dict[str, _Key] = {}
 
 
 def _listen(key: str) -> _Key:
@@ -126,7 +126,7 @@ def _listen(key: str) -> _Key:
     return state
 
 
-def _on_key_event(event: Dict[str, Any]) -> None:
+def _on_key_event(event: dict[str, Any]) -> None:
     key = event.get("key")
     state = _keys.get(key) if isinstance(key, str) else None
     what = event.get("event")

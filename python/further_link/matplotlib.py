@@ -16,12 +16,11 @@ from ._version import __version__ as backend_version
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Optional
 
 _NAME = "module://further_link.matplotlib"
 
 
-def _choice() -> Optional[str]:
+def _choice() -> str | None:
     """The backend that a matplotlibrc of the person names, if there is one."""
     if os.environ.get("MPLBACKEND") != _NAME:
         # The program itself has chosen this one.
@@ -31,9 +30,7 @@ def _choice() -> Optional[str]:
     for folder in (matplotlib.get_data_path(), "/etc"):
         if path.startswith(os.path.join(os.path.realpath(folder), "")):
             return None
-    options = matplotlib.rc_params_from_file(
-        path, fail_on_error=False, use_default_template=False
-    )
+    options = matplotlib.rc_params_from_file(path, fail_on_error=False, use_default_template=False)
     name = dict.get(options, "backend")
     return name if isinstance(name, str) and name != _NAME else None
 
@@ -46,7 +43,8 @@ def _load(name: str) -> ModuleType:
     except ImportError:
         # matplotlib before 3.9.
         return importlib.import_module("matplotlib.backends.backend_" + name.lower())
-    return backend_registry.load_backend_module(name)
+    backend: ModuleType = backend_registry.load_backend_module(name)  # type: ignore[no-untyped-call]
+    return backend
 
 
 _chosen = _choice()

@@ -13,7 +13,7 @@ from ._outbox import outbox
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Deque, Dict, List, Optional, Tuple, Union
+    from typing import Any, Optional, Tuple, Union
 
     Number = Union[int, float]
     Point = Tuple[Number, Optional[Number]]
@@ -35,7 +35,7 @@ def plot(
     name: str,
     *values: Any,
     clear: bool = False,
-    window: Optional[int] = None,
+    window: int | None = None,
     **series: Any,
 ) -> None:
     """Add points to a plot at the client. It appears with the first one.
@@ -63,7 +63,7 @@ def plot(
         if window < 1:
             raise ValueError("the window of a plot is 1 point or more")
     x: Any = None
-    ys: Dict[str, Any] = {}
+    ys: dict[str, Any] = {}
     if series:
         # Beside curves with names, a single value is x.
         if len(values) == 2:
@@ -86,9 +86,7 @@ def plot(
     xs = None if x is None else [_x(value) for value in _list(x)]
     for label, column in columns.items():
         if xs is not None and len(xs) != len(column):
-            raise ValueError(
-                "%s has %d values, and x has %d" % (label, len(column), len(xs))
-            )
+            raise ValueError("%s has %d values, and x has %d" % (label, len(column), len(xs)))
     connection = channel()
     if connection.usable():
         connection.want("plot")
@@ -102,7 +100,7 @@ def _is_single(value: Any) -> bool:
     return value is None or not hasattr(value, "__len__") or getattr(value, "shape", None) == ()
 
 
-def _list(values: Any) -> List[Any]:
+def _list(values: Any) -> list[Any]:
     if isinstance(values, (str, bytes, dict)):
         raise TypeError("a plot needs numbers, not %.60r" % (values,))
     if _is_single(values):
@@ -123,7 +121,7 @@ def _number(value: Any) -> float:
     raise TypeError("a plot needs numbers, not %.60r" % (value,))
 
 
-def _y(value: Any) -> Optional[Number]:
+def _y(value: Any) -> Number | None:
     """A number for JSON; None, which is a gap, if there is none."""
     if type(value) is int and -(2**53) <= value <= 2**53:
         return value
@@ -133,7 +131,7 @@ def _y(value: Any) -> Optional[Number]:
     return number if math.isfinite(number) else None
 
 
-def _x(value: Any) -> Optional[Number]:
+def _x(value: Any) -> Number | None:
     if value is None:
         raise TypeError("the x of a point cannot be None")
     return _y(value)
@@ -148,7 +146,7 @@ class _Batch:
     def __init__(self, clear: bool) -> None:
         self.clear = clear
         # Points and not two lists: whatever interrupts this, x and y stay together.
-        self.series: Dict[str, Deque[Point]] = {}
+        self.series: dict[str, deque[Point]] = {}
 
     def points(self) -> int:
         return sum(map(len, self.series.values()))
@@ -157,14 +155,14 @@ class _Batch:
 class _Plot:
     def __init__(self) -> None:
         self.start = monotonic()
-        self.counted: Dict[str, int] = {}
-        self.window: Optional[int] = None
-        self.batch: Optional[_Batch] = None
+        self.counted: dict[str, int] = {}
+        self.window: int | None = None
+        self.batch: _Batch | None = None
 
 
 # A signal handler may plot in the midst of a plot of the same thread.
 _changed = threading.Condition(threading.RLock())
-_plots: Dict[str, _Plot] = {}
+_plots: dict[str, _Plot] = {}
 
 
 def _waiting() -> int:
@@ -173,11 +171,11 @@ def _waiting() -> int:
 
 def _add(
     name: str,
-    xs: Optional[List[Optional[Number]]],
-    columns: Dict[str, List[Optional[Number]]],
+    xs: list[Number | None] | None,
+    columns: dict[str, list[Number | None]],
     single: bool,
     clear: bool,
-    window: Optional[int],
+    window: int | None,
 ) -> None:
     now = monotonic()
     with _changed:
@@ -194,7 +192,7 @@ def _add(
             state.window = window
         for label, ys in columns.items():
             if xs is not None:
-                column: List[Optional[Number]] = xs
+                column: list[Number | None] = xs
             elif single:
                 column = [now - state.start]
             else:
@@ -213,9 +211,7 @@ def _add(
             _changed.wait(_LOOK)
 
 
-def _append(
-    state: _Plot, label: str, xs: List[Optional[Number]], ys: List[Optional[Number]]
-) -> None:
+def _append(state: _Plot, label: str, xs: list[Number | None], ys: list[Number | None]) -> None:
     if state.batch is None:
         state.batch = _Batch(clear=False)
     points = state.batch.series.setdefault(label, deque())
@@ -229,7 +225,7 @@ def _append(
             points.popleft()
 
 
-def _messages(name: str) -> List[Tuple[int, bytes]]:
+def _messages(name: str) -> list[tuple[int, bytes]]:
     """Called in the background: the messages for what has gathered."""
     with _changed:
         state = _plots.get(name)
@@ -241,8 +237,8 @@ def _messages(name: str) -> List[Tuple[int, bytes]]:
     return _written(name, batch, window)
 
 
-def _written(name: str, batch: _Batch, window: Optional[int]) -> List[Tuple[int, bytes]]:
-    messages: List[List[Dict[str, Any]]] = [[]]
+def _written(name: str, batch: _Batch, window: int | None) -> list[tuple[int, bytes]]:
+    messages: list[list[dict[str, Any]]] = [[]]
     room = _POINTS_IN_MESSAGE
     for label, gathered in batch.series.items():
         points = list(gathered)
@@ -259,7 +255,7 @@ def _written(name: str, batch: _Batch, window: Optional[int]) -> List[Tuple[int,
             first += max(len(part), 1)
     written = []
     for number, series in enumerate(messages):
-        data: Dict[str, Any] = {"name": name, "series": series}
+        data: dict[str, Any] = {"name": name, "series": series}
         if batch.clear and number == 0:
             data["clear"] = True
         if window is not None:

@@ -8,10 +8,10 @@ from ._outbox import outbox
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, List, Optional, Tuple
+    from typing import Any
 
 
-def send_image(frame: Any, format: Optional[str] = None, kind: Optional[str] = None) -> None:
+def send_image(frame: Any, format: str | None = None, kind: str | None = None) -> None:
     """Show a picture at the client.
 
     >>> send_image(camera.get_frame())
@@ -36,7 +36,7 @@ def send_image(frame: Any, format: Optional[str] = None, kind: Optional[str] = N
         return
     picture.keep()
 
-    def encode() -> List[Tuple[int, bytes]]:
+    def encode() -> list[tuple[int, bytes]]:
         try:
             jpeg = picture.encode()
             _wire.message(_wire.VIDEO, jpeg)

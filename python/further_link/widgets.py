@@ -23,7 +23,7 @@ from .keyboard import check_callback
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Optional, Tuple, Union
+    from typing import Any, Callable, Union
 
     Value = Union[int, float]
 
@@ -34,7 +34,7 @@ _LONGEST_LABEL = 1000
 
 _lock = threading.RLock()
 # Those that are not removed: a widget stays, even if the program has no name for it.
-_widgets: Dict[str, _Widget] = {}
+_widgets: dict[str, _Widget] = {}
 _made = 0
 # Makes the ids different from those of other processes of the program.
 _prefix = ""
@@ -51,7 +51,7 @@ class _Widget:
         self._label = _wire.text(label)
         self._removed = False
         # By event; those that this process has set.
-        self._functions: Dict[str, Callable[..., Any]] = {}
+        self._functions: dict[str, Callable[..., Any]] = {}
         self._id = _new_id()
         _widgets[self._id] = self
         self._show()
@@ -78,8 +78,8 @@ class _Widget:
             connection.want("widget")
             outbox().put(("widget", self._id), self._messages, INTERVAL)
 
-    def _messages(self) -> List[Tuple[int, bytes]]:
-        data: Dict[str, Any] = {"id": self._id, "kind": self._kind}
+    def _messages(self) -> list[tuple[int, bytes]]:
+        data: dict[str, Any] = {"id": self._id, "kind": self._kind}
         if self._removed:
             data["removed"] = True
         else:
@@ -87,7 +87,7 @@ class _Widget:
             data.update(self._state())
         return [(_wire.WIDGET, _wire.to_json(data))]
 
-    def _state(self) -> Dict[str, Any]:
+    def _state(self) -> dict[str, Any]:
         """What the client has to know beside the label."""
         return {}
 
@@ -98,10 +98,10 @@ class _Widget:
         """Before something is read that the client may change: in a child, it is not heard yet."""
         channel().listen()
 
-    def _function(self, event: str) -> Optional[Callable[..., Any]]:
+    def _function(self, event: str) -> Callable[..., Any] | None:
         return self._functions.get(event)
 
-    def _set_function(self, event: str, function: Optional[Callable[..., Any]]) -> None:
+    def _set_function(self, event: str, function: Callable[..., Any] | None) -> None:
         check_callback(function)
         self._listen()
         if function is None or self._removed:
@@ -134,21 +134,21 @@ class Button(_Widget):
         return self._pressed
 
     @property
-    def when_pressed(self) -> Optional[Callable[[], Any]]:
+    def when_pressed(self) -> Callable[[], Any] | None:
         """The function that is called when it is pressed. None: there is none."""
         return self._function("press")
 
     @when_pressed.setter
-    def when_pressed(self, function: Optional[Callable[[], Any]]) -> None:
+    def when_pressed(self, function: Callable[[], Any] | None) -> None:
         self._set_function("press", function)
 
     @property
-    def when_released(self) -> Optional[Callable[[], Any]]:
+    def when_released(self) -> Callable[[], Any] | None:
         """The function that is called when it is let go. None: there is none."""
         return self._function("release")
 
     @when_released.setter
-    def when_released(self, function: Optional[Callable[[], Any]]) -> None:
+    def when_released(self, function: Callable[[], Any] | None) -> None:
         self._set_function("release", function)
 
     def _on_event(self, event: str, value: Any) -> None:
@@ -174,7 +174,7 @@ class Slider(_Widget):
         minimum: float = 0,
         maximum: float = 100,
         step: float = 1,
-        value: Optional[float] = None,
+        value: float | None = None,
     ) -> None:
         self._minimum = _finite("minimum", minimum)
         self._maximum = _finite("maximum", maximum)
@@ -187,9 +187,7 @@ class Slider(_Widget):
             raise ValueError("the step of a slider cannot be as small as %r" % (step,))
         # A hair more, as 0.3 / 0.1 is 2.9999999999999996.
         self._steps = math.floor((self._maximum - self._minimum) / self._step + 1e-9)
-        self._value = self._nearest(
-            self._minimum if value is None else _finite("value", value)
-        )
+        self._value = self._nearest(self._minimum if value is None else _finite("value", value))
         super().__init__(label)
 
     @property
@@ -219,12 +217,12 @@ class Slider(_Widget):
         self._show()
 
     @property
-    def when_changed(self) -> Optional[Callable[[Any], Any]]:
+    def when_changed(self) -> Callable[[Any], Any] | None:
         """The function that is called with the new value when the person has moved it."""
         return self._function("change")
 
     @when_changed.setter
-    def when_changed(self, function: Optional[Callable[[Any], Any]]) -> None:
+    def when_changed(self, function: Callable[[Any], Any] | None) -> None:
         self._set_function("change", function)
 
     def _nearest(self, value: Value) -> Value:
@@ -235,7 +233,7 @@ class Slider(_Widget):
         # 0.1 + 0.2 should be 0.3 here.
         return place if isinstance(place, int) else float("%.12g" % place)
 
-    def _state(self) -> Dict[str, Any]:
+    def _state(self) -> dict[str, Any]:
         return {
             "minimum": self._minimum,
             "maximum": self._maximum,
@@ -288,15 +286,15 @@ class Switch(_Widget):
         self.value = value
 
     @property
-    def when_changed(self) -> Optional[Callable[[bool], Any]]:
+    def when_changed(self) -> Callable[[bool], Any] | None:
         """The function that is called with True or False when the person has switched it."""
         return self._function("change")
 
     @when_changed.setter
-    def when_changed(self, function: Optional[Callable[[bool], Any]]) -> None:
+    def when_changed(self, function: Callable[[bool], Any] | None) -> None:
         self._set_function("change", function)
 
-    def _state(self) -> Dict[str, Any]:
+    def _state(self) -> dict[str, Any]:
         return {"value": self._value}
 
     def _on_event(self, event: str, value: Any) -> None:
@@ -316,7 +314,7 @@ class Number(_Widget):
 
     _kind = "number"
 
-    def __init__(self, label: str, value: Optional[float] = None, unit: str = "") -> None:
+    def __init__(self, label: str, value: float | None = None, unit: str = "") -> None:
         self._value = _shown(value)
         if len(str(unit)) > _LONGEST_LABEL:
             raise ValueError("a unit may have %d characters" % _LONGEST_LABEL)
@@ -324,12 +322,12 @@ class Number(_Widget):
         super().__init__(label)
 
     @property
-    def value(self) -> Optional[float]:
+    def value(self) -> float | None:
         """What it shows."""
         return self._value
 
     @value.setter
-    def value(self, value: Optional[float]) -> None:
+    def value(self, value: float | None) -> None:
         self._value = _shown(value)
         self._show()
 
@@ -338,7 +336,7 @@ class Number(_Widget):
         """What stands behind the number."""
         return self._unit
 
-    def _state(self) -> Dict[str, Any]:
+    def _state(self) -> dict[str, Any]:
         return {"value": self._value, "unit": self._unit}
 
 
@@ -354,7 +352,7 @@ class Joystick(_Widget):
     _kind = "joystick"
 
     def __init__(self, label: str) -> None:
-        self._place: Tuple[float, float] = (0.0, 0.0)
+        self._place: tuple[float, float] = (0.0, 0.0)
         super().__init__(label)
 
     @property
@@ -370,22 +368,23 @@ class Joystick(_Widget):
         return self._place[1]
 
     @property
-    def when_moved(self) -> Optional[Callable[[float, float], Any]]:
+    def when_moved(self) -> Callable[[float, float], Any] | None:
         """The function that is called with x and y when the person has moved it."""
         return self._function("change")
 
     @when_moved.setter
-    def when_moved(self, function: Optional[Callable[[float, float], Any]]) -> None:
+    def when_moved(self, function: Callable[[float, float], Any] | None) -> None:
         self._set_function("change", function)
 
-    def _state(self) -> Dict[str, Any]:
+    def _state(self) -> dict[str, Any]:
         x, y = self._place
         return {"x": x, "y": y}
 
     def _on_event(self, event: str, value: Any) -> None:
         if event != "change" or not isinstance(value, dict):
             return
-        x, y = value.get("x"), value.get("y")
+        x: Any = value.get("x")
+        y: Any = value.get("y")
         if _is_number(x) and _is_number(y):
             self._place = (_within_one(x), _within_one(y))
             self._call(event, *self._place, newest=True)
@@ -416,7 +415,7 @@ def _finite(what: str, value: Any) -> Value:
         return number
 
 
-def _shown(value: Any) -> Optional[float]:
+def _shown(value: Any) -> float | None:
     """A number for JSON, or None if there is none."""
     if value is None or (type(value) is int and abs(value) < 2**53):
         return value
@@ -441,7 +440,7 @@ def _new_id() -> str:
         return "%s-%d" % (_prefix, _made)
 
 
-def _on_widget_event(event: Dict[str, Any]) -> None:
+def _on_widget_event(event: dict[str, Any]) -> None:
     name, what = event.get("id"), event.get("event")
     if isinstance(name, str) and isinstance(what, str):
         widget = _widgets.get(name)

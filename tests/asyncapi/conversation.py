@@ -2,6 +2,7 @@
 
 import json
 import struct
+from collections import defaultdict
 from urllib.parse import urlencode
 
 from document import CLIENT, SERVER, NotJson, decode, details_like, document, matching, why_not
@@ -16,6 +17,9 @@ CODES = {"input": (0, 0, 0), "inputEnd": (2, 0, 0), "outputAck": (1, 1, 0)}
 
 
 class Conversation:
+    # The messages of the document that any conversation has had, by channel.
+    had = defaultdict(set)
+
     def __init__(self, server, channel, **query):
         self.channel = channel
         self.client = query.get("client", "")
@@ -23,37 +27,47 @@ class Conversation:
         self.details = set()
         # The messages of the document that have come.
         self.seen = set()
+        # The offset of the last frame.
+        self.offset = None
         # Of `further-link.3`: bytes of output that have come of each program, and those of them that were acknowledged.
         self.output = {}
         self._acknowledged = {}
         value = document()["channels"][channel]
+        # On `/ws` any text may be either message; which one it is, the query says.
+        self._mode = {query.get("mode", "command")} if channel == "ws" else set(value["messages"])
         known = value["bindings"]["ws"].get("query", {}).get("properties", {})
         assert set(query) <= set(known), "the document does not have this parameter"
-        address = f"ws://127.0.0.1:{server.port}{value['address']}"
-        subprotocols = [SUBPROTOCOL] if channel == "runStream" else None
-        self.socket = connect(
-            f"{address}?{urlencode(query)}" if query else address,
+        path = value["address"] + (f"?{urlencode(query)}" if query else "")
+        self._connection = self.connect(server, path, [SUBPROTOCOL] if channel == "runStream" else None)
+
+    @staticmethod
+    def connect(server, path, subprotocols=None):
+        return connect(
+            f"ws://127.0.0.1:{server.port}{path}",
             subprotocols=subprotocols,
             compression=None,
             max_size=None,
             open_timeout=DEADLINE,
             proxy=None,
         )
-        assert self.socket.subprotocol == (SUBPROTOCOL if subprotocols else None)
 
     def __enter__(self):
+        self.socket = self._connection.__enter__()
+        assert self.socket.subprotocol == (SUBPROTOCOL if self.channel == "runStream" else None)
         return self
 
-    def __exit__(self, kind, value, trace):
-        self.socket.close()
+    def __exit__(self, *error):
+        self._connection.__exit__(*error)
 
     # To the server
 
     def send(self, message):
         """A message as it should be."""
-        right = matching(self.channel, CLIENT, message)
+        right = [found for found in matching(self.channel, CLIENT, message) if found.key in self._mode]
         assert len(right) == 1, why_not(self.channel, CLIENT, message)
-        assert matching(self.channel, CLIENT, message, taken=True) == right
+        taken = matching(self.channel, CLIENT, message, taken=True)
+        assert [found for found in taken if found.key in self._mode] == right
+        self.had[self.channel].add(right[0].key)
         self.socket.send(message if isinstance(message, str) else json.dumps(message))
 
     def send_odd(self, message):
@@ -72,10 +86,16 @@ class Conversation:
         assert matching(self.channel, CLIENT, value, taken=True) == []
         self.socket.send(raw)
 
+    def send_unseen(self, message):
+        """A message that the server does not take, for a reason that no schema can see."""
+        assert len(matching(self.channel, CLIENT, message, taken=True)) == 1
+        self.socket.send(json.dumps(message))
+
     def send_frame(self, name, number, offset, data=b""):
         frame = struct.pack(">3BxIQ", *CODES[name], number, offset) + data
         found = matching(self.channel, CLIENT, frame.hex(), binary=True)
         assert [message.name for message in found] == [name]
+        self.had[self.channel].add(found[0].key)
         self.socket.send(frame)
 
     def send_wrong_frame(self, frame):
@@ -85,7 +105,7 @@ class Conversation:
     # From the server
 
     def receive(self):
-        """The next message: its key in the document, and what it says. Of a frame that is a pair, (number, bytes) or (number, offset)."""
+        """The next message: its key in the document, and what it says. A frame says (number, bytes)."""
         raw = self.socket.recv(timeout=DEADLINE)
         binary = isinstance(raw, bytes)
         if binary:
@@ -96,6 +116,7 @@ class Conversation:
         assert len(found) == 1, f"{raw[:500]!r} is {found}\n{why_not(self.channel, SERVER, value, binary=binary)}"
         [message] = found
         self.seen.add(message.key)
+        self.had[self.channel].add(message.key)
         if binary:
             return message.key, self._frame(raw)
         if self.channel != "ws":
@@ -123,7 +144,8 @@ class Conversation:
             self.output[number] = offset + len(data)
             if self.output[number] - self._acknowledged.get(number, 0) >= 16 * 1024:
                 self.acknowledge(number)
-        return (number, offset) if kind == 1 else (number, data)
+        self.offset = offset
+        return number, data
 
     def acknowledge(self, number):
         self._acknowledged[number] = self.output[number]
@@ -147,18 +169,23 @@ class Conversation:
                 text += value[1].decode()
         return text
 
-    def finish(self):
+    def finish_bytes(self):
         """Reads to the end of the program; returns the data of `stopped`, and all that it put out."""
-        out = {"stdout": "", "stderr": ""}
+        out = {"stdout": b"", "stderr": b""}
         while True:
             key, value = self.receive()
             assert key != "error", value
             if key in out:
-                out[key] += value["data"]["output"]
+                out[key] += value["data"]["output"].encode()
             elif key.removesuffix("Frame") in out:
-                out[key.removesuffix("Frame")] += value[1].decode()
+                out[key.removesuffix("Frame")] += value[1]
             elif key == "stopped":
                 return value["data"], out["stdout"], out["stderr"]
+
+    def finish(self):
+        """The same, as text."""
+        data, out, err = self.finish_bytes()
+        return data, out.decode(), err.decode()
 
     # Messages of the JSON dialects, with or without names
 

@@ -1,7 +1,7 @@
 //! The engine: what transports start jobs with.
 
 use crate::account::{Account, AccountError, Accounts};
-use crate::channels::Program;
+use crate::channels::User;
 use crate::environment::{DEFAULT_PATH, first_display, passed_on};
 use crate::error::StartError;
 use crate::files::{FilesError, FilesProcess, PROCESSES, Task};
@@ -153,16 +153,15 @@ impl Engine {
         let mut context = self.context(account, &fresh);
         context.figures = features.has(Feature::Figure);
         let launch = RunnerTable::launch(runner, request, &context)?;
-        let channels = launch.temp_folder.clone().map(|folder| ChannelSettings {
+        let channels = ChannelSettings {
             features,
             version: self.shared.settings.version.clone(),
-            program: Program {
+            user: User {
                 engine: self.clone(),
                 account: account.clone(),
-                folder,
             },
-        });
-        self.launch(launch, terminal, channels)
+        };
+        self.launch(launch, terminal, Some(channels))
     }
 
     /// Starts a program with its arguments as they are, without input, in the work directory.

@@ -1,11 +1,11 @@
 //! A job: one running program. One task owns its descriptors, reads what it puts out into its log and
 //! writes its input.
 
-use crate::channels::{self, ChannelView, Channels, EventRefused, Program};
+use crate::channels::{self, ChannelView, Channels, EventRefused, User};
 use crate::descriptor::watch;
 use crate::error::StartError;
 use crate::output_log::{Cursor, OutputLog};
-use crate::spawner::{CHANNEL_SOCKETS, JobHandle, JobId, Link};
+use crate::spawner::{CHANNEL_SOCKETS, JobHandle, JobId, Link, Running};
 use further_link_protocol::wire::channel::ToProgram;
 use further_link_protocol::{Features, KeyEvent, Stream, TerminalSize};
 use nix::pty::Winsize;
@@ -91,8 +91,8 @@ pub(crate) struct ChannelSettings {
     pub(crate) features: Features,
     /// The server's version, which a program is told.
     pub(crate) version: String,
-    /// Where it is.
-    pub(crate) program: Program,
+    /// Whose program it is.
+    pub(crate) user: User,
 }
 
 /// What the task is to do next.
@@ -126,9 +126,9 @@ impl Job {
             let ChannelSettings {
                 features,
                 version,
-                program,
+                user,
             } = settings;
-            Arc::new(Channels::new(Arc::clone(&log), features, version, program))
+            Arc::new(Channels::new(Arc::clone(&log), features, version, user))
         });
         let job = Arc::new(Self {
             id: handle.id,
@@ -266,8 +266,11 @@ impl Job {
     /// The task: returns the state in which the job ends.
     async fn live(&self, handle: JobHandle) -> JobState {
         let (streams, channels) = match handle.started.await {
-            Ok(Ok(mut descriptors)) => {
-                let channels = self.serve_channels(&mut descriptors);
+            Ok(Ok(Running {
+                mut descriptors,
+                folder,
+            })) => {
+                let channels = self.serve_channels(&mut descriptors, folder);
                 (Streams::new(descriptors, self.has_terminal), channels)
             }
             Ok(Err(error)) => return JobState::Failed(error),
@@ -305,8 +308,10 @@ impl Job {
     fn serve_channels(
         &self,
         descriptors: &mut Vec<OwnedFd>,
+        folder: Option<String>,
     ) -> Option<(watch_channel::Sender<bool>, JoinHandle<()>)> {
         let channels = Arc::clone(self.channels.as_ref()?);
+        channels.set_folder(folder?);
         let streams = descriptors.len().saturating_sub(CHANNEL_SOCKETS);
         let listeners = descriptors.split_off(streams);
         let (over, is_over) = watch_channel::channel(false);

@@ -24,9 +24,9 @@ pub struct Launch {
     pub script: Option<String>,
     /// Make `script` executable first.
     pub make_executable: bool,
-    /// A private folder that is made first, and removed with all in it when the job is over.
+    /// A folder of the program alone that is made first, and removed with all in it when the job is over.
     pub temp_folder: Option<String>,
-    /// Make the sockets of IO channels in `temp_folder`, which there has to be.
+    /// Make a private folder with the sockets of IO channels.
     pub channels: bool,
     /// Give the program an input; without, it reads `/dev/null`.
     pub input: bool,

@@ -5,7 +5,6 @@
 
 use crate::environment::DEFAULT_PATH;
 use crate::launch::{CodeFile, Launch};
-use crate::spawner::CHANNEL;
 use crate::{Account, StartError};
 use further_link_protocol::StartRequest;
 use std::path::{Path, PathBuf};
@@ -61,6 +60,10 @@ impl Runner {
     /// Whether the row runs a file (rather than only a shell in a folder).
     pub fn takes_file(&self) -> bool {
         self.command.iter().any(|word| word.contains("{file}"))
+    }
+
+    fn uses_temp(&self) -> bool {
+        self.command.iter().any(|word| word.contains("{temp}"))
     }
 
     /// Whether everything that it requires is found on the search path `path`.
@@ -233,7 +236,9 @@ impl RunnerTable {
         };
 
         launch.channels = true;
-        launch.temp_folder = Some(text(&temp));
+        if runner.uses_temp() || launch.code.as_ref().is_some_and(|code| code.private) {
+            launch.temp_folder = Some(text(&temp));
+        }
         launch.argv = runner
             .command
             .iter()
@@ -252,7 +257,7 @@ impl RunnerTable {
             .collect();
         launch.folder = text(&folder);
         launch.environment = context.environment_in(&launch.folder);
-        context.add_channels(&text(&temp), &mut launch.environment);
+        context.add_package(&mut launch.environment);
         Ok(launch)
     }
 
@@ -289,16 +294,14 @@ impl LaunchContext<'_> {
         }
     }
 
-    /// What a program finds of its IO channels (`docs/protocol.md` section 6), `temp` being its private folder.
-    fn add_channels(&self, temp: &str, variables: &mut Vec<(String, String)>) {
+    /// What leads Python programs to the package `further_link` (`docs/protocol.md` section 6).
+    fn add_package(&self, variables: &mut Vec<(String, String)>) {
         let mut set =
             |name: &str, value: String| match variables.iter_mut().find(|(known, _)| known == name)
             {
                 Some(known) => known.1 = value,
                 None => variables.push((name.to_owned(), value)),
             };
-        set("FURTHER_LINK_TEMP_DIR", temp.to_owned());
-        set("FURTHER_LINK_CHANNEL", format!("{temp}/{CHANNEL}"));
         let Some(package) = self.package.map(text) else {
             return;
         };

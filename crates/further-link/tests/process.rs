@@ -100,7 +100,8 @@ async fn the_environment_is_that_of_the_account_and_nothing_of_the_servers() {
         for runner in ["python3", "exec"] {
             let mut found = environment(&mut client, runner).await;
             let private = found.remove("FURTHER_LINK_TEMP_DIR").unwrap();
-            assert!(private.starts_with(folder.to_str().unwrap()), "{private}");
+            assert!(private.starts_with("/dev/shm/further-link-"), "{private}");
+            assert!(!Path::new(&private).exists(), "{private}");
             let channel = found.remove("FURTHER_LINK_CHANNEL");
             assert_eq!(channel, Some(format!("{private}/channel.sock")));
             let package = found.remove("PYTHONPATH").unwrap();

@@ -40,7 +40,10 @@ async fn code_without_a_folder_runs_in_the_temp_folder_and_is_gone_afterwards() 
             "{private:?}"
         );
         let name = file.file_name().unwrap().to_str().unwrap().to_owned();
-        assert!(lines[2..].iter().any(|line| line.contains(&name)), "{lines:?}");
+        assert!(
+            lines[2..].iter().any(|line| line.contains(&name)),
+            "{lines:?}"
+        );
         assert_eq!(name.ends_with(".py"), runner == "python3");
         names.push(name);
         assert_eq!(names_in(&temp), [""; 0]);

@@ -102,15 +102,14 @@ struct State {
     connections: Vec<Arc<Connection>>,
 }
 
-/// Who programs with the older package are, for connecting to them.
-pub(crate) use old_keys::Program;
+pub(crate) use old_keys::User;
 
 impl Channels {
     pub(crate) fn new(
         log: Arc<OutputLog>,
         features: Features,
         version: String,
-        program: Program,
+        user: User,
     ) -> Self {
         Self {
             log,
@@ -118,12 +117,17 @@ impl Channels {
             version,
             state: Mutex::default(),
             room: Notify::new(),
-            old_keys: OldKeys::new(program),
+            old_keys: OldKeys::new(user),
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells where the program's private folder is.
+    pub(crate) fn set_folder(&self, folder: String) {
+        self.old_keys.set_folder(folder);
     }
 
     /// Lets a client see what the program says from now on.

@@ -11,7 +11,7 @@ use further_link_protocol::wire::channel::encode_old_key;
 use nix::sys::socket::{MsgFlags, send};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -23,19 +23,19 @@ const EVENTS: usize = 256;
 const LOOKS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Who listens, and where.
+/// Whose program it is, for connecting to it.
 #[derive(Clone, Debug)]
-pub(crate) struct Program {
+pub(crate) struct User {
     pub(crate) engine: Engine,
     pub(crate) account: Account,
-    /// The private folder.
-    pub(crate) folder: String,
 }
 
 /// Key events for programs with the older package.
 #[derive(Debug)]
 pub(super) struct OldKeys {
-    program: Program,
+    user: User,
+    /// The program's private folder, once it runs.
+    folder: OnceLock<String>,
     /// There is one, and so a task for it.
     events: Mutex<Option<mpsc::Sender<KeyEvent>>>,
     /// There may be one that the task is not connected to.
@@ -43,12 +43,17 @@ pub(super) struct OldKeys {
 }
 
 impl OldKeys {
-    pub(super) fn new(program: Program) -> Self {
+    pub(super) fn new(user: User) -> Self {
         Self {
-            program,
+            user,
+            folder: OnceLock::new(),
             events: Mutex::default(),
             news: Arc::default(),
         }
+    }
+
+    pub(super) fn set_folder(&self, folder: String) {
+        let _ = self.folder.set(folder);
     }
 
     /// A program has asked for a key.
@@ -58,8 +63,10 @@ impl OldKeys {
         if events.is_none() {
             let (sender, receiver) = mpsc::channel(EVENTS);
             *events = Some(sender);
-            let (program, news) = (self.program.clone(), Arc::clone(&self.news));
-            tokio::spawn(tell(program, news, receiver));
+            let user = self.user.clone();
+            let folder = self.folder.get().cloned().unwrap_or_default();
+            let news = Arc::clone(&self.news);
+            tokio::spawn(tell(user, folder, news, receiver));
         }
     }
 
@@ -74,14 +81,19 @@ impl OldKeys {
 }
 
 /// Hands events on in their order, until the job is gone.
-async fn tell(program: Program, news: Arc<AtomicBool>, mut events: mpsc::Receiver<KeyEvent>) {
+async fn tell(
+    user: User,
+    folder: String,
+    news: Arc<AtomicBool>,
+    mut events: mpsc::Receiver<KeyEvent>,
+) {
     let mut listeners = Vec::new();
     let mut message = Vec::new();
     while let Some(event) = events.recv().await {
         message.clear();
         encode_old_key(&event, &mut message);
         if news.swap(false, Ordering::Relaxed) || listeners.is_empty() {
-            listeners = connect(&program).await;
+            listeners = connect(&user, &folder).await;
         }
         let mut living = Vec::with_capacity(listeners.len());
         for listener in listeners {
@@ -93,12 +105,12 @@ async fn tell(program: Program, news: Arc<AtomicBool>, mut events: mpsc::Receive
     }
 }
 
-async fn connect(program: &Program) -> Vec<AsyncFd<OwnedFd>> {
+async fn connect(user: &User, folder: &str) -> Vec<AsyncFd<OwnedFd>> {
     for _ in 0..LOOKS {
         let task = Task::Keys {
-            folder: program.folder.clone(),
+            folder: folder.to_owned(),
         };
-        let connections = match program.engine.files(&program.account, &task).await {
+        let connections = match user.engine.files(&user.account, &task).await {
             Ok(mut process) => process.receive::<usize>().await,
             Err(error) => Err(error),
         };

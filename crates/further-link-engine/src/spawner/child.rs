@@ -63,8 +63,8 @@ pub(super) struct Plan<'a> {
     pub(super) streams: Streams,
     /// The child's end of the socket for [`Progress`].
     pub(super) status: OwnedFd,
-    /// Sockets that get their names in the private folder.
-    pub(super) channels: Option<channels::Sockets>,
+    /// The private folder, and sockets that get their names in it.
+    pub(super) channels: Option<(&'a channels::Folder, Vec<OwnedFd>)>,
     /// Soft limit of open descriptors for the program.
     pub(super) descriptor_limit: u64,
 }
@@ -165,8 +165,9 @@ fn prepare_and_execute(plan: &Plan<'_>) -> Result<Infallible, StartError> {
             .create(temp)
             .map_err(|error| folder_error(temp, user, &error))?;
     }
-    if let (Some(temp), Some(sockets)) = (&launch.temp_folder, &plan.channels) {
-        channels::name(sockets, temp)
+    if let Some((folder, sockets)) = &plan.channels {
+        folder
+            .name_sockets(sockets)
             .map_err(|errno| StartError::system("Making the channels", errno))?;
     }
     if let (Some(file), Some(code)) = (&launch.code, &plan.code) {
@@ -181,7 +182,7 @@ fn prepare_and_execute(plan: &Plan<'_>) -> Result<Infallible, StartError> {
         }
     }
     restore_descriptor_limit(plan.descriptor_limit);
-    execute_program(launch, plan.identity).inspect_err(|_| {
+    execute_program(plan).inspect_err(|_| {
         // What turned out to be no program stays as it was.
         if let (Some(script), Some(former)) = (&launch.script, former) {
             let _ = std::fs::set_permissions(script, former);
@@ -325,8 +326,11 @@ fn report_folder(plan: &Plan<'_>, folder: Option<&OwnedFd>) {
     }
 }
 
-fn execute_program(launch: &Launch, identity: &Identity) -> Result<Infallible, StartError> {
-    let environment = final_environment(launch, identity);
+fn execute_program(plan: &Plan<'_>) -> Result<Infallible, StartError> {
+    let Plan {
+        launch, identity, ..
+    } = plan;
+    let environment = final_environment(plan);
     let text = |word: &str| CString::new(word).map_err(|_| StartError::NulInCommand);
     let arguments = launch
         .argv
@@ -365,8 +369,14 @@ fn execute_program(launch: &Launch, identity: &Identity) -> Result<Infallible, S
 }
 
 /// The launch's environment, and what depends on the account's own files.
-fn final_environment(launch: &Launch, identity: &Identity) -> Vec<(String, String)> {
+fn final_environment(plan: &Plan<'_>) -> Vec<(String, String)> {
+    let Plan {
+        launch, identity, ..
+    } = plan;
     let mut environment = launch.environment.clone();
+    if let Some((folder, _)) = &plan.channels {
+        environment.extend(folder.variables());
+    }
     let runtime = format!("/run/user/{}", identity.account.uid);
     if Path::new(&runtime).is_dir() {
         environment.push(("XDG_RUNTIME_DIR".to_owned(), runtime));

@@ -18,14 +18,18 @@ pub(super) struct Leftovers {
     pub(super) code_folder: Option<OwnedFd>,
     /// The name of the code file.
     pub(super) code_name: Option<String>,
-    /// The private folder.
+    /// The folder in which code or what was compiled of it lies.
     pub(super) temp_folder: Option<String>,
+    /// The program's private folder, if it has left more in it than the spawner removes itself.
+    pub(super) private_folder: Option<String>,
 }
 
 impl Leftovers {
     /// Whether there is nothing to remove.
     pub(super) fn is_empty(&self) -> bool {
-        self.temp_folder.is_none() && (self.code_folder.is_none() || self.code_name.is_none())
+        self.temp_folder.is_none()
+            && self.private_folder.is_none()
+            && (self.code_folder.is_none() || self.code_name.is_none())
     }
 
     /// Starts a process that removes them; its status is not 0 if something stays behind.
@@ -57,11 +61,12 @@ impl Leftovers {
             }
             _ => true,
         };
-        let temp = match &self.temp_folder {
-            Some(folder) => remove_tree(Path::new(folder)).is_ok(),
-            None => true,
-        };
-        code && temp
+        let folders = [&self.temp_folder, &self.private_folder];
+        let left = folders
+            .into_iter()
+            .flatten()
+            .filter(|folder| remove_tree(Path::new(folder)).is_err());
+        code && left.count() == 0
     }
 }
 

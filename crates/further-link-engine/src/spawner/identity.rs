@@ -4,7 +4,7 @@
 use crate::account::{Account, AccountError, Accounts};
 use crate::error::StartError;
 use nix::errno::Errno;
-use nix::unistd::{Gid, Uid};
+use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::time::{Duration, Instant};
@@ -22,6 +22,32 @@ pub(super) struct Identity {
 }
 
 impl Identity {
+    /// Does `work` with files as this account would, and as the spawner again afterwards (`setfsuid(2)`, which
+    /// takes root's rights to files away too). For what waits for no disk: the spawner has one thread.
+    pub(super) fn with_files_as_user<T>(
+        &self,
+        work: impl FnOnce() -> nix::Result<T>,
+    ) -> nix::Result<T> {
+        if !self.change {
+            return work();
+        }
+        let (own_uid, own_gid) = (Uid::effective(), Gid::effective());
+        let (uid, gid) = (
+            Uid::from_raw(self.account.uid),
+            Gid::from_raw(self.account.gid),
+        );
+        setfsgid(gid);
+        setfsuid(uid);
+        // They say nothing but what was before: so asked again.
+        let result = match (setfsuid(uid), setfsgid(gid)) == (uid, gid) {
+            true => work(),
+            false => Err(Errno::EPERM),
+        };
+        setfsuid(own_uid);
+        setfsgid(own_gid);
+        result
+    }
+
     /// Becomes this account, for good. Groups first: without root they cannot be changed any more.
     pub(super) fn become_user(&self) -> nix::Result<()> {
         if !self.change {

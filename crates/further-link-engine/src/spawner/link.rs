@@ -53,19 +53,28 @@ impl SpawnerProcess {
     }
 }
 
+/// What the server gets of a program that runs.
+#[derive(Debug)]
+pub(crate) struct Running {
+    /// As [`Reply::Started`] says.
+    pub(crate) descriptors: Vec<OwnedFd>,
+    /// The program's private folder, if it has one.
+    pub(crate) folder: Option<String>,
+}
+
 /// What a job's task waits for.
 pub(crate) struct JobHandle {
     /// The job's name for [`Link::stop`].
     pub(crate) id: JobId,
     /// The program's streams, or why there are none. Fails if the spawner has ended.
-    pub(crate) started: oneshot::Receiver<Result<Vec<OwnedFd>, StartError>>,
+    pub(crate) started: oneshot::Receiver<Result<Running, StartError>>,
     /// The exit code, once nothing of the job is left. Fails if the spawner has ended.
     pub(crate) exited: oneshot::Receiver<i32>,
 }
 
 #[derive(Debug)]
 struct Waiting {
-    started: Option<oneshot::Sender<Result<Vec<OwnedFd>, StartError>>>,
+    started: Option<oneshot::Sender<Result<Running, StartError>>>,
     exited: oneshot::Sender<i32>,
 }
 
@@ -259,7 +268,7 @@ impl Link {
     fn deliver(&self, packet: Packet<Reply>) {
         let mut waiting = locked(&self.waiting);
         match packet.message {
-            Reply::Started { job } => {
+            Reply::Started { job, folder } => {
                 let result = if packet.incomplete {
                     // We have no room for its streams; it would run unheard.
                     self.stop(job);
@@ -268,7 +277,10 @@ impl Link {
                         Errno::EMFILE,
                     ))
                 } else {
-                    Ok(packet.descriptors)
+                    Ok(Running {
+                        descriptors: packet.descriptors,
+                        folder,
+                    })
                 };
                 if let Some(sender) = waiting.get_mut(&job).and_then(|job| job.started.take()) {
                     let _ = sender.send(result);

@@ -17,9 +17,9 @@ mod process;
 mod request;
 mod streams;
 
-pub(crate) use channels::{CHANNEL, CHANNEL_SOCKETS};
+pub(crate) use channels::CHANNEL_SOCKETS;
 pub use link::SpawnerProcess;
-pub(crate) use link::{JobHandle, Link};
+pub(crate) use link::{JobHandle, Link, Running};
 pub use process::run;
 pub(crate) use request::JobId;
 pub use request::SpawnerSettings;

@@ -1,7 +1,7 @@
 //! The spawner's loop: requests in, replies out, children reaped, deadlines kept. One thread, which
 //! waits in `epoll_wait(2)`; the only other thing that can hold it up is looking an account up.
 
-use super::channels;
+use super::channels::{self, Base, Folder};
 use super::child::{self, Plan, Progress, Supervised};
 use super::cleanup::Leftovers;
 use super::containment::{CgroupBase, Containment, kill_strays, parent_of, reap};
@@ -78,6 +78,8 @@ struct Spawner {
     /// `None` where the machine offers no cgroups or they are off.
     cgroups: Option<CgroupBase>,
     tty_group: Option<Gid>,
+    /// Where private folders of programs are made.
+    folders: Base,
     identities: Identities,
     jobs: HashMap<JobId, Job>,
     /// Every child and what it is to its job. Others are orphans that were handed to us.
@@ -106,6 +108,8 @@ struct Job {
     identity: Identity,
     /// Where the child tells its progress, until it is the program.
     status: Option<OwnedFd>,
+    /// The private folder.
+    folder: Option<Folder>,
     /// The server's ends of the program's streams, until it runs.
     descriptors: Vec<OwnedFd>,
     failure: Option<StartError>,
@@ -195,10 +199,12 @@ impl Spawner {
         } else {
             None
         };
+        let folders = Base::find(&settings.temp_dir)?;
         Ok(Some(Self {
             socket,
             epoll,
             children,
+            folders,
             settings,
             cgroups,
             tty_group: Group::from_name("tty")
@@ -296,14 +302,14 @@ impl Spawner {
         }
         .map_err(fail)?;
         let (status, theirs) = packet::pair().map_err(fail)?;
-        let channels = match launch.channels {
-            true => Some(channels::sockets().map_err(fail)?),
-            false => None,
-        };
-        if let Some(sockets) = &channels {
-            for socket in sockets {
+        let fail = |errno| StartError::system("Making the program's channels", errno);
+        let (mut folder, mut sockets) = (None, Vec::new());
+        if launch.channels {
+            sockets = channels::sockets().map_err(fail)?;
+            for socket in &sockets {
                 descriptors.push(socket.try_clone().map_err(|_| fail(Errno::EMFILE))?);
             }
+            folder = Some(Folder::make(&self.folders, &identity).map_err(fail)?);
         }
         let plan = Plan {
             launch: &launch,
@@ -311,14 +317,19 @@ impl Spawner {
             identity: &identity,
             streams,
             status: theirs,
-            channels,
+            channels: folder.as_ref().map(|folder| (folder, sockets)),
             descriptor_limit: self.descriptor_limit,
         };
         let forked = match &self.cgroups {
             Some(base) => Containment::in_cgroup(base, id, &plan),
             None => Containment::under_supervisor(&plan),
         }
-        .map_err(|errno| StartError::system("Starting a process", errno))?;
+        .map_err(|errno| {
+            if let Some(folder) = &folder {
+                folder.remove(&self.folders, &identity);
+            }
+            StartError::system("Starting a process", errno)
+        })?;
 
         let tag = |news: u64| (id.0 << NEWS_BITS) | news;
         let (news, urgent) = forked.containment.news();
@@ -355,7 +366,9 @@ impl Spawner {
                     .filter(|code| !code.private)
                     .map(|code| code.name),
                 temp_folder: launch.temp_folder,
+                private_folder: None,
             },
+            folder,
             hangup: launch.hangup,
             ending: Ending::No,
             unheard: None,
@@ -428,8 +441,9 @@ impl Spawner {
                     let _ = self.epoll.delete(status);
                     job.status = None;
                     let descriptors = std::mem::take(&mut job.descriptors);
+                    let folder = job.folder.as_ref().map(|folder| folder.path().to_owned());
                     if job.failure.is_none() {
-                        self.reply(&Reply::Started { job: id }, descriptors);
+                        self.reply(&Reply::Started { job: id, folder }, descriptors);
                     }
                     return;
                 }
@@ -533,6 +547,11 @@ impl Spawner {
             || matches!(job.ending, Ending::Cleaning { .. })
         {
             return;
+        }
+        if let Some(folder) = job.folder.take()
+            && !folder.remove(&self.folders, &job.identity)
+        {
+            job.leftovers.private_folder = Some(folder.path().to_owned());
         }
         let mut cleaner = None;
         if !job.leftovers.is_empty() {

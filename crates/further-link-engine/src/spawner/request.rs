@@ -6,6 +6,7 @@ use crate::error::StartError;
 use crate::launch::Launch;
 use further_link_protocol::TerminalSize;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The server's name for a job. Never used twice in the life of a server.
@@ -19,6 +20,8 @@ pub struct SpawnerSettings {
     pub accounts: Accounts,
     /// Time between SIGTERM and SIGKILL.
     pub grace: Duration,
+    /// Where programs have their private folders, if the machine has no better place.
+    pub temp_dir: PathBuf,
     /// Use cgroup v2 where the machine offers it.
     pub cgroups: bool,
 }
@@ -59,8 +62,12 @@ impl From<TerminalSize> for Terminal {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Reply {
     /// The program runs. With it come its descriptors: the pty's master, or the ends of the pipes of
-    /// standard input (if it has one), output and error.
-    Started { job: JobId },
+    /// standard input (if it has one), output and error; then the sockets of its IO channels.
+    Started {
+        job: JobId,
+        /// The program's private folder, if it has one.
+        folder: Option<String>,
+    },
     /// It does not, and nothing of it is left.
     Failed { job: JobId, error: StartError },
     /// It ran, and nothing of it is left: no process, no file. The exit code is the status, or the

@@ -58,6 +58,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
     let spawner = SpawnerProcess::start(SpawnerSettings {
         accounts: accounts.clone(),
         grace: config.run.stop_grace,
+        temp_dir: config.run.temp_dir.clone(),
         cgroups: config.run.cgroup == Cgroup::Auto,
     })
     .context("the spawner cannot be started")?;
