@@ -169,9 +169,11 @@ impl Channels {
         let mut message = Vec::new();
         event.encode(&mut message);
         // All are told, also behind one that refuses.
-        listeners.fold(Ok(()), |result, connection| {
-            result.and(connection.send(&message))
-        })
+        let mut result = Ok(());
+        for connection in listeners {
+            result = result.and(connection.send(&message));
+        }
+        result
     }
 
     /// Takes a message of the program; waits while the client does not take what it was told before.

@@ -3,15 +3,16 @@
 //! The spawner makes both, and the child gives the sockets their names as its user. So they are there before the
 //! program's first instruction, and the server, which accepts on them, needs no right to the folder.
 
-use super::identity::Identity;
+use super::identity::{Identity, with_files_of};
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open, openat};
+use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag, open, openat};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket,
 };
-use nix::sys::stat::{Mode, fstat, mkdirat};
-use nix::unistd::{UnlinkatFlags, getpid, unlinkat};
+use nix::sys::stat::{Mode, fstat, fstatat, mkdirat};
+use nix::unistd::{Uid, UnlinkatFlags, getpid, unlinkat};
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
 
@@ -29,6 +30,13 @@ const BACKLOG: i32 = 16;
 const ADDRESS: usize = 107;
 /// Names that are tried before it is given up.
 const TRIES: usize = 8;
+/// How the names of folders begin.
+const PREFIX: &str = "further-link-";
+/// How folders are opened.
+const FOLDER: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_DIRECTORY)
+    .union(OFlag::O_NOFOLLOW)
+    .union(OFlag::O_CLOEXEC);
 /// Entries of a folder that the spawner removes itself, at the most.
 const FEW: usize = 16;
 
@@ -43,12 +51,13 @@ impl Base {
     /// [`MEMORY`], or where that is missing `temp`.
     pub(super) fn find(temp: &Path) -> nix::Result<Self> {
         let opened = |path: &str| {
-            let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-            let folder = open(path, flags, Mode::empty())?;
-            Ok(Self {
+            let base = Self {
                 path: path.to_owned(),
-                folder,
-            })
+                // The configured one may be a link.
+                folder: open(path, FOLDER.difference(OFlag::O_NOFOLLOW), Mode::empty())?,
+            };
+            base.sweep();
+            nix::Result::Ok(base)
         };
         if let Ok(base) = opened(MEMORY)
             && fstat(&base.folder).is_ok_and(|found| found.st_mode & OPEN_TO_ALL == OPEN_TO_ALL)
@@ -59,12 +68,60 @@ impl Base {
     }
 }
 
+impl Base {
+    /// Removes folders whose spawner was killed. Living ones hold locks on theirs.
+    fn sweep(&self) {
+        let Ok(mut base) = Dir::openat(&self.folder, ".", FOLDER, Mode::empty()) else {
+            return;
+        };
+        for entry in base.iter().flatten() {
+            let name = entry.file_name();
+            if !name.to_bytes().starts_with(PREFIX.as_bytes()) {
+                continue;
+            }
+            let Ok(found) = fstatat(&self.folder, name, AtFlags::AT_SYMLINK_NOFOLLOW) else {
+                continue;
+            };
+            let remove = || self.remove(name, &*lock(&self.folder, name)?);
+            let own = Uid::effective();
+            let removed = match own.is_root() {
+                true => with_files_of(found.st_uid.into(), found.st_gid.into(), remove),
+                false if found.st_uid == own.as_raw() => remove(),
+                false => continue,
+            };
+            if removed.is_ok() {
+                tracing::debug!(?name, "removed what a killed server has left");
+            }
+        }
+    }
+
+    /// Removes the folder `name`, if it holds little and no folders.
+    fn remove(&self, name: &CStr, descriptor: &OwnedFd) -> nix::Result<()> {
+        let mut folder = Dir::openat(descriptor, ".", FOLDER, Mode::empty())?;
+        for entry in folder.iter().take(FEW) {
+            let entry = entry?;
+            let name = entry.file_name();
+            if !matches!(name.to_bytes(), b"." | b"..") {
+                unlinkat(descriptor, name, UnlinkatFlags::NoRemoveDir)?;
+            }
+        }
+        unlinkat(&self.folder, name, UnlinkatFlags::RemoveDir)
+    }
+}
+
+/// Opens a folder and locks it.
+fn lock(base: &OwnedFd, name: &CStr) -> nix::Result<Flock<OwnedFd>> {
+    let folder = openat(base, name, FOLDER, Mode::empty())?;
+    Flock::lock(folder, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno)
+}
+
 /// The private folder of one program.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: String,
-    name: String,
-    descriptor: OwnedFd,
+    name: CString,
+    /// Locked, so that it is known to be in use.
+    descriptor: Flock<OwnedFd>,
 }
 
 impl Folder {
@@ -73,18 +130,25 @@ impl Folder {
         identity.with_files_as_user(|| {
             for _ in 0..TRIES {
                 let word = getrandom::u64().map_err(|_| Errno::EIO)?;
-                let name = format!("further-link-{word:016x}");
-                match mkdirat(&base.folder, name.as_str(), Mode::S_IRWXU) {
+                let name = format!("{PREFIX}{word:016x}");
+                let path = format!("{}/{name}", base.path);
+                let name = CString::new(name).map_err(|_| Errno::EINVAL)?;
+                match mkdirat(&base.folder, &*name, Mode::S_IRWXU) {
                     Err(Errno::EEXIST) => continue,
                     made => made?,
                 }
-                let flags =
-                    OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-                return Ok(Self {
-                    path: format!("{}/{name}", base.path),
-                    descriptor: openat(&base.folder, name.as_str(), flags, Mode::empty())?,
-                    name,
-                });
+                // Another server, which starts in this moment, may have taken it for one that was left.
+                match lock(&base.folder, &name) {
+                    Ok(descriptor) if fstat(&*descriptor)?.st_nlink > 0 => {
+                        return Ok(Self {
+                            path,
+                            name,
+                            descriptor,
+                        });
+                    }
+                    Ok(_) | Err(Errno::ENOENT | Errno::EAGAIN) => {}
+                    Err(errno) => return Err(errno),
+                }
             }
             Err(Errno::EEXIST)
         })
@@ -130,18 +194,7 @@ impl Folder {
     /// by its descriptor: whatever the program has put in its place is not touched.
     pub(super) fn remove(&self, base: &Base, identity: &Identity) -> bool {
         identity
-            .with_files_as_user(|| {
-                let mut folder =
-                    Dir::from_fd(self.descriptor.try_clone().map_err(|_| Errno::EMFILE)?)?;
-                for entry in folder.iter().take(FEW) {
-                    let entry = entry?;
-                    let name = entry.file_name();
-                    if !matches!(name.to_bytes(), b"." | b"..") {
-                        unlinkat(&self.descriptor, name, UnlinkatFlags::NoRemoveDir)?;
-                    }
-                }
-                unlinkat(&base.folder, self.name.as_str(), UnlinkatFlags::RemoveDir)
-            })
+            .with_files_as_user(|| base.remove(&self.name, &self.descriptor))
             .is_ok()
     }
 }

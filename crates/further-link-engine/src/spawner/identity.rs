@@ -28,24 +28,14 @@ impl Identity {
         &self,
         work: impl FnOnce() -> nix::Result<T>,
     ) -> nix::Result<T> {
-        if !self.change {
-            return work();
+        match self.change {
+            true => with_files_of(
+                Uid::from_raw(self.account.uid),
+                Gid::from_raw(self.account.gid),
+                work,
+            ),
+            false => work(),
         }
-        let (own_uid, own_gid) = (Uid::effective(), Gid::effective());
-        let (uid, gid) = (
-            Uid::from_raw(self.account.uid),
-            Gid::from_raw(self.account.gid),
-        );
-        setfsgid(gid);
-        setfsuid(uid);
-        // They say nothing but what was before: so asked again.
-        let result = match (setfsuid(uid), setfsgid(gid)) == (uid, gid) {
-            true => work(),
-            false => Err(Errno::EPERM),
-        };
-        setfsuid(own_uid);
-        setfsgid(own_gid);
-        result
     }
 
     /// Becomes this account, for good. Groups first: without root they cannot be changed any more.
@@ -59,6 +49,25 @@ impl Identity {
         nix::unistd::setresgid(gid, gid, gid)?;
         nix::unistd::setresuid(uid, uid, uid)
     }
+}
+
+/// Does `work` with files as root's process, but with the rights of `uid` and `gid` alone.
+pub(super) fn with_files_of<T>(
+    uid: Uid,
+    gid: Gid,
+    work: impl FnOnce() -> nix::Result<T>,
+) -> nix::Result<T> {
+    let (own_uid, own_gid) = (Uid::effective(), Gid::effective());
+    setfsgid(gid);
+    setfsuid(uid);
+    // They say nothing but what was before: so asked again.
+    let result = match (setfsuid(uid), setfsgid(gid)) == (uid, gid) {
+        true => work(),
+        false => Err(Errno::EPERM),
+    };
+    setfsuid(own_uid);
+    setfsgid(own_gid);
+    result
 }
 
 /// Accounts that were looked up lately.
