@@ -14,6 +14,11 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 BROWSER_TESTS := tests/browser
 NODE_MODULES := $(BROWSER_TESTS)/node_modules/.package-lock.json
 
+# Python packages that tests use, beside this machine's own: the server's Python programs run in it, too.
+VENV := $(abspath $(TARGET_DIR))/venv
+VENV_MARK := $(VENV)/.installed
+REQUIREMENTS := python/requirements-test.txt tests/asyncapi/requirements.txt
+
 # Arguments for the server or the bench: make run ARGS="--port 9000"
 ARGS ?=
 # Seconds for each fuzz target of `make fuzz`.
@@ -45,18 +50,25 @@ test: deps-test test-rust test-python ## run all tests, and each fuzz target for
 	@if [ -x fuzz/run.sh ]; then fuzz/run.sh 5; fi
 	@$(MAKE) --no-print-directory test-browser
 
-test-rust: deps-run ## run the Rust tests
-	@if cargo nextest --version >/dev/null 2>&1; then \
+test-rust: deps-test $(VENV_MARK) ## run the Rust tests
+	@export FURTHER_LINK_TEST_VENV="$(VENV)"; if cargo nextest --version >/dev/null 2>&1; then \
 		cargo nextest run $(CARGO_FLAGS) --workspace; \
 	else \
 		cargo test $(CARGO_FLAGS) --workspace --lib --bins --tests; \
 	fi
 	@cargo test $(CARGO_FLAGS) --workspace --doc
 
-test-python: deps-run ## run the tests of the Python package
-	@if compgen -G "python/tests/test_*.py" >/dev/null; then \
-		PYTHONPATH=python python3 -m unittest discover -s python/tests; \
-	fi
+test-python: deps-test $(VENV_MARK) ## check the Python package, and messages against docs/asyncapi.yaml
+	@PYTHON="$(VENV)/bin/python" python/check.sh
+	@cargo build $(CARGO_FLAGS) --bin further-link
+	@FURTHER_LINK_BINARY="$${FURTHER_LINK_BINARY:-$(abspath $(TARGET_DIR))/debug/further-link}" \
+		"$(VENV)/bin/python" -m pytest -q tests/asyncapi
+
+$(VENV_MARK): $(REQUIREMENTS) | deps-test
+	@echo "pip: installing what the Python tests need, some 200 MB …"
+	@python3 -m venv --clear "$(VENV)"
+	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check $(addprefix -r ,$(REQUIREMENTS))
+	@touch $@
 
 test-browser: deps-test $(NODE_MODULES) ## run the tests that use the page in a browser
 	@cargo build $(CARGO_FLAGS) --bin further-link
@@ -103,7 +115,7 @@ deny: deps-run ## check licences and duplicates of the dependencies (cargo-deny)
 fmt: deps-lint ## format the Rust code
 	cargo fmt --all
 
-deps: deps-test deps-lint $(NODE_MODULES) ## only install what running and testing need
+deps: deps-test deps-lint $(NODE_MODULES) $(VENV_MARK) ## only install what running and testing need
 
 deps-run:
 	@scripts/install-deps.sh run

@@ -79,6 +79,8 @@ need() {
 # Rust links with cc; the `ring` crate is partly C, and needs the C library's headers.
 c_compiler() { have cc && [ -e /usr/include/stdio.h ]; }
 cpp_compiler() { have c++ || have g++; }
+# Debian has both parts in a package of their own.
+venv() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
 browser() { [ -x "${CHROMIUM:-/usr/bin/chromium}" ]; }
 
 need "gcc libc6-dev" "a C compiler" c_compiler
@@ -86,6 +88,7 @@ need python3 python3 have python3
 if [ "$purpose" = test ]; then
     need g++ "a C++ compiler (fuzz targets)" cpp_compiler
     need procps "ps" have ps
+    need python3-venv "virtual environments of Python" venv
     need nodejs "Node.js (browser tests)" have node
     need npm "npm (browser tests)" have npm
     need chromium "Chromium (browser tests)" browser
