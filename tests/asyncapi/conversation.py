@@ -1,15 +1,20 @@
-"""A client of the real server that holds every message against the document, those that it sends and those that come."""
+"""A client of the real server. It holds every message against the document that it sends or that comes."""
 
 import json
 import struct
 from collections import defaultdict
+from typing import ClassVar
 from urllib.parse import urlencode
+
+from websockets.sync.client import connect
 
 from document import CLIENT, SERVER, NotJson, decode, details_like, document, matching, why_not
 from server import DEADLINE
-from websockets.sync.client import connect
 
-ENVELOPE = {"run": ["type", "data", "client", "process"], "runStream": ["type", "data", "client", "process"]}
+ENVELOPE = {
+    "run": ["type", "data", "client", "process"],
+    "runStream": ["type", "data", "client", "process"],
+}
 SUBPROTOCOL = "further-link.3"
 OUTPUT = (0, 1)
 # Kind, channel and stream of the frames that a client sends.
@@ -18,7 +23,7 @@ CODES = {"input": (0, 0, 0), "inputEnd": (2, 0, 0), "outputAck": (1, 1, 0)}
 
 class Conversation:
     # The messages of the document that any conversation has had, by channel.
-    had = defaultdict(set)
+    had: ClassVar = defaultdict(set)
 
     def __init__(self, server, channel, **query):
         self.channel = channel
@@ -38,7 +43,9 @@ class Conversation:
         known = value["bindings"]["ws"].get("query", {}).get("properties", {})
         assert set(query) <= set(known), "the document does not have this parameter"
         path = value["address"] + (f"?{urlencode(query)}" if query else "")
-        self._connection = self.connect(server, path, [SUBPROTOCOL] if channel == "runStream" else None)
+        self._connection = self.connect(
+            server, path, [SUBPROTOCOL] if channel == "runStream" else None
+        )
 
     @staticmethod
     def connect(server, path, subprotocols=None):
@@ -63,7 +70,9 @@ class Conversation:
 
     def send(self, message):
         """A message as it should be."""
-        right = [found for found in matching(self.channel, CLIENT, message) if found.key in self._mode]
+        right = [
+            found for found in matching(self.channel, CLIENT, message) if found.key in self._mode
+        ]
         assert len(right) == 1, why_not(self.channel, CLIENT, message)
         taken = matching(self.channel, CLIENT, message, taken=True)
         assert [found for found in taken if found.key in self._mode] == right
@@ -110,10 +119,14 @@ class Conversation:
         binary = isinstance(raw, bytes)
         if binary:
             value = raw.hex()
+        elif self.channel == "ws":
+            value = raw
         else:
-            value = raw if self.channel == "ws" else decode(raw)
+            value = decode(raw)
         found = matching(self.channel, SERVER, value, binary=binary)
-        assert len(found) == 1, f"{raw[:500]!r} is {found}\n{why_not(self.channel, SERVER, value, binary=binary)}"
+        assert len(found) == 1, (
+            f"{raw[:500]!r} is {found}\n{why_not(self.channel, SERVER, value, binary=binary)}"
+        )
         [message] = found
         self.seen.add(message.key)
         self.had[self.channel].add(message.key)
@@ -134,13 +147,17 @@ class Conversation:
             detail = message["data"]["detail"]
             self.details.add(detail)
             if message["data"]["message"] == "Bad message":
-                assert len(details_like(self.channel, detail)) == 1, details_like(self.channel, detail)
+                assert len(details_like(self.channel, detail)) == 1, details_like(
+                    self.channel, detail
+                )
 
     def _frame(self, frame):
         kind, channel, _, number, offset = struct.unpack_from(">3BxIQ", frame)
         data = frame[16:]
         if (kind, channel) == OUTPUT:
-            assert offset == self.output.get(number, 0), "each frame begins where the one before has ended"
+            assert offset == self.output.get(number, 0), (
+                "each frame begins where the one before has ended"
+            )
             self.output[number] = offset + len(data)
             if self.output[number] - self._acknowledged.get(number, 0) >= 16 * 1024:
                 self.acknowledge(number)
@@ -152,8 +169,10 @@ class Conversation:
         self.send_frame("outputAck", number, self.output[number])
 
     def expect(self, key):
-        """The next message, which has to be this one."""
+        """The next message, which has to be this one; that input was taken may be told at any time."""
         found, value = self.receive()
+        while found == "inputAckFrame" != key:
+            found, value = self.receive()
         assert found == key, value
         return value
 
@@ -199,7 +218,9 @@ class Conversation:
 
     def start(self, code, process="p", runner="python3"):
         """Starts a program; returns the data of `started`."""
-        data = {"runner": runner, "code": code} if self.channel in ENVELOPE else {"sourceScript": code}
+        data = (
+            {"runner": runner, "code": code} if self.channel in ENVELOPE else {"sourceScript": code}
+        )
         self.send(self.message("start", data, process))
         return self.expect("started")["data"]
 

@@ -143,7 +143,7 @@ class NotJson(ValueError):
 
 
 def decode(text):
-    """Reads JSON as strictly as the server does. A number with a fraction is a `Decimal`, so that 24.0 is no integer."""
+    """Reads JSON as strictly as the server does. 24.0 becomes a `Decimal`, so that it is no integer."""
 
     def refuse(word):
         raise NotJson(word)
@@ -165,7 +165,11 @@ def details(channel):
 
     error = resolve(document()["channels"][channel]["messages"]["error"])
     data = resolve(resolve(error["payload"])["properties"]["data"])
-    bad = next(form for form in map(resolve, data["anyOf"]) if form["properties"]["message"]["const"] == "Bad message")
+    bad = next(
+        form
+        for form in map(resolve, data["anyOf"])
+        if form["properties"]["message"]["const"] == "Bad message"
+    )
     return patterns(bad["properties"]["detail"])
 
 

@@ -17,18 +17,31 @@ DEADLINE = 30
 
 def binary():
     named = os.environ.get("FURTHER_LINK_BINARY")
-    return Path(named) if named else ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug/further-link"
+    return (
+        Path(named)
+        if named
+        else ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug/further-link"
+    )
 
 
 class Server:
-    def __init__(self, *settings):
+    def __init__(self, *settings, wrapper=()):
+        """With settings such as `limits.jobs=3`. A wrapper starts it with the command that it is given."""
         self.folder = Path(tempfile.mkdtemp(prefix="further-link-asyncapi-"))
         # A server started as root gives its rights up, and has to get in here all the same.
         self.folder.chmod(0o755)
         for name in ("home", "work", "temp", "state"):
             (self.folder / name).mkdir()
         (self.folder / "temp").chmod(0o1777)
-        command = [binary(), "serve", "--port", "0", "--set", f'state.dir="{self.folder}/state"']
+        command = [
+            *wrapper,
+            binary(),
+            "serve",
+            "--port",
+            "0",
+            "--set",
+            f'state.dir="{self.folder}/state"',
+        ]
         for setting in settings:
             command += ["--set", setting]
         self._process = subprocess.Popen(

@@ -8,9 +8,23 @@ from pathlib import Path
 
 import pytest
 import yaml
-from document import BASE, CLIENT, PATH, ROOT, SERVER, all_messages, directions, document, look_up, messages, resolve
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import best_match
+
+from document import (
+    BASE,
+    CLIENT,
+    PATH,
+    ROOT,
+    SERVER,
+    all_messages,
+    details_like,
+    directions,
+    document,
+    look_up,
+    messages,
+    resolve,
+)
 
 HERE = Path(__file__).parent
 
@@ -36,7 +50,9 @@ def test_the_check_sees_what_is_wrong(specification):
         lambda broken: broken.pop("info"),
         lambda broken: broken["operations"]["runPing"].pop("action"),
         lambda broken: broken["channels"]["run"].update(adress="/run"),
-        lambda broken: broken["components"]["messages"]["runPing"].update(payload={"type": "strnig"}),
+        lambda broken: broken["components"]["messages"]["runPing"].update(
+            payload={"type": "strnig"}
+        ),
     ):
         broken = yaml.safe_load(PATH.read_text())
         change(broken)
@@ -111,7 +127,9 @@ def test_messages_to_the_server_have_two_schemas_and_others_one():
 
 def test_each_type_occurs_once_in_a_direction():
     for channel in document()["channels"]:
-        found = [(message.direction, message.is_binary, message.name) for message in messages(channel)]
+        found = [
+            (message.direction, message.is_binary, message.name) for message in messages(channel)
+        ]
         assert len(found) == len(set(found)), channel
 
 
@@ -126,7 +144,9 @@ def test_examples_are_right(message):
 
 def test_upload_of_the_examples_is_an_upload():
     examples = resolve({"$ref": "#/components/messages/pyUpload"})["examples"]
-    assert {file["type"] for file in examples[0]["payload"]["data"]["directory"]["files"].values()} == {"text", "url"}
+    assert {
+        file["type"] for file in examples[0]["payload"]["data"]["directory"]["files"].values()
+    } == {"text", "url"}
 
 
 def test_version_is_that_of_the_product():
@@ -142,6 +162,37 @@ def test_protocol_page_knows_the_paths_and_types():
     for message in all_messages():
         if message.channel != "ws" and not message.is_binary:
             assert f"`{message.name}`" in page, message
+
+
+def rows_under(page, heading):
+    """What stands in code in the first column of the tables with this heading."""
+    for table in page.split(heading)[1:]:
+        for line in table.split("\n")[2:]:
+            if not line.startswith("| `"):
+                break
+            yield line.split("`")[1]
+
+
+def test_details_of_the_protocol_page_are_here():
+    page = (ROOT / "docs/protocol.md").read_text()
+    rows = list(rows_under(page, "| `detail` | when |"))
+    assert len(rows) > 20
+    for row in rows:
+        # Three dots stand for more words.
+        assert len(details_like("runStream", row.replace("…", "more."))) == 1, row
+
+
+def test_answers_of_the_protocol_page_are_here():
+    page = (ROOT / "docs/protocol.md").read_text()
+    rows = list(rows_under(page, "| answer | when |"))
+    assert len(rows) > 5
+    forms = [
+        form["pattern"]
+        for form in look_up("#/components/schemas/WsAnswer")["anyOf"]
+        if "pattern" in form
+    ]
+    for row in rows:
+        assert sum(re.search(form, row + "\n") is not None for form in forms) == 1, row
 
 
 def test_sections_named_are_there():

@@ -3,9 +3,20 @@
 import json
 import re
 
-import golden
 import pytest
-from document import CLIENT, SERVER, NotJson, decode, details_like, document, matching, messages, why_not
+
+import golden
+from document import (
+    CLIENT,
+    SERVER,
+    NotJson,
+    decode,
+    details_like,
+    document,
+    matching,
+    messages,
+    why_not,
+)
 
 HALF_PAIR = re.compile("[\ud800-\udfff]")
 
@@ -37,8 +48,10 @@ def test_from_client(channel, case):
         assert right in ([], taken)
     else:
         assert taken == [], case
-        # No text that a client has can become half of a surrogate pair; so what clients should send does not mention them.
-        assert right == [] or HALF_PAIR.search(json.dumps(value, ensure_ascii=False, default=str)), case
+        # What clients should send does not mention halves of surrogate pairs: no client's text has one.
+        assert right == [] or HALF_PAIR.search(
+            json.dumps(value, ensure_ascii=False, default=str)
+        ), case
         assert details_like(channel, golden.rejected_detail(case)), case["rejected"]
 
 
@@ -59,7 +72,9 @@ def test_to_client(channel, case):
 @pytest.mark.parametrize("case", golden.cases(golden.FRAMES), ids=lambda case: case["name"])
 def test_frames(case):
     direction = case["from"]
-    found = matching("runStream", direction, case["frameHex"], taken=direction == CLIENT, binary=True)
+    found = matching(
+        "runStream", direction, case["frameHex"], taken=direction == CLIENT, binary=True
+    )
     if "head" in case:
         assert [message.name for message in found] == [case["head"]["kind"]]
     else:

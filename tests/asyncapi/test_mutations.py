@@ -1,18 +1,34 @@
-"""Messages that are not quite right must not pass. What the schemas let through is listed here, and there is nothing else."""
+"""Messages that are not quite right must not pass: what the schemas let through is listed here."""
 
 import copy
 
 import pytest
+
 from document import CLIENT, all_messages, document, validator
 
 # A value of each type that JSON has, with integers apart.
-VALUES = {"null": None, "boolean": True, "integer": 7, "number": 0.5, "string": "other", "array": [], "object": {}}
+VALUES = {
+    "null": None,
+    "boolean": True,
+    "integer": 7,
+    "number": 0.5,
+    "string": "other",
+    "array": [],
+    "object": {},
+}
 
 
 def type_of(value):
     if isinstance(value, bool):
         return "boolean"
-    names = {type(None): "null", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
+    names = {
+        type(None): "null",
+        int: "integer",
+        float: "number",
+        str: "string",
+        list: "array",
+        dict: "object",
+    }
     return names[type(value)]
 
 
@@ -27,8 +43,11 @@ def places(value, path=()):
 
 
 def mutants(message):
-    """What is changed, and the message with that change: `a.b -c` without the key c of a.b, `a.b +` with a key more, `a.b=null` with
-    a value of another type, `a.b~` with another text. `*` is any item of a list, `.` the message."""
+    """What is changed, and the message with that change.
+
+    `a.b -c` is without the key c of a.b, `a.b +` with a key more, `a.b=null` with a value of another
+    type, `a.b~` with another text. `*` is any item of a list, `.` the message.
+    """
 
     def change(path, edit):
         root = [copy.deepcopy(message)]
@@ -45,7 +64,10 @@ def mutants(message):
         name = ".".join("*" if isinstance(key, int) else key for key in path) or "."
         if isinstance(value, dict):
             for key in value:
-                yield f"{name} -{key}", change(path, lambda holder, last, key=key: holder[last].pop(key))
+                yield (
+                    f"{name} -{key}",
+                    change(path, lambda holder, last, key=key: holder[last].pop(key)),
+                )
             yield f"{name} +", change(path, lambda holder, last: holder[last].update(unexpected=1))
         if isinstance(value, str):
             yield f"{name}~", change(path, put(value + "?"))
@@ -106,7 +128,12 @@ LET_THROUGH = {
     ],
     "runNovnc": ["data.path~"],
     "streamError": ["data -detail", "process=null"],
-    "pyStart": ["data -directoryName", "data.directoryName~", "data.sourcePath~", "data.sourceScript~"],
+    "pyStart": [
+        "data -directoryName",
+        "data.directoryName~",
+        "data.sourcePath~",
+        "data.sourceScript~",
+    ],
     "execStart": ["data.sourcePath~", "data.sourceScript~"],
     "pyStdin": ["data.input~"],
     "pyKeyevent": ["data.key~"],
@@ -137,7 +164,9 @@ def components(content=None):
 
 def component(name):
     message = document()["components"]["messages"][name]
-    return [example["payload"] for example in message["examples"]], validator(message["payload"]["$ref"])
+    return [example["payload"] for example in message["examples"]], validator(
+        message["payload"]["$ref"]
+    )
 
 
 @pytest.mark.parametrize("name", components())
@@ -157,7 +186,9 @@ def test_messages_listed_are_there():
     assert set(LET_THROUGH) <= set(components())
 
 
-@pytest.mark.parametrize("message", [m for m in all_messages() if m.direction == CLIENT and not m.is_binary], ids=str)
+@pytest.mark.parametrize(
+    "message", [m for m in all_messages() if m.direction == CLIENT and not m.is_binary], ids=str
+)
 def test_the_server_takes_further_keys_but_no_other_type(message):
     for example in message.examples:
         for change, mutant in mutants(example):
