@@ -35,15 +35,18 @@ pub struct Features {
 impl Features {
     /// Those of `names` that there are.
     pub fn of_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut bits = 0;
-        for name in names {
-            for feature in Feature::ALL {
-                if feature.name() == name {
-                    bits |= 1 << feature as u8;
-                }
+        let mut features = Self::default();
+        names.into_iter().for_each(|name| features.add(name));
+        features
+    }
+
+    /// Adds the one of that name, if there is one.
+    pub(crate) fn add(&mut self, name: &str) {
+        for feature in Feature::ALL {
+            if feature.name() == name {
+                self.bits |= 1 << feature as u8;
             }
         }
-        Self { bits }
     }
 
     /// Whether `feature` is one of them.

@@ -10,7 +10,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::{Command, Event, KeyEvent, ProcessName, Stream};
@@ -98,16 +98,14 @@ impl<'a, const N: usize> Fields<'a, N> {
         text.starts_with('{').then_some(text)
     }
 
-    /// The strings in a list of the object `name`; other items are passed over, and anything but a list
-    /// has none.
-    pub(super) fn texts(&self, name: &str) -> Vec<String> {
-        let items: Option<Vec<&RawValue>> = self
-            .raw(name)
-            .and_then(|list| serde_json::from_str(list.get()).ok());
-        let items = items.unwrap_or_default().into_iter();
-        items
-            .filter_map(|item| serde_json::from_str(item.get()).ok())
-            .collect()
+    /// Hands out the strings in the list `name`; other items are passed over, and anything but a list has
+    /// none.
+    pub(super) fn each_text(&self, name: &str, each: impl FnMut(&str)) {
+        if let Some(list) = self.raw(name) {
+            let mut json = serde_json::Deserializer::from_str(list.get());
+            // It is JSON, so this fails for what is no list, and for nothing else.
+            let _ = json.deserialize_seq(EachText(each));
+        }
     }
 
     /// The fields of an object inside this one.
@@ -175,6 +173,29 @@ impl Visitor<'_> for Position<'_> {
     }
 }
 
+/// Goes through a list, of which it keeps nothing.
+struct EachText<F>(F);
+
+impl<'a, F: FnMut(&str)> Visitor<'a> for EachText<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(mut self, mut list: A) -> Result<(), A::Error> {
+        while let Some(item) = list.next_element::<&RawValue>()? {
+            // Errors are costly, and there is room for millions in a message.
+            if item.get().starts_with('"')
+                && let Ok(text) = serde_json::from_str::<String>(item.get())
+            {
+                self.0(&text);
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The `type` of a message, or what to say about its absence.
 pub(super) fn message_type<const N: usize>(message: &Fields<'_, N>) -> Result<String, String> {
     message
@@ -184,12 +205,17 @@ pub(super) fn message_type<const N: usize>(message: &Fields<'_, N>) -> Result<St
 
 /// What to say about a `type` that the dialect does not have.
 pub(super) fn unknown_type(name: &str) -> String {
-    let mut characters = name.escape_debug();
-    let mut shown: String = characters.by_ref().take(ECHO_MAX_CHARS).collect();
+    let shown = shorten(name.escape_debug(), ECHO_MAX_CHARS);
+    format!("unknown type \"{shown}\"")
+}
+
+/// The first `most` characters, with an ellipsis if there are more.
+pub(super) fn shorten(mut characters: impl Iterator<Item = char>, most: usize) -> String {
+    let mut shown: String = characters.by_ref().take(most).collect();
     if characters.next().is_some() {
         shown.push('\u{2026}');
     }
-    format!("unknown type \"{shown}\"")
+    shown
 }
 
 /// Reads the `data` of `stdin`, the same in every dialect.

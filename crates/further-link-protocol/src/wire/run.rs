@@ -101,8 +101,10 @@ fn command<const N: usize>(
         "keyevent" => json::key_event(message, process()?),
         "stop" => process().map(|process| Command::Stop { process }),
         "hello" => {
-            let names = message.inside("data", ["features"]).texts("features");
-            let features = Features::of_names(names.iter().map(String::as_str));
+            let mut features = Features::default();
+            message
+                .inside("data", ["features"])
+                .each_text("features", |name| features.add(name));
             Ok(Command::Hello { features })
         }
         "figureevent" => {
