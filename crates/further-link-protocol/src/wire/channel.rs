@@ -34,8 +34,12 @@ fn limit(kind: u8) -> usize {
     }
 }
 
-/// Bytes of a message of the older package at the most: a large picture in base64.
-const OLD_LIMIT: usize = 12 << 20;
+/// Bytes of a picture of the older package at the most, in base64.
+const OLD_VIDEO_LIMIT: usize = 12 << 20;
+/// How much of what serde says about a figure is repeated to the program, in characters.
+const WHY_MAX_CHARS: usize = 120;
+/// Bytes of memory that are taken for a message at the least, unless it is shorter.
+const LEAST_HELD: usize = 16 << 10;
 
 /// One message of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,18 +136,31 @@ pub enum Socket {
     OldKeyListen,
 }
 
+impl Socket {
+    /// What ends a message of the older package, and bytes before it at the most.
+    fn end(self) -> (&'static [u8], usize) {
+        match self {
+            Self::OldVideo => (b" endvideo ", OLD_VIDEO_LIMIT),
+            Self::Channel | Self::OldKeyListen => (b" endkeylisten ", limit(KEY_LISTEN)),
+        }
+    }
+}
+
 /// Makes messages of the bytes of one connection, however they are cut.
 #[derive(Debug)]
 pub struct Decoder {
     socket: Socket,
-    /// What was read and is not a message yet.
-    bytes: Vec<u8>,
-    /// Of the older package: bytes in which the end of the message was looked for.
-    searched: usize,
+    /// Length and kind of the message at hand, and how many of these bytes there are.
+    head: [u8; HEAD],
+    head_bytes: usize,
+    /// What there is of the message at hand; of the older package, with what may be its end.
+    payload: Vec<u8>,
     /// Bytes of a message that is not kept.
     skip: usize,
-    /// The message that is skipped is too long, and its sender was not told yet.
-    too_long: Option<NotTaken>,
+    /// Of the older package: how many bytes of an end were read last.
+    matched: usize,
+    /// Of the older package: the message at hand is not kept.
+    too_long: bool,
 }
 
 impl Decoder {
@@ -151,194 +168,207 @@ impl Decoder {
     pub fn new(socket: Socket) -> Self {
         Self {
             socket,
-            bytes: Vec::new(),
-            searched: 0,
+            head: [0; HEAD],
+            head_bytes: 0,
+            payload: Vec::new(),
             skip: 0,
-            too_long: None,
+            matched: 0,
+            too_long: false,
         }
     }
 
     /// Whether everything so far was whole messages.
     pub fn is_idle(&self) -> bool {
-        self.bytes.is_empty() && self.skip == 0
+        self.head_bytes == 0 && self.payload.is_empty() && self.skip == 0 && !self.too_long
+    }
+
+    /// Bytes of memory that are taken for the message at hand.
+    pub fn held(&self) -> usize {
+        self.payload.capacity()
     }
 
     /// Takes bytes and hands out the messages that are whole now.
-    pub fn decode(
-        &mut self,
-        mut bytes: &[u8],
-        found: &mut impl FnMut(Result<FromProgram, NotTaken>),
-    ) {
+    pub fn decode(&mut self, bytes: &[u8], found: &mut impl FnMut(Result<FromProgram, NotTaken>)) {
+        match self.socket {
+            Socket::Channel => self.channel(bytes, found),
+            Socket::OldVideo | Socket::OldKeyListen => self.old(bytes, found),
+        }
+    }
+
+    fn channel(&mut self, mut bytes: &[u8], found: &mut impl FnMut(Result<FromProgram, NotTaken>)) {
         loop {
-            if self.skip > 0 {
-                let skipped = self.skip.min(bytes.len());
-                self.skip -= skipped;
-                bytes = &bytes[skipped..];
-                if self.skip > 0 {
-                    return;
-                }
-            }
-            // No more than the message at hand: what is behind one that is skipped must not be kept.
-            let wanted = match self.socket {
-                Socket::Channel => self.missing(),
-                Socket::OldVideo | Socket::OldKeyListen => bytes.len(),
-            };
-            let (taken, rest) = bytes.split_at(wanted.min(bytes.len()));
-            self.bytes.extend_from_slice(taken);
+            let skipped = self.skip.min(bytes.len());
+            self.skip -= skipped;
+            bytes = &bytes[skipped..];
+
+            let (taken, rest) = bytes.split_at(bytes.len().min(HEAD - self.head_bytes));
+            self.head[self.head_bytes..][..taken.len()].copy_from_slice(taken);
+            self.head_bytes += taken.len();
             bytes = rest;
-            let progress = match self.socket {
-                Socket::Channel => self.channel(found),
-                Socket::OldVideo => self.old(b" endvideo ", found),
-                Socket::OldKeyListen => self.old(b" endkeylisten ", found),
-            };
-            if !progress && bytes.is_empty() {
-                break;
+            if self.head_bytes < HEAD {
+                return;
             }
-        }
-        if self.bytes.is_empty() {
-            self.bytes = Vec::new();
-        }
-    }
-
-    /// Bytes that the message at hand still lacks.
-    fn missing(&self) -> usize {
-        let whole = match self.bytes.first_chunk::<4>() {
-            Some(length) if self.bytes.len() >= HEAD => HEAD + u32::from_be_bytes(*length) as usize,
-            _ => HEAD,
-        };
-        whole - self.bytes.len()
-    }
-
-    /// Looks at what is there of a message of the channel socket. `false` if it is not enough.
-    fn channel(&mut self, found: &mut impl FnMut(Result<FromProgram, NotTaken>)) -> bool {
-        let Some(head) = self.bytes.first_chunk::<HEAD>() else {
-            return false;
-        };
-        let [a, b, c, d, kind] = *head;
-        let length = u32::from_be_bytes([a, b, c, d]) as usize;
-        if length > limit(kind) {
-            self.bytes = Vec::new();
-            self.skip = length;
-            if limit(kind) > 0 {
-                let most = limit(kind);
-                found(Err(NotTaken(format!(
-                    "A message of {length} bytes was not taken: {most} are the most."
-                ))));
-            }
-            return true;
-        }
-        if self.bytes.len() < HEAD + length {
-            // At once, rather than in the steps in which a Vec grows.
-            self.bytes.reserve_exact(HEAD + length - self.bytes.len());
-            return false;
-        }
-        let message = read(kind, &mut self.bytes);
-        self.bytes.clear();
-        if let Some(message) = message.transpose() {
-            found(message);
-        }
-        true
-    }
-
-    /// Looks for the end of a message of the older package. `false` if it is not there.
-    fn old(&mut self, end: &[u8], found: &mut impl FnMut(Result<FromProgram, NotTaken>)) -> bool {
-        // The end may have begun in what was searched already.
-        let from = self.searched.saturating_sub(end.len() - 1);
-        let position = find(&self.bytes[from..], end).map(|position| from + position);
-        let Some(position) = position else {
-            self.searched = self.bytes.len();
-            if self.bytes.len() > OLD_LIMIT {
-                // Without its end nobody knows where the next one begins: only what may be part of an end
-                // is kept.
-                self.bytes.drain(..self.bytes.len() - (end.len() - 1));
-                self.searched = 0;
-                self.too_long.get_or_insert_with(|| {
-                    NotTaken(format!(
-                        "A message of more than {OLD_LIMIT} bytes was not taken."
-                    ))
-                });
-            }
-            return false;
-        };
-        let payload = &self.bytes[..position];
-        let message = match (self.too_long.take(), self.socket) {
-            (Some(error), _) => Some(Err(error)),
-            (None, Socket::OldVideo) => Some(match STANDARD.decode(payload.trim_ascii()) {
-                Ok(jpeg) => Ok(FromProgram::Video(jpeg)),
-                Err(_) => Err(NotTaken(
-                    "A picture was not taken: it is no base64.".to_owned(),
-                )),
-            }),
-            (None, _) => match str::from_utf8(payload) {
-                Ok("") => None,
-                Ok(key) if key.len() <= limit(KEY_LISTEN) => {
-                    Some(Ok(FromProgram::KeyListen(key.to_owned())))
+            let [a, b, c, d, kind] = self.head;
+            let length = u32::from_be_bytes([a, b, c, d]) as usize;
+            let most = limit(kind);
+            if length > most {
+                self.head_bytes = 0;
+                self.skip = length;
+                if most > 0 {
+                    found(Err(NotTaken(format!(
+                        "A message of {length} bytes was not taken: {most} are the most."
+                    ))));
                 }
-                _ => Some(Err(NotTaken(
-                    "A key was not taken: it is no key's name.".to_owned(),
+                continue;
+            }
+
+            let (taken, rest) = bytes.split_at(bytes.len().min(length - self.payload.len()));
+            self.keep(taken, length);
+            bytes = rest;
+            if self.payload.len() < length {
+                return;
+            }
+            self.head_bytes = 0;
+            if let Some(message) = read(kind, std::mem::take(&mut self.payload)).transpose() {
+                found(message);
+            }
+        }
+    }
+
+    /// Reads messages of the older package, which have their ends behind them.
+    fn old(&mut self, mut bytes: &[u8], found: &mut impl FnMut(Result<FromProgram, NotTaken>)) {
+        let (end, most) = self.socket.end();
+        while !bytes.is_empty() {
+            let (is_whole, taken) = self.find_end(bytes, end);
+            let (taken, rest) = bytes.split_at(taken);
+            bytes = rest;
+            // What may be the end does not count.
+            let matched = if is_whole { end.len() } else { self.matched };
+            if self.too_long || self.payload.len() + taken.len() - matched > most {
+                // Nobody knows how much more there is.
+                self.too_long = true;
+                self.payload = Vec::new();
+            } else {
+                let whole = match is_whole {
+                    true => self.payload.len() + taken.len(),
+                    false => most + end.len(),
+                };
+                self.keep(taken, whole);
+            }
+            if !is_whole {
+                return;
+            }
+            let too_long = std::mem::take(&mut self.too_long);
+            let mut payload = std::mem::take(&mut self.payload);
+            payload.truncate(payload.len().saturating_sub(end.len()));
+            let message = match self.socket {
+                Socket::OldVideo if too_long => Err(NotTaken(format!(
+                    "A picture of more than {most} bytes was not taken."
                 ))),
-            },
-        };
-        self.bytes.drain(..position + end.len());
-        self.searched = 0;
-        if let Some(message) = message {
+                Socket::OldVideo => old_video(payload),
+                Socket::Channel | Socket::OldKeyListen if too_long => Err(not_a_key()),
+                Socket::Channel | Socket::OldKeyListen => match String::from_utf8(payload) {
+                    Ok(key) if key.is_empty() => continue,
+                    Ok(key) => Ok(FromProgram::KeyListen(key)),
+                    Err(_) => Err(not_a_key()),
+                },
+            };
             found(message);
         }
-        true
+    }
+
+    /// Looks for the end of the message at hand, which may have begun in earlier bytes. How many of `bytes`
+    /// belong to the message: all, if it is not there.
+    fn find_end(&mut self, bytes: &[u8], end: &[u8]) -> (bool, usize) {
+        let mut position = 0;
+        while position < bytes.len() {
+            // Ends have a space at the front and at the back and none between, so bytes that do not go on
+            // with an end can only begin one. Most have no space.
+            if self.matched == 0 {
+                match bytes[position..].iter().position(|byte| *byte == end[0]) {
+                    Some(before) => position += before,
+                    None => break,
+                }
+            }
+            if bytes[position] == end[self.matched] {
+                self.matched += 1;
+            } else {
+                self.matched = usize::from(bytes[position] == end[0]);
+            }
+            position += 1;
+            if self.matched == end.len() {
+                self.matched = 0;
+                return (true, position);
+            }
+        }
+        (false, bytes.len())
+    }
+
+    /// Keeps bytes of a message that has `most` at the most. The memory that is taken is in proportion to
+    /// what has come, and not to what was announced.
+    fn keep(&mut self, bytes: &[u8], most: usize) {
+        let held = self.payload.len();
+        if self.payload.capacity() - held < bytes.len() {
+            let more = bytes.len().max(held).max(LEAST_HELD).min(most - held);
+            self.payload.reserve_exact(more);
+        }
+        self.payload.extend_from_slice(bytes);
     }
 }
 
-/// Where `wanted` begins in `bytes`.
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    // Base64 has no spaces, so this looks at little more than each byte once.
-    let first = wanted[0];
-    let mut from = 0;
-    while let Some(position) = bytes[from..].iter().position(|byte| *byte == first) {
-        let at = from + position;
-        if bytes[at..].starts_with(wanted) {
-            return Some(at);
-        }
-        from = at + 1;
-    }
-    None
+/// Reads a picture of the older package, base64 with or without line feeds.
+fn old_video(mut payload: Vec<u8>) -> Result<FromProgram, NotTaken> {
+    let jpeg = STANDARD.decode(&payload).or_else(|_| {
+        payload.retain(|byte| !matches!(byte, b'\r' | b'\n'));
+        STANDARD.decode(payload.trim_ascii())
+    });
+    jpeg.map(FromProgram::Video)
+        .map_err(|_| NotTaken("A picture was not taken: it is no base64.".to_owned()))
+}
+
+fn not_a_key() -> NotTaken {
+    NotTaken("A key was not taken: it is no key's name.".to_owned())
 }
 
 /// Reads a whole message. `None`: it says nothing that anybody has to know. A picture takes the memory that it
 /// was read into.
-fn read(kind: u8, message: &mut Vec<u8>) -> Result<Option<FromProgram>, NotTaken> {
-    let text = |what: &str| {
-        str::from_utf8(&message[HEAD..])
-            .map_err(|_| NotTaken(format!("{what} was not taken: it is not UTF-8 text.")))
-    };
+fn read(kind: u8, payload: Vec<u8>) -> Result<Option<FromProgram>, NotTaken> {
     Ok(Some(match kind {
         HELLO => FromProgram::Hello,
-        KEY_LISTEN => match text("A key")? {
-            "" => return Err(NotTaken("A key was not taken: it has no name.".to_owned())),
-            key => FromProgram::KeyListen(key.to_owned()),
+        KEY_LISTEN => match text(payload, "A key")? {
+            key if key.is_empty() => {
+                return Err(NotTaken("A key was not taken: it has no name.".to_owned()));
+            }
+            key => FromProgram::KeyListen(key),
         },
-        VIDEO => {
-            message.drain(..HEAD);
-            FromProgram::Video(std::mem::take(message))
-        }
-        FIGURE => FromProgram::Figure(figure(&message[HEAD..])?),
-        PLOT => FromProgram::Plot(object(text("A plot")?, "A plot", "name")?),
-        WIDGET => FromProgram::Widget(object(text("A widget")?, "A widget", "id")?),
+        VIDEO => FromProgram::Video(payload),
+        FIGURE => FromProgram::Figure(figure(payload)?),
+        PLOT => FromProgram::Plot(object(text(payload, "A plot")?, "A plot", "name")?),
+        WIDGET => FromProgram::Widget(object(text(payload, "A widget")?, "A widget", "id")?),
         _ => return Ok(None),
     }))
 }
 
+fn text(payload: Vec<u8>, what: &str) -> Result<String, NotTaken> {
+    String::from_utf8(payload)
+        .map_err(|_| NotTaken(format!("{what} was not taken: it is not UTF-8 text.")))
+}
+
 /// Checks that `text` is a JSON object on one line whose `name` is a string.
-fn object(text: &str, what: &str, name: &'static str) -> Result<String, NotTaken> {
+fn object(mut text: String, what: &str, name: &'static str) -> Result<String, NotTaken> {
     let wrong = |why: &str| NotTaken(format!("{what} was not taken: {why}."));
     let fields =
         super::json::Fields::of_message(text.as_bytes(), [name]).map_err(|why| wrong(&why))?;
     if fields.text(name).is_none() {
         return Err(wrong(&format!("it needs {name}, a string")));
     }
+    text.truncate(text.trim_ascii_end().len());
+    let front = text.len() - text.trim_ascii_start().len();
+    text.drain(..front);
     if text.contains(['\n', '\r']) {
         return Err(wrong("its JSON is on more than one line"));
     }
-    Ok(text.trim().to_owned())
+    Ok(text)
 }
 
 /// What stands before the image of a figure.
@@ -357,21 +387,27 @@ struct FigureHead {
     closed: bool,
 }
 
-fn figure(message: &[u8]) -> Result<Figure, NotTaken> {
-    let wrong = |why: String| NotTaken(format!("A figure was not taken: {why}."));
+fn figure(mut message: Vec<u8>) -> Result<Figure, NotTaken> {
+    let wrong = |why: &str| NotTaken(format!("A figure was not taken: {why}."));
     let end = message
         .iter()
         .position(|byte| *byte == b'\n')
         .unwrap_or(message.len());
-    let image = message.get(end + 1..).unwrap_or_default();
-    let head: FigureHead = serde_json::from_slice(&message[..end])
-        .map_err(|error| wrong(format!("its head is not as it should be: {error}")))?;
+    let head = message[..end].trim_ascii();
+    if !head.starts_with(b"{") {
+        return Err(wrong("its head is not a JSON object"));
+    }
+    let head: FigureHead = serde_json::from_slice(head).map_err(|error| {
+        // It may repeat what is wrong, whatever its length.
+        let why = super::json::shorten(error.to_string().chars(), WHY_MAX_CHARS);
+        wrong(&format!("its head is not as it should be: {why}"))
+    })?;
     let format = FigureFormat::of_name(&head.format)
-        .ok_or_else(|| wrong("its format is neither png nor svg".to_owned()))?;
-    if head.closed != image.is_empty() {
-        return Err(wrong(
-            "one that is closed has no image, another has".to_owned(),
-        ));
+        .ok_or_else(|| wrong("its format is neither png nor svg"))?;
+    // The memory that the message was read into becomes that of the image.
+    message.drain(..message.len().min(end + 1));
+    if head.closed != message.is_empty() {
+        return Err(wrong("one that is closed has no image, another has"));
     }
     Ok(Figure {
         id: head.id,
@@ -381,6 +417,6 @@ fn figure(message: &[u8]) -> Result<Figure, NotTaken> {
         width: head.width,
         height: head.height,
         closed: head.closed,
-        image: image.to_vec(),
+        image: message,
     })
 }

@@ -1,0 +1,54 @@
+//! What strangers send takes no more memory than its bytes. A file and so a process of its own, with one test,
+//! as it looks at the memory of the process.
+#![cfg(target_os = "linux")]
+
+use further_link_protocol::wire::channel::{Decoder, Socket};
+use further_link_protocol::wire::{Dialect, Run};
+use further_link_protocol::{Command, Feature};
+
+/// Bytes of memory that this process has had at the most.
+fn most_memory() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("/proc");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .expect("VmHWM");
+    let kilobytes = line.trim().strip_suffix(" kB").expect("kB");
+    kilobytes.parse::<usize>().expect("a number") * 1024
+}
+
+#[test]
+fn strangers_take_no_more_memory_than_their_bytes() {
+    const LIST: usize = 4 << 20;
+    const PIECE: usize = 16 << 20;
+    const SLACK: usize = 2 << 20;
+
+    // Lists of which each item costs more than its text.
+    let run = Run::new(String::new());
+    for item in ["1,", "\"\",", "[],"] {
+        let mut list = item.repeat(LIST / item.len());
+        list.insert_str(0, r#"{"type":"hello","data":{"features":["#);
+        list.push_str(r#""plot"]}}"#);
+        let before = most_memory();
+        let Ok(Command::Hello { features }) = run.decode(list.as_bytes()) else {
+            panic!("not understood: {item}");
+        };
+        assert!(features.has(Feature::Plot));
+        let more = most_memory() - before;
+        assert!(more <= SLACK, "{item}: {more} bytes more");
+    }
+
+    // Pieces that are far longer than a message may be.
+    let mut piece = vec![1; PIECE];
+    let before = most_memory();
+    for (socket, byte) in [
+        (Socket::OldVideo, b'A'),
+        (Socket::OldKeyListen, b' '),
+        (Socket::Channel, 0xff),
+    ] {
+        piece.fill(byte);
+        Decoder::new(socket).decode(&piece, &mut |_| ());
+    }
+    let more = most_memory() - before;
+    assert!(more <= SLACK, "{more} bytes more for pieces");
+}
