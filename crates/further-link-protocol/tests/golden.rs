@@ -4,25 +4,50 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use further_link_protocol::wire::channel::{
+    Decoder, FromProgram, NotTaken, Socket, ToProgram, encode_old_key,
+};
 use further_link_protocol::wire::stream::{FrameKind, Head};
 use further_link_protocol::wire::{Dialect, Exec, Rejection, Run, RunPy};
-use further_link_protocol::{Command, DisplayRequest, Event, ProcessName, Stream};
+use further_link_protocol::{
+    Command, DisplayRequest, Event, Features, Figure, FigureFormat, KeyEvent, ProcessName, Stream,
+};
 use serde_json::{Value, json};
 
 /// Kinds of every [`Command`] and [`Event`]. The functions below fail to compile when a variant is added,
 /// and the tests fail until it has a kind here and a case in some dialect.
-const COMMAND_KINDS: [&str; 7] = ["key", "ping", "resize", "start", "stdin", "stop", "upload"];
-const EVENT_KINDS: [&str; 9] = [
+const COMMAND_KINDS: [&str; 10] = [
+    "figureEvent",
+    "hello",
+    "key",
+    "ping",
+    "resize",
+    "start",
+    "stdin",
+    "stop",
+    "upload",
+    "widgetEvent",
+];
+const EVENT_KINDS: [&str; 13] = [
     "error",
+    "figure",
+    "hello",
     "keyListen",
     "novnc",
     "output",
+    "plot",
     "pong",
     "started",
     "stopped",
     "uploaded",
     "video",
+    "widget",
 ];
+/// Likewise of every [`FromProgram`] and [`ToProgram`].
+const FROM_PROGRAM_KINDS: [&str; 6] = ["figure", "hello", "keyListen", "plot", "video", "widget"];
+const TO_PROGRAM_KINDS: [&str; 5] = ["error", "figureEvent", "hello", "key", "widgetEvent"];
 
 const NOT_JSON: &str = "the message is not valid JSON";
 
@@ -72,9 +97,37 @@ fn describe_command(command: &Command) -> Value {
             "key": event.key,
             "event": event.event,
         }),
+        Command::Hello { features } => {
+            json!({"kind": "hello", "features": features.names().collect::<Vec<_>>()})
+        }
+        Command::FigureEvent { process, json } => {
+            json!({"kind": "figureEvent", "process": process.as_str(), "json": json})
+        }
+        Command::WidgetEvent { process, json } => {
+            json!({"kind": "widgetEvent", "process": process.as_str(), "json": json})
+        }
         Command::Stop { process } => json!({"kind": "stop", "process": process.as_str()}),
         Command::Upload { project } => json!({"kind": "upload", "project": project}),
     }
+}
+
+fn describe_figure(figure: &Figure) -> Value {
+    assert!(!figure.closed || figure.image.is_empty());
+    json!({
+        "kind": "figure",
+        "id": figure.id,
+        "number": figure.number,
+        "title": figure.title,
+        "format": figure.format.name(),
+        "width": figure.width,
+        "height": figure.height,
+        "closed": figure.closed,
+        "image": (!figure.closed).then(|| STANDARD.encode(&figure.image)),
+    })
+}
+
+fn describe_video(jpeg: &[u8]) -> Value {
+    json!({"kind": "video", "jpeg": STANDARD.encode(jpeg)})
 }
 
 fn describe_event(event: &Event<'_>) -> Value {
@@ -95,13 +148,55 @@ fn describe_event(event: &Event<'_>) -> Value {
             json!({"kind": "error", "message": message, "detail": detail})
         }
         Event::KeyListen { key } => json!({"kind": "keyListen", "key": key}),
-        Event::Video { jpeg } => json!({"kind": "video", "jpeg": jpeg}),
+        Event::Video { jpeg } => describe_video(jpeg),
+        Event::Figure(figure) => describe_figure(figure),
+        Event::Plot { json } => json!({"kind": "plot", "json": json}),
+        Event::Widget { json } => json!({"kind": "widget", "json": json}),
+        Event::Hello { version, features } => json!({
+            "kind": "hello",
+            "version": version,
+            "features": features.names().collect::<Vec<_>>(),
+        }),
         Event::Novnc { port, path } => json!({"kind": "novnc", "port": port, "path": path}),
         Event::Uploaded => json!({"kind": "uploaded"}),
     }
 }
 
-fn read_event(described: &Value) -> Event<'_> {
+fn read_features(described: &Value) -> Features {
+    let names = described["features"].as_array().expect("features");
+    Features::of_names(names.iter().map(|name| name.as_str().expect("a name")))
+}
+
+/// What a described event holds that its JSON does not.
+#[derive(Default)]
+struct Files {
+    jpeg: Vec<u8>,
+    figure: Option<Figure>,
+}
+
+impl Files {
+    fn of(described: &Value) -> Self {
+        let text = |name: &str| described[name].as_str().unwrap_or_default();
+        let file = |name| STANDARD.decode(text(name)).expect("base64");
+        let number = |name: &str| described[name].as_u64().expect(name);
+        let figure = || Figure {
+            id: text("id").to_owned(),
+            number: described["number"].as_i64().expect("number"),
+            title: text("title").to_owned(),
+            format: FigureFormat::of_name(text("format")).expect("a format"),
+            width: number("width").try_into().expect("width"),
+            height: number("height").try_into().expect("height"),
+            closed: described["closed"].as_bool().expect("closed"),
+            image: file("image"),
+        };
+        Self {
+            jpeg: file("jpeg"),
+            figure: (text("kind") == "figure").then(figure),
+        }
+    }
+}
+
+fn read_event<'a>(described: &'a Value, files: &'a Files) -> Event<'a> {
     let text = |name: &str| described[name].as_str().expect(name);
     let number = |name: &str| described[name].as_i64().expect(name);
     match text("kind") {
@@ -126,7 +221,14 @@ fn read_event(described: &Value) -> Event<'_> {
             detail: described["detail"].as_str(),
         },
         "keyListen" => Event::KeyListen { key: text("key") },
-        "video" => Event::Video { jpeg: text("jpeg") },
+        "video" => Event::Video { jpeg: &files.jpeg },
+        "figure" => Event::Figure(files.figure.as_ref().expect("a figure")),
+        "plot" => Event::Plot { json: text("json") },
+        "widget" => Event::Widget { json: text("json") },
+        "hello" => Event::Hello {
+            version: text("version"),
+            features: read_features(described),
+        },
         "novnc" => Event::Novnc {
             port: number("port").try_into().expect("port"),
             path: text("path"),
@@ -188,7 +290,8 @@ fn check_to_client(folder: &str, dialect: impl Fn(&str) -> Box<dyn Dialect>) -> 
     let mut kinds_with_message = BTreeSet::new();
     for case in cases(folder, "to-client.json") {
         let name = format!("{folder}: {}", case["name"]);
-        let event = read_event(&case["event"]);
+        let files = Files::of(&case["event"]);
+        let event = read_event(&case["event"], &files);
         assert_eq!(describe_event(&event), case["event"], "{name}");
         let kind = case["event"]["kind"].as_str().expect("kind");
         kinds.insert(kind.to_owned());
@@ -241,7 +344,8 @@ fn text_beside_the_stream_to_client() {
     let kinds = check_to_client("further-link.3", |client| {
         Box::new(Run::beside_stream(client.to_owned()))
     });
-    assert_eq!(kinds, without(&EVENT_KINDS, &["output", "uploaded"]));
+    let missing = ["output", "uploaded", "video"];
+    assert_eq!(kinds, without(&EVENT_KINDS, &missing));
     let (stream, run) = (Run::beside_stream("abc".to_owned()), "run");
     let kinds = check_from_client(run, &stream);
     assert_eq!(kinds, without(&COMMAND_KINDS, &["upload"]));
@@ -286,13 +390,14 @@ fn frames_of_the_stream() {
     assert_eq!(kinds, FRAME_KINDS.into());
 }
 
-const FRAME_KINDS: [&str; 6] = [
+const FRAME_KINDS: [&str; 7] = [
     "input",
     "inputAck",
     "inputEnd",
     "outputAck",
     "stderr",
     "stdout",
+    "video",
 ];
 
 fn kind_of_frame(kind: FrameKind) -> &'static str {
@@ -303,19 +408,22 @@ fn kind_of_frame(kind: FrameKind) -> &'static str {
         FrameKind::Output(Stream::Stdout) => "stdout",
         FrameKind::Output(Stream::Stderr) => "stderr",
         FrameKind::OutputAck => "outputAck",
+        FrameKind::Video => "video",
     }
 }
 
 #[test]
 fn run_py_from_client() {
     let kinds = check_from_client("run-py", &RunPy);
-    assert_eq!(kinds, without(&COMMAND_KINDS, &["resize"]));
+    let missing = ["figureEvent", "hello", "resize", "widgetEvent"];
+    assert_eq!(kinds, without(&COMMAND_KINDS, &missing));
 }
 
 #[test]
 fn run_py_to_client() {
     let kinds = check_to_client("run-py", |_| Box::new(RunPy));
-    assert_eq!(kinds, without(&EVENT_KINDS, &["novnc"]));
+    let missing = ["figure", "hello", "novnc", "plot", "widget"];
+    assert_eq!(kinds, without(&EVENT_KINDS, &missing));
 }
 
 #[test]
@@ -329,4 +437,144 @@ fn exec_to_client() {
     let kinds = check_to_client("exec", |_| Box::new(Exec));
     let expected = ["error", "output", "started", "stopped"];
     assert_eq!(kinds, expected.map(str::to_owned).into());
+}
+
+fn describe_from_program(message: &FromProgram) -> Value {
+    match message {
+        FromProgram::Hello => json!({"kind": "hello"}),
+        FromProgram::KeyListen(key) => json!({"kind": "keyListen", "key": key}),
+        FromProgram::Video(jpeg) => describe_video(jpeg),
+        FromProgram::Figure(figure) => describe_figure(figure),
+        FromProgram::Plot(json) => json!({"kind": "plot", "json": json}),
+        FromProgram::Widget(json) => json!({"kind": "widget", "json": json}),
+    }
+}
+
+/// What stands behind these words is the JSON parser's own, and may change with it.
+fn fixed_part(sentence: &str) -> &str {
+    const OPEN: [&str; 2] = [NOT_JSON, "its head is not as it should be"];
+    OPEN.iter()
+        .find_map(|open| {
+            let end = sentence.find(open)? + open.len();
+            sentence[end..].starts_with(": ").then(|| &sentence[..end])
+        })
+        .unwrap_or(sentence)
+}
+
+fn decode_channel(socket: Socket, bytes: &[u8]) -> Vec<Result<FromProgram, NotTaken>> {
+    let mut messages = Vec::new();
+    Decoder::new(socket).decode(bytes, &mut |message| messages.push(message));
+    for message in &messages {
+        if let Err(NotTaken(sentence)) = message {
+            assert!(sentence.chars().count() <= 200, "too long to show");
+        }
+    }
+    messages
+}
+
+/// The payload behind a head.
+fn channel_payload(case: &Value) -> Vec<u8> {
+    match (&case["payload"], &case["payloadHex"]) {
+        (Value::String(text), Value::Null) => text.clone().into_bytes(),
+        (Value::Null, Value::String(digits)) => hexadecimal(digits),
+        _ => panic!("{}: either payload or payloadHex", case["name"]),
+    }
+}
+
+fn channel_message(case: &Value) -> Vec<u8> {
+    let head = hexadecimal(case["headHex"].as_str().expect("headHex"));
+    [head, channel_payload(case)].concat()
+}
+
+#[test]
+fn channel_from_program() {
+    let mut kinds = BTreeSet::new();
+    for case in cases("channel", "from-program.json") {
+        let name = &case["name"];
+        let messages = decode_channel(Socket::Channel, &channel_message(&case));
+        match &messages[..] {
+            [Ok(message)] => {
+                let described = describe_from_program(message);
+                assert_eq!(described, case["taken"], "{name}");
+                kinds.insert(described["kind"].as_str().expect("kind").to_owned());
+            }
+            [Err(NotTaken(sentence))] => {
+                assert_eq!(json!(fixed_part(sentence)), case["notTaken"], "{name}");
+            }
+            [] => {
+                assert!(case["notTaken"].is_null(), "{name}");
+                assert_eq!(case.get("taken"), Some(&Value::Null), "{name}");
+            }
+            _ => panic!("{name}: more than one message"),
+        }
+    }
+    assert_eq!(kinds, without(&FROM_PROGRAM_KINDS, &[]));
+}
+
+#[test]
+fn channel_to_program() {
+    let mut kinds = BTreeSet::new();
+    for case in cases("channel", "to-program.json") {
+        let name = &case["name"];
+        let described = &case["message"];
+        let text = |name: &str| described[name].as_str().unwrap_or_default();
+        let key = KeyEvent {
+            key: text("key").to_owned(),
+            event: text("event").to_owned(),
+        };
+        let message = match text("kind") {
+            "hello" => ToProgram::Hello {
+                version: text("version"),
+                features: read_features(described),
+            },
+            "key" => ToProgram::Key(&key),
+            "figureEvent" => ToProgram::Figure(text("json")),
+            "widgetEvent" => ToProgram::Widget(text("json")),
+            "error" => ToProgram::Error(text("text")),
+            other => panic!("{name}: no such message: {other}"),
+        };
+        let before = b"before";
+        let mut out = before.to_vec();
+        message.encode(&mut out);
+        let written = out.strip_prefix(before).expect("encode only appends");
+        assert_eq!(written, channel_message(&case), "{name}");
+        kinds.insert(text("kind").to_owned());
+
+        if text("kind") == "key" {
+            let mut out = before.to_vec();
+            encode_old_key(&key, &mut out);
+            let written = out.strip_prefix(before).expect("only appends");
+            let old = case["old"].as_str().unwrap_or_default();
+            assert_eq!(str::from_utf8(written), Ok(old), "{name}");
+        }
+    }
+    assert_eq!(kinds, without(&TO_PROGRAM_KINDS, &[]));
+}
+
+#[test]
+fn older_package() {
+    let mut kinds = BTreeSet::new();
+    for case in cases("channel", "old.json") {
+        let name = &case["name"];
+        let socket = match case["socket"].as_str() {
+            Some("video") => Socket::OldVideo,
+            Some("keylisten") => Socket::OldKeyListen,
+            _ => panic!("{name}: which socket?"),
+        };
+        let bytes = match (&case["bytes"], &case["bytesHex"]) {
+            (Value::String(text), Value::Null) => text.clone().into_bytes(),
+            (Value::Null, Value::String(digits)) => hexadecimal(digits),
+            _ => panic!("{name}: either bytes or bytesHex"),
+        };
+        let messages = decode_channel(socket, &bytes).into_iter();
+        let described: Vec<_> = messages
+            .map(|message| match message {
+                Ok(message) => describe_from_program(&message),
+                Err(NotTaken(sentence)) => json!({"notTaken": sentence}),
+            })
+            .collect();
+        assert_eq!(json!(described), case["messages"], "{name}");
+        kinds.extend(described.iter().map(|message| message["kind"].to_string()));
+    }
+    assert!(kinds.contains("\"video\"") && kinds.contains("\"keyListen\""));
 }

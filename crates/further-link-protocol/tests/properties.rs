@@ -1,7 +1,9 @@
 //! What holds for every message, not only for those in the golden files.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use further_link_protocol::wire::{Dialect, Exec, Run, RunPy};
-use further_link_protocol::{Command, Event, ProcessName, Stream};
+use further_link_protocol::{Command, Event, Features, Figure, FigureFormat, ProcessName, Stream};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -48,6 +50,9 @@ fn key() -> impl Strategy<Value = String> {
         "sourcePath",
         "directoryName",
         "directory",
+        "features",
+        "id",
+        "value",
     ];
     prop_oneof![
         4 => prop::sample::select(KEYS).prop_map(str::to_owned),
@@ -57,7 +62,20 @@ fn key() -> impl Strategy<Value = String> {
 
 fn json_value() -> impl Strategy<Value = Value> {
     const WORDS: &[&str] = &[
-        "ping", "start", "stdin", "resize", "keyevent", "stop", "upload", "python3",
+        "ping",
+        "start",
+        "stdin",
+        "resize",
+        "keyevent",
+        "stop",
+        "upload",
+        "python3",
+        "hello",
+        "figureevent",
+        "widgetevent",
+        "figure",
+        "plot",
+        "widget",
     ];
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -77,7 +95,15 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
-fn event<'a>(which: usize, number: i32, text: &'a str, other: &'a str) -> Event<'a> {
+const EVENTS: usize = 14;
+
+fn event<'a>(
+    which: usize,
+    number: i32,
+    text: &'a str,
+    other: &'a str,
+    figure: &'a Figure,
+) -> Event<'a> {
     match which {
         0 => Event::Pong,
         1 => Event::Started {
@@ -101,7 +127,20 @@ fn event<'a>(which: usize, number: i32, text: &'a str, other: &'a str) -> Event<
             detail: Some(other),
         },
         7 => Event::KeyListen { key: text },
-        8 => Event::Video { jpeg: text },
+        8 => Event::Video {
+            jpeg: text.as_bytes(),
+        },
+        9 => Event::Figure(figure),
+        10 => Event::Plot {
+            json: r#"{"name":"\ud83d\ude00","series":[]}"#,
+        },
+        11 => Event::Widget {
+            json: r#"{"id":"w"}"#,
+        },
+        12 => Event::Hello {
+            version: text,
+            features: Features::of_names(["plot"]),
+        },
         _ => Event::Novnc {
             port: number as u16,
             path: text,
@@ -117,7 +156,21 @@ fn expected_data(event: &Event<'_>) -> Value {
         Event::Stopped { exit_code, .. } => json!({"exitCode": exit_code}),
         Event::Error { message, detail } => json!({"message": message, "detail": detail}),
         Event::KeyListen { key } => json!({"output": key, "key": key}),
-        Event::Video { jpeg } => json!({"output": jpeg}),
+        Event::Video { jpeg } => json!({"output": STANDARD.encode(jpeg)}),
+        Event::Figure(figure) => json!({
+            "id": figure.id,
+            "figure": figure.number,
+            "title": figure.title,
+            "format": figure.format.name(),
+            "width": figure.width,
+            "height": figure.height,
+            "closed": figure.closed,
+            "image": (!figure.closed).then(|| STANDARD.encode(&figure.image)),
+        }),
+        Event::Plot { json } | Event::Widget { json } => serde_json::from_str(json).expect("JSON"),
+        Event::Hello { version, features } => {
+            json!({"version": version, "features": features.names().collect::<Vec<_>>()})
+        }
         Event::Novnc { port, path } => json!({"port": port, "path": path}),
     }
 }
@@ -139,7 +192,10 @@ proptest! {
 
     #[test]
     fn messages_with_arbitrary_data_do_no_harm(
-        kind in prop::sample::select(&["ping", "start", "stdin", "resize", "keyevent", "stop", "upload"][..]),
+        kind in prop::sample::select(&[
+            "ping", "start", "stdin", "resize", "keyevent", "stop", "upload", "hello", "figureevent",
+            "widgetevent",
+        ][..]),
         data in json_value(),
         process in json_value(),
     ) {
@@ -162,16 +218,54 @@ proptest! {
         }
     }
 
+    /// What is given to a program is the same JSON, and on one line.
+    #[test]
+    fn an_event_for_a_program_stays_what_it_is(
+        value in json_value(),
+        id: String,
+        pretty: bool,
+    ) {
+        let data = json!({"value": value, "id": id, "event": "change"});
+        let text = match pretty {
+            true => serde_json::to_string_pretty(&data),
+            false => serde_json::to_string(&data),
+        };
+        for kind in ["figureevent", "widgetevent"] {
+            let text = text.as_ref().expect("JSON");
+            let message = format!(r#"{{"type":"{kind}","process":"p","data":{text}}}"#);
+            let (Ok(Command::FigureEvent { json, .. }) | Ok(Command::WidgetEvent { json, .. })) =
+                Run::new(String::new()).decode(message.as_bytes())
+            else {
+                panic!("not understood: {message}");
+            };
+            prop_assert!(!json.contains(['\n', '\r']));
+            prop_assert_eq!(json.len(), text.len());
+            let read: Value = serde_json::from_str(&json).expect("JSON");
+            let written: Value = serde_json::from_str(text).expect("JSON");
+            prop_assert_eq!(read, written);
+        }
+    }
+
     #[test]
     fn what_is_written_can_be_read(
-        which in 0..10usize,
+        which in 0..EVENTS,
         number: i32,
         text: String,
         other: String,
         client: String,
         process in prop::option::of(any::<String>()),
     ) {
-        let event = event(which, number, &text, &other);
+        let figure = Figure {
+            id: other.clone(),
+            number: number.into(),
+            title: text.clone(),
+            format: FigureFormat::Svg,
+            width: number.unsigned_abs(),
+            height: 0,
+            closed: number % 2 == 0,
+            image: text.clone().into_bytes(),
+        };
+        let event = event(which, number, &text, &other, &figure);
         let name = process.clone().map(ProcessName::new);
         let dialects: [(Box<dyn Dialect>, bool); 3] = [
             (Box::new(Run::new(client.clone())), true),
@@ -209,5 +303,31 @@ fn depth_costs_no_stack() {
         }
         decode_everywhere(deep.as_bytes());
         decode_everywhere(open.repeat(DEPTH).as_bytes());
+    }
+}
+
+/// Events for programs have a limit, white space included.
+#[test]
+fn long_events_for_programs() {
+    const MOST: usize = 16 * 1024;
+    let front = r#"{"id":"w","event":"change","value":""#;
+    let text = |length: usize| format!("{front}{}\"}}", "x".repeat(length - front.len() - 2));
+    let blank = |length: usize| format!(r#"{{"id":"w","event":"e"{}}}"#, "\n".repeat(length - 22));
+    for kind in ["figureevent", "widgetevent"] {
+        for data in [&text as &dyn Fn(usize) -> String, &blank] {
+            for (length, is_taken) in [(MOST - 1, true), (MOST, true), (MOST + 1, false)] {
+                let data = data(length);
+                assert_eq!(data.len(), length);
+                let message = format!(r#"{{"type":"{kind}","process":"p","data":{data} }}"#);
+                match Run::new(String::new()).decode(message.as_bytes()) {
+                    Ok(_) => assert!(is_taken, "{kind}, {length}"),
+                    Err(rejection) => {
+                        assert!(!is_taken, "{kind}, {length}");
+                        let expected = format!("data of {kind} is longer than {MOST} bytes");
+                        assert_eq!(rejection.detail, expected);
+                    }
+                }
+            }
+        }
     }
 }
