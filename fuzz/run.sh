@@ -10,7 +10,7 @@ set -eu
 cd "$(dirname "$0")"
 seconds=${1:-10}
 [ $# -eq 0 ] || shift
-[ $# -gt 0 ] || set -- run_decode run_py_decode exec_decode stream_decode utf8
+[ $# -gt 0 ] || set -- run_decode run_py_decode exec_decode stream_decode channel_decode utf8
 
 # With an explicit --target the flags do not reach build scripts, which have no main function of libFuzzer.
 host=$(rustc -vV | sed -n 's/^host: //p')
@@ -42,6 +42,26 @@ for dialect, target in [("run", "run_decode"), ("run-py", "run_py_decode"), ("ex
 
 for case in json.loads(pathlib.Path("../tests/golden/further-link.3/frames.json").read_text()):
     seed("stream_decode", bytes.fromhex(case["frameHex"]))
+
+# The socket (0 to 2) and the number of pieces (3 for each), and how long each of them is.
+def seed_channel(socket, content):
+    seed("channel_decode", bytes([socket]) + content)
+    seed("channel_decode", bytes([socket + 4 * 3, 3, 1, 2, 7]) + content)
+
+def golden(file):
+    return json.loads(pathlib.Path("../tests/golden/channel", file).read_text())
+
+everything = b""
+for case in golden("from-program.json"):
+    payload = bytes.fromhex(case["payloadHex"]) if "payloadHex" in case else case["payload"].encode()
+    message = bytes.fromhex(case["headHex"]) + payload
+    seed_channel(0, message)
+    if len(message) < 100:
+        everything += message
+seed_channel(0, everything)
+for case in golden("old.json"):
+    content = bytes.fromhex(case["bytesHex"]) if "bytesHex" in case else case["bytes"].encode()
+    seed_channel({"video": 1, "keylisten": 2}[case["socket"]], content)
 PYTHON
 
 failed=
@@ -50,7 +70,7 @@ for target in "$@"; do
     mkdir -p "corpus/$target" "artifacts/$target"
     # Long enough for the deeply nested cases; messages of the wire are longer, but not more varied.
     set -- -max_total_time="$seconds" -max_len=8192 -timeout=5 -rss_limit_mb=1024 -print_final_stats=1
-    case $target in run_decode | run_py_decode | exec_decode) set -- "$@" -dict=json.dict ;; esac
+    case $target in run_decode | run_py_decode | exec_decode | channel_decode) set -- "$@" -dict=json.dict ;; esac
     "$target_dir/$host/release/$target" "$@" -artifact_prefix="artifacts/$target/" "corpus/$target" ||
         failed="$failed $target"
 done
