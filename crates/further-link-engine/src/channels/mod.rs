@@ -180,6 +180,8 @@ impl Channels {
     async fn take(&self, message: FromProgram, connection: &Connection) {
         let notice = match message {
             FromProgram::Hello => return,
+            // One without bytes is none.
+            FromProgram::Video(jpeg) if jpeg.is_empty() => return,
             FromProgram::Video(jpeg) => return self.take_picture(jpeg),
             FromProgram::KeyListen(key) => {
                 match connection.is_new() {
