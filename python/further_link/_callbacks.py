@@ -1,7 +1,7 @@
 """Calls functions of the program when something has happened, one after the other, in one thread.
 
-It is not the thread that reads from the server. So a function may take its time, and `is_pressed` tells
-the truth in the meantime.
+It is not the thread that reads from the server. So a function may take its time, and `is_pressed`
+tells the truth in the meantime.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Callbacks:
     def add(
         self, function: Callable[..., Any], *arguments: Any, replaces: Hashable | None = None
     ) -> None:
-        """Have this called. With `replaces`, it takes the place of the last call if that has the same.
+        """Have this called. It takes the place of the last call if that has the same `replaces`.
 
         So a slider that is dragged over a slow function does not make it lag behind.
         """

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _LONGEST_ADDRESS = 107
 # Seconds to wait for the server's hello. It sends it as soon as it has accepted.
 HELLO_WAIT = 3.0
+# Messages of signal handlers that wait for the end of the one in whose midst they came.
+_MOST_LATER = 100
 # Different complaints of the server that are shown. A loop that does something wrong should not
 # fill the screen.
 _COMPLAINTS = 10
@@ -86,10 +88,9 @@ class Channel:
     def usable(self) -> bool:
         """Whether there is a server to talk to. Connects if need be."""
         if self.gone or self._link is not None:
-            # Without the lock: it may be held by a thread that waits for the server to take something.
+            # Without the lock: a thread may hold it while the server does not take its message.
             return not self.gone
-        with self._lock:
-            return self._ready()
+        return self._send(b"")
 
     def send(self, kind: int, payload: bytes) -> bool:
         """Send a message. It may wait for the server to take it. False: there is no server."""
@@ -135,12 +136,16 @@ class Channel:
     # Sending
 
     def _send(self, message: bytes) -> bool:
+        """Connect if need be, and send the message, if there is one."""
         if self.gone:
             return False
         # Whether this thread is already in here, and was interrupted by its own signal handler.
         inside = self._lock._is_owned()  # type: ignore[attr-defined]
         with self._lock:
             if inside and self._writing:
+                if len(self._later) >= _MOST_LATER:
+                    warn("a signal handler sends more than is taken; what is too much is left out")
+                    return False
                 self._later.append(message)
                 return True
             self._writing = True
@@ -164,7 +169,7 @@ class Channel:
 
     def _write(self, message: bytes) -> None:
         link = self._link
-        if link is None:
+        if link is None or not message:
             return
         # If a signal handler raises an exception in here, then nothing can tell how much of the
         # message was sent. So this stays set, and the next one who sends makes a new connection.

@@ -1,4 +1,4 @@
-"""matplotlib's figures at the client: canvas, manager, `show`.
+"""matplotlib's figures at the client: the canvas, and the manager, which would have the window.
 
 A figure is drawn in the thread of the program, for matplotlib is not made for several; making a
 picture file of it and sending that happens in the background. There is one exception, see
@@ -12,19 +12,17 @@ import os
 import sys
 import threading
 import traceback
-from io import BytesIO
 from time import monotonic
 
-from matplotlib import is_interactive
 from matplotlib._pylab_helpers import Gcf
 from matplotlib.backend_bases import CloseEvent, FigureManagerBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from . import _wire
 from ._channel import channel, in_child, on_event, on_gone, warn
 from ._loop import Timer, loop
 from ._outbox import NotYet, outbox
+from ._picture import FORMAT, Picture
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,11 +40,6 @@ _LONGEST_WAIT = 0.25
 _LOOK = 0.01
 # How often drawing in the background may fail, before it is told.
 _ATTEMPTS = 3
-# "png", or "svg": larger, slower, and sharp in any size.
-_FORMAT = os.environ.get("FURTHER_LINK_FIGURE_FORMAT", "png").lower()
-# Of 9. Above it a picture takes twice the time or more, and is hardly smaller.
-_PNG_LEVEL = 2
-
 # Held while something is drawn: the background and the program must not draw at the same time.
 _drawing = threading.RLock()
 _exiting = False
@@ -87,8 +80,8 @@ class FigureCanvas(FigureCanvasAgg):
 
     def flush_events(self) -> None:
         """Do what is to be done now: draw, and close what the person has closed."""
-        loop.take_closings(_close)
-        _draw_what_is_due()
+        loop.take_closings(close)
+        draw_what_is_due()
 
     def start_event_loop(self, timeout: float = 0) -> None:
         """Do what is to be done, for so many seconds; 0 or less: until `stop_event_loop`."""
@@ -97,10 +90,10 @@ class FigureCanvas(FigureCanvasAgg):
         def done() -> bool:
             # Without end, only as long as there is somebody who could do something.
             return not self._looping or (
-                timeout <= 0 and (_client_shows_figures() is False or not _is_open(self.manager))
+                timeout <= 0 and (client_shows_figures() is False or not _is_open(self.manager))
             )
 
-        loop.run(done, _close, _draw_what_is_due, timeout if timeout > 0 else None)
+        loop.run(done, close, draw_what_is_due, timeout if timeout > 0 else None)
 
     def stop_event_loop(self) -> None:
         """End `start_event_loop`."""
@@ -177,7 +170,7 @@ class FigureManager(FigureManagerBase):
 
     def appear(self) -> bool:
         """From now on the client sees this figure. False: it shows none."""
-        if not _client_shows_figures():
+        if not client_shows_figures():
             return False
         if not self._shown and not self._destroyed:
             self._id = "%d-%s-%d" % (os.getpid(), os.urandom(4).hex(), self.num)
@@ -196,8 +189,8 @@ class FigureManager(FigureManagerBase):
         if not is_change:
             self.draw_if_due()
             return
-        # It would be drawn in the midst of what the program is doing, so it is not, unless that does
-        # not come to an end. If the background draws, the program waits for it.
+        # It would be drawn in the midst of what the program is doing, so it is not, unless that
+        # does not come to an end. If the background draws, the program waits for it.
         with _drawing:
             since = self._dirty_since
             if since is not None and monotonic() - since > _LONGEST_WAIT:
@@ -214,14 +207,14 @@ class FigureManager(FigureManagerBase):
         self._attempts = 0
         if not self._shown:
             return
-        if _FORMAT == "svg":
+        if FORMAT == "svg":
             if self._drawn < self._taken + INTERVAL:
                 # Making one takes as long as drawing. The last one is made later.
                 self._mark()
                 return
             self._taken = self._drawn
-        picture = _Picture(self)
-        outbox().put(("figure", self._id), picture.messages, INTERVAL)
+        picture = Picture(self.canvas)
+        outbox().put(("figure", self._id), lambda: self._shown_as(picture), INTERVAL)
 
     # When it is drawn
 
@@ -249,8 +242,8 @@ class FigureManager(FigureManagerBase):
 
         Nobody else is there to draw it: the program sleeps, or waits for a line to be typed. It is
         drawn when the program has not changed it for a while and is not in the midst of matplotlib.
-        Should it begin to change it again just now, then the worst is a picture that is half old, and
-        the next one follows.
+        Should it begin to change it again just now, then the worst is a picture that is half old,
+        and the next one follows.
         """
         if self._dirty_since is None or not self._shown or _exiting:
             return []
@@ -273,24 +266,32 @@ class FigureManager(FigureManagerBase):
             warn("a figure could not be drawn: %r" % error)
         return []
 
-    def _closed(self) -> Messages:
-        return [(_wire.FIGURE, self._header(0, 0, "png", closed=True))]
+    # What is sent
 
-    def _header(self, width: int, height: int, file_format: str, closed: bool = False) -> bytes:
-        return (
-            _wire.to_json(
-                {
-                    "id": self._id,
-                    "figure": self.num,
-                    "title": self._title,
-                    "format": file_format,
-                    "width": width,
-                    "height": height,
-                    "closed": closed,
-                }
-            )
-            + b"\n"
-        )
+    def _shown_as(self, picture: Picture) -> Messages:
+        limit = _wire.LIMITS[_wire.FIGURE]
+        # The line before the file is as long as this one, but for the digits of its size.
+        file = picture.file(limit - len(self._line()) - 20)
+        if file is None:
+            warn("a figure is too large to be shown")
+            return []
+        width, height, data = file
+        return [(_wire.FIGURE, self._line(width, height) + data)]
+
+    def _closed(self) -> Messages:
+        return [(_wire.FIGURE, self._line(closed=True))]
+
+    def _line(self, width: int = 0, height: int = 0, closed: bool = False) -> bytes:
+        data = {
+            "id": self._id,
+            "figure": self.num,
+            "title": self._title,
+            "format": FORMAT,
+            "width": width,
+            "height": height,
+            "closed": closed,
+        }
+        return _wire.to_json(data) + b"\n"
 
     # What others ask
 
@@ -310,11 +311,24 @@ class FigureManager(FigureManagerBase):
         self._forget()
 
 
+def _at_exit() -> None:
+    global _exiting
+    for manager in list(_managers.values()):
+        if manager.seconds_until_due() is not None:
+            try:
+                manager.canvas.draw()
+            except Exception:
+                # The others are to be seen all the same.
+                traceback.print_exc()
+    _exiting = True
+    outbox().flush()
+
+
 # By id; those that the client has been told of.
 _managers: dict[str, FigureManager] = {}
 
 
-def _client_shows_figures() -> bool:
+def client_shows_figures() -> bool:
     connection = channel()
     if connection.gone:
         return False
@@ -333,7 +347,7 @@ def _is_open(manager: FigureManager | None) -> bool:
     return manager is None or not manager._destroyed
 
 
-def _draw_what_is_due() -> float | None:
+def draw_what_is_due() -> float | None:
     """Draw all figures that have changed. Returns in how many seconds the next one is due."""
     first = None
     for manager in list(_managers.values()):
@@ -344,7 +358,7 @@ def _draw_what_is_due() -> float | None:
     return first
 
 
-def _close(figure: str) -> None:
+def close(figure: str) -> None:
     manager = _managers.get(figure)
     if manager is not None:
         Gcf.destroy(manager.num)
@@ -379,5 +393,5 @@ FigureCanvas.manager_class = FigureManager  # type: ignore[assignment]
 on_event(_wire.FIGUREEVENT, _on_figure_event)
 on_gone(loop.wake)
 in_child(_after_fork)
-# pyplot closes all figures at the end. This comes before it: what is registered last is called first.
+# pyplot closes all figures at the end. What is registered later is called earlier.
 atexit.register(_at_exit)

@@ -1,9 +1,9 @@
 """What is sent in the background, so that the program need not wait.
 
-There is a slot for each thing: a plot, a figure, a display, the video. Whoever has something new puts a
-function into the slot, in place of the one before. The thread calls it when the slot's time has come,
-and sends what it returns: so the newest state is sent, not more often than the slot's interval says,
-and the last one always.
+There is a slot for each thing: a plot, a figure, a display, the video. Whoever has something new
+puts a function into the slot, in place of the one before. The thread calls it when the slot's time
+has come, and sends what it returns: so the newest state is sent, not more often than the slot's
+interval says, and the last one always.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 EXIT_WAIT = 2.0
 
 
-class NotYet(Exception):
+class NotYet(Exception):  # noqa: N818 (no error)
     """Raised by a function in a slot: call me again in so many seconds."""
 
     def __init__(self, seconds: float) -> None:

@@ -96,8 +96,8 @@ class _Key:
 
     def __init__(self) -> None:
         self.pressed = False
-        # Only those that have something to call: so a button that is made again and again in a loop,
-        # to ask whether it is pressed, costs no memory.
+        # Only those that have something to call: so a button that is made again and again in a
+        # loop, to ask whether it is pressed, costs no memory.
         self.buttons: list[KeyboardButton] = []
 
 

@@ -49,14 +49,13 @@ def _load(name: str) -> ModuleType:
 
 _chosen = _choice()
 if _chosen is None:
-    from ._figures import (
-        FigureCanvas,
-        FigureManager,
+    from ._backend import (
         draw_if_interactive,
         new_figure_manager,
         new_figure_manager_given_figure,
         show,
     )
+    from ._figures import FigureCanvas, FigureManager
 
     __all__ = [
         "FigureCanvas",

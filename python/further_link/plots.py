@@ -40,16 +40,17 @@ def plot(
 ) -> None:
     """Add points to a plot at the client. It appears with the first one.
 
-    >>> plot("Temperature", sensor.temperature)                  # over the time, in seconds
-    >>> plot("Distance", angle, distance)                        # x and y
-    >>> plot("Position", roll=imu.roll, pitch=imu.pitch)         # several curves
-    >>> plot("Position", t, roll=imu.roll, pitch=imu.pitch)      # the same, with x
+    >>> plot("Temperature", sensor.temperature)              # over the time, in seconds
+    >>> plot("Distance", angle, distance)                    # x and y
+    >>> plot("Position", roll=imu.roll, pitch=imu.pitch)     # several curves
+    >>> plot("Position", t, roll=imu.roll, pitch=imu.pitch)  # the same, with x
 
-    x and y are numbers, or as many of them as you like: lists, numpy arrays. A y that is None or NaN
-    leaves a gap. Without x, a single number gets the seconds since the first point of this plot, and
-    the numbers of a list are counted: 0, 1, 2 and so on, where the last list has ended.
+    x and y are numbers, or as many of them as you like: lists, numpy arrays. A y that is None or
+    NaN leaves a gap. Without x, a single number gets the seconds since the first point of this
+    plot, and the numbers of a list are counted: 0, 1, 2 and so on, where the last list has ended.
 
-    `clear=True` removes what was there before. `window=500` keeps the last 500 points of each curve.
+    `clear=True` removes what was there before. `window=500` keeps the last 500 points of each
+    curve.
 
     Points are sent in the background, 20 times a second. If a program makes more points than can be
     sent, `plot` waits: none is left out.
@@ -76,7 +77,7 @@ def plot(
         x = values[0] if len(values) == 2 else None
     elif not clear:
         raise TypeError("there is nothing to be plotted")
-    for label in [name] + list(ys):
+    for label in [name, *ys]:
         if len(label) > _LONGEST_NAME:
             raise ValueError("a name may have %d characters" % _LONGEST_NAME)
     if len(ys) > _MOST_SERIES:
@@ -205,7 +206,7 @@ def _add(
         while (
             _waiting() > MOST_WAITING
             and not channel().gone
-            # A function that is called while the background draws a figure: it cannot wait for itself.
+            # A function that is called while the background draws: it cannot wait for itself.
             and not outbox().is_own_thread()
         ):
             _changed.wait(_LOOK)

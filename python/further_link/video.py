@@ -11,18 +11,22 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def send_image(frame: Any, format: str | None = None, kind: str | None = None) -> None:
+def send_image(
+    frame: Any,
+    format: str | None = None,  # noqa: A002 (programs use this name)
+    kind: str | None = None,
+) -> None:
     """Show a picture at the client.
 
     >>> send_image(camera.get_frame())
 
-    `frame` is a PIL image, or a numpy array as OpenCV has them: blue, green, red (and alpha, which is
-    left out), or only grey; whole numbers from 0 to 255, or fractions from 0 to 1. Bytes that already
-    are a JPEG file are sent as they are.
+    `frame` is a PIL image, or a numpy array as OpenCV has them: blue, green, red (and alpha, which
+    is left out), or only grey; whole numbers from 0 to 255, or fractions from 0 to 1. Bytes that
+    already are a JPEG file are sent as they are.
 
-    With `kind="latest"` the picture is encoded and sent in the background, and the program goes on at
-    once. If it makes pictures quicker than they can be sent, old ones are left out; the last one is
-    always sent. The picture is copied, so the program may go on drawing into it.
+    With `kind="latest"` the picture is encoded and sent in the background, and the program goes on
+    at once. If it makes pictures quicker than they can be sent, old ones are left out; the last one
+    is always sent. The picture is copied, so the program may go on drawing into it.
 
     `format` has no meaning any more.
     """
