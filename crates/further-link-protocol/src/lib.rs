@@ -7,6 +7,7 @@ mod command;
 mod event;
 mod features;
 mod figure;
+mod upload;
 mod utf8;
 pub mod wire;
 
@@ -14,4 +15,5 @@ pub use command::{Command, DisplayRequest, KeyEvent, ProcessName, StartRequest, 
 pub use event::{Event, Stream};
 pub use features::{Feature, Features};
 pub use figure::{Figure, FigureFormat};
+pub use upload::{Upload, UploadContent, UploadFile};
 pub use utf8::Utf8Decoder;

@@ -40,7 +40,7 @@ impl<'a, const N: usize> Fields<'a, N> {
     }
 
     /// Reads an object inside a message. Anything else has no fields.
-    fn of_value(value: Option<&'a RawValue>, names: [&'static str; N]) -> Self {
+    pub(super) fn of_value(value: Option<&'a RawValue>, names: [&'static str; N]) -> Self {
         value
             .and_then(|value| Self::parse(value.get(), names).ok())
             .unwrap_or(Self {
@@ -49,7 +49,10 @@ impl<'a, const N: usize> Fields<'a, N> {
             })
     }
 
-    fn parse(text: &'a str, names: [&'static str; N]) -> Result<Self, serde_json::Error> {
+    pub(super) fn parse(
+        text: &'a str,
+        names: [&'static str; N],
+    ) -> Result<Self, serde_json::Error> {
         let mut json = serde_json::Deserializer::from_str(text);
         let values = Pick(&names).deserialize(&mut json)?;
         json.end()?;
@@ -205,8 +208,12 @@ pub(super) fn message_type<const N: usize>(message: &Fields<'_, N>) -> Result<St
 
 /// What to say about a `type` that the dialect does not have.
 pub(super) fn unknown_type(name: &str) -> String {
-    let shown = shorten(name.escape_debug(), ECHO_MAX_CHARS);
-    format!("unknown type \"{shown}\"")
+    format!("unknown type \"{}\"", shown(name))
+}
+
+/// As much of a text of a client as is repeated to it.
+pub(super) fn shown(text: &str) -> String {
+    shorten(text.escape_debug(), ECHO_MAX_CHARS)
 }
 
 /// The first `most` characters, with an ellipsis if there are more.

@@ -5,11 +5,13 @@ mod json;
 mod run;
 mod run_py;
 pub mod stream;
+mod upload;
 
 use crate::{Command, Event, ProcessName};
 
 pub use run::Run;
 pub use run_py::{Exec, RunPy};
+pub use upload::read_upload;
 
 /// `error` for whatever a client sent that is malformed or out of order.
 pub const BAD_MESSAGE: &str = "Bad message";
