@@ -22,6 +22,8 @@ pub struct EngineSettings {
     pub runners: RunnerTable,
     /// Where projects are; `None` is `~/further` of the account. `~` at the front is its home.
     pub work_dir: Option<PathBuf>,
+    /// Where copies of miniscreen projects go; `~` as above.
+    pub projects_dir: PathBuf,
     /// Where code without a folder goes.
     pub temp_dir: PathBuf,
     /// Virtual environment for Python; `~` as above.
@@ -263,6 +265,12 @@ impl Engine {
     /// Where the projects of `account` are.
     pub fn work_dir(&self, account: &Account) -> PathBuf {
         self.context(account, "").work_dir()
+    }
+
+    /// Where copies of the miniscreen projects of `account` are.
+    pub(crate) fn projects_dir(&self, account: &Account) -> PathBuf {
+        self.context(account, "")
+            .below_home(&self.shared.settings.projects_dir)
     }
 
     /// Completes when the spawner has ended, which it does not do while the server lives.

@@ -22,7 +22,7 @@ pub use channels::{ChannelView, EventRefused, Notice, Picture};
 pub use engine::{Engine, EngineSettings};
 pub use environment::first_display;
 pub use error::StartError;
-pub use files::{FilesError, FilesProcess, Name};
+pub use files::{FetchError, FilesError, FilesProcess, Name, Project};
 pub use job::{InputRefused, Job, JobState};
 pub use launch::{CodeFile, Launch};
 pub use output_log::{CAPACITY as OUTPUT_HELD, Cursor, Gap, OutputLog, Read};

@@ -287,7 +287,7 @@ impl LaunchContext<'_> {
     }
 
     /// A configured path, with `~` at its front as the account's home.
-    fn below_home(&self, path: &Path) -> PathBuf {
+    pub(crate) fn below_home(&self, path: &Path) -> PathBuf {
         match path.strip_prefix("~") {
             Ok(rest) => Path::new(&self.account.home).join(rest),
             Err(_) => path.to_owned(),

@@ -97,7 +97,7 @@ impl Name {
     }
 }
 
-fn forbidden(name: &str, why: &str) -> FilesError {
+pub(super) fn forbidden(name: &str, why: &str) -> FilesError {
     // As much as helps to find it.
     FilesError::Forbidden {
         name: name.chars().take(100).collect(),
@@ -144,10 +144,11 @@ impl Root {
         self
     }
 
-    /// A folder below this one as a root of its own.
-    pub(crate) fn below(&self, name: &Name) -> nix::Result<Self> {
+    /// A folder below this one as a root of its own; a link is not followed in the last place.
+    pub(crate) fn below_itself(&self, name: &Name) -> nix::Result<Self> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
         Ok(Self {
-            folder: self.open_folder(name)?,
+            folder: self.open_at(name, flags, Mode::empty())?,
             kernel: self.kernel,
         })
     }

@@ -48,6 +48,9 @@ pub enum FilesError {
     /// Names that are too long altogether.
     #[error("The names are too long.")]
     TooLong,
+    /// A file could not be fetched from its address.
+    #[error("{0}")]
+    Download(String),
     /// The process that does this has ended.
     #[error("The work was broken off.")]
     Ended,

@@ -8,18 +8,25 @@
 //! `task` is what such a process can be asked for, `process` is its side, this file the server's.
 
 pub(crate) mod beneath;
+mod cache;
 mod error;
 mod keys;
 mod process;
+mod project;
+mod swap;
 mod task;
+mod tree;
+mod upload;
 
 pub use beneath::Name;
 pub use error::FilesError;
 pub(crate) use process::run;
 pub(crate) use task::{Answer, Task};
+pub use upload::{FetchError, Project};
 
 use crate::descriptor::watch;
 use crate::spawner::packet::{self, Packet};
+use nix::errno::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
@@ -65,7 +72,11 @@ impl FilesProcess {
                 Ok(packet::send(socket.as_fd(), &bytes, descriptors)?)
             })
             .await
-            .map_err(|_| FilesError::Ended)
+            .or_else(|error| match error.raw_os_error().map(Errno::from_raw) {
+                // It has ended, and has said why: that is for who receives next.
+                Some(Errno::EPIPE | Errno::ECONNRESET) => Ok(()),
+                _ => Err(FilesError::Ended),
+            })
     }
 
     /// Waits for what the process says next.
@@ -76,7 +87,11 @@ impl FilesProcess {
         let received = self
             .socket
             .async_io(Interest::READABLE, |socket| {
-                Ok(packet::receive::<Answer<T>>(socket.as_fd(), buffer)?)
+                match packet::receive::<Answer<T>>(socket.as_fd(), buffer) {
+                    // Said once, by one who has left something unread (`unix(7)`); what it has sent is there.
+                    Err(Errno::ECONNRESET) => Ok(packet::receive(socket.as_fd(), buffer)?),
+                    result => Ok(result?),
+                }
             })
             .await;
         match received {

@@ -2,7 +2,7 @@
 //! block: nobody else waits for it.
 
 use super::task::{Answer, Task};
-use super::{FilesError, keys};
+use super::{FilesError, keys, project};
 use crate::spawner::packet::{self, Packet};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -52,6 +52,12 @@ impl Conversation {
         }
     }
 
+    /// Whether the server has gone.
+    pub(crate) fn is_over(&self) -> bool {
+        let mut socket = [PollFd::new(self.socket.as_fd(), PollFlags::empty())];
+        matches!(poll(&mut socket, PollTimeout::ZERO), Ok(1..))
+    }
+
     fn wait(&self, what: PollFlags) -> Option<()> {
         let mut socket = [PollFd::new(self.socket.as_fd(), what)];
         match poll(&mut socket, PollTimeout::NONE) {
@@ -69,6 +75,13 @@ pub(crate) fn run(socket: OwnedFd) -> i32 {
     };
     let done = match conversation.receive::<Task>() {
         Some((Task::Keys { folder }, _)) => keys::connect(&conversation, &folder),
+        Some((
+            Task::Upload {
+                work_dir,
+                projects_dir,
+            },
+            _,
+        )) => project::upload(&mut conversation, &work_dir, &projects_dir),
         None => None,
     };
     i32::from(done.is_none())

@@ -2,6 +2,7 @@
 
 use super::FilesError;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// The first packet to a *files* process. What comes behind it is the task's own.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -10,6 +11,13 @@ pub(crate) enum Task {
     Keys {
         /// The program's private folder.
         folder: String,
+    },
+    /// Replace a project. What it consists of comes next, see `project`.
+    Upload {
+        /// The folder of all projects.
+        work_dir: PathBuf,
+        /// The folder of miniscreen projects.
+        projects_dir: PathBuf,
     },
 }
 

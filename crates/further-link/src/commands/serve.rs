@@ -112,6 +112,7 @@ async fn serve(
             Compression::Always => further_link_server::Compression::Always,
             Compression::Never => further_link_server::Compression::Never,
         },
+        max_upload_bytes: config.limits.upload_bytes,
         max_connections: config.limits.connections,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
@@ -332,6 +333,7 @@ fn engine_settings(config: &Config, accounts: Accounts) -> EngineSettings {
         accounts,
         runners,
         work_dir: path(&config.run.work_dir),
+        projects_dir: config.miniscreen.projects_dir.clone(),
         temp_dir: config.run.temp_dir.clone(),
         venv: path(&config.run.venv),
         environment: config.run.environment.clone().into_iter().collect(),

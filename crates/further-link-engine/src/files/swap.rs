@@ -1,0 +1,352 @@
+//! Replacing a folder by a new one at once: the new one is built beside the old one, and one rename exchanges them
+//! (`renameat2(2)`, `RENAME_EXCHANGE`). Whoever looks sees the one or the other, also after a power cut.
+//!
+//! Where the file system knows no such rename (NFS, some FUSE), the old folder is set aside under a name that
+//! follows from its own, and whoever builds the next one finds it there if that is as far as it got.
+
+use super::beneath::Root;
+use super::{FilesError, Name, TEMPORARY, tree};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
+use nix::unistd::{Uid, UnlinkatFlags, fsync, unlinkat};
+use std::ffi::CString;
+use std::fs::File;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How names begin of old folders that were set aside.
+const SET_ASIDE: &str = ".flold-";
+/// How often something is tried again because somebody else was quicker.
+const TRIES: usize = 64;
+/// Age of a link that looks temporary at which it is taken for forgotten: links cannot be locked.
+const FORGOTTEN: Duration = Duration::from_secs(60);
+
+/// Whether a component of a name is one that only the server uses.
+pub(super) fn is_reserved(component: &str) -> bool {
+    component.starts_with(TEMPORARY) || component.starts_with(SET_ASIDE)
+}
+
+/// A temporary name that nobody can guess.
+pub(super) fn fresh_name() -> String {
+    let number = getrandom::u64().unwrap_or_else(|_| std::process::id().into());
+    format!("{TEMPORARY}{number:016x}")
+}
+
+/// A folder that is being built beside the one that it will replace. Dropped before the swap, it is removed.
+pub(super) struct Staging {
+    /// What the name counts from.
+    base: Root,
+    /// The folder that both are in.
+    around: OwnedFd,
+    /// Folders around it that were made for it, innermost first.
+    made: Vec<Name>,
+    name: Name,
+    /// The last component of `name`.
+    last: String,
+    temporary: String,
+    /// The new folder; locked for as long as this is open.
+    tree: Root,
+    /// The old folder; open so that it is locked.
+    former: Option<File>,
+    state: State,
+    /// The file system can exchange, as far as is known.
+    exchange: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Building,
+    /// There was none before.
+    New,
+    /// The old one has the temporary name now.
+    Exchanged,
+    /// The old one has the name that follows from its own.
+    SetAside,
+}
+
+impl Staging {
+    /// Begins to build `name` below `base`.
+    pub(super) fn new(base: Root, name: &Name) -> Result<Self, FilesError> {
+        let fail = |errno| FilesError::of(name.as_str(), errno);
+        let Some((outer, last)) = name.split() else {
+            return Err(fail(Errno::EINVAL));
+        };
+        let mut made = Vec::new();
+        let around = make_around(&base, &outer, &mut made).map_err(fail)?;
+        remove_stale(around.as_fd());
+        recover(around.as_fd(), last).map_err(fail)?;
+        let begun = begin(&base, &outer, around.as_fd()).map_err(fail);
+        let (temporary, tree) = begun.inspect_err(|_| remove_made(&base, &made))?;
+        Ok(Self {
+            base,
+            around,
+            made,
+            name: name.clone(),
+            last: last.to_owned(),
+            temporary,
+            tree,
+            former: None,
+            state: State::Building,
+            exchange: true,
+        })
+    }
+
+    /// The new folder.
+    pub(super) fn tree(&self) -> &Root {
+        &self.tree
+    }
+
+    /// As on a file system that cannot exchange.
+    #[cfg(test)]
+    pub(super) fn without_exchange(mut self) -> Self {
+        self.exchange = false;
+        self
+    }
+
+    /// Puts the new folder in the place of the old one.
+    pub(super) fn swap(&mut self) -> Result<(), FilesError> {
+        let fail = |errno| FilesError::of(self.name.as_str(), errno);
+        // It was nobody's but the account's so far.
+        fchmod(&self.tree, Mode::from_bits_truncate(0o755)).map_err(fail)?;
+        fsync(&self.tree).or_else(unsupported).map_err(fail)?;
+        if !is_same(&self.tree, self.around.as_fd(), &self.temporary) {
+            return Err(FilesError::Changed(self.name.as_str().to_owned()));
+        }
+        // Nobody is to take it for forgotten while it has the temporary name: we may have to put it back.
+        self.former = lock(self.around.as_fd(), &self.last);
+        self.state = self.rename().map_err(fail)?;
+        self.sync_around().map_err(fail)
+    }
+
+    fn rename(&self) -> nix::Result<State> {
+        let (around, new, old) = (&self.around, &*self.temporary, &*self.last);
+        let rename = |flags| match self.exchange {
+            true => renameat2(around, new, around, old, flags),
+            false => Err(Errno::EINVAL),
+        };
+        for _ in 0..TRIES {
+            match rename(RenameFlags::RENAME_EXCHANGE) {
+                Ok(()) => return Ok(State::Exchanged),
+                Err(Errno::ENOENT) => {}
+                Err(Errno::EINVAL | Errno::ENOSYS) => return self.rename_twice(),
+                Err(errno) => return Err(errno),
+            }
+            match rename(RenameFlags::RENAME_NOREPLACE) {
+                Ok(()) => return Ok(State::New),
+                Err(Errno::EEXIST) => {}
+                Err(Errno::EINVAL | Errno::ENOSYS) => return self.rename_twice(),
+                Err(errno) => return Err(errno),
+            }
+        }
+        Err(Errno::EBUSY)
+    }
+
+    /// Without exchange: between the two renames there is no folder of that name.
+    fn rename_twice(&self) -> nix::Result<State> {
+        let (around, new, old) = (&self.around, &*self.temporary, &*self.last);
+        let aside = set_aside(old);
+        let state = match renameat(around, old, around, &*aside) {
+            Ok(()) => State::SetAside,
+            Err(Errno::ENOENT) => State::New,
+            Err(errno) => return Err(errno),
+        };
+        match renameat(around, new, around, old) {
+            Ok(()) => Ok(state),
+            Err(errno) => {
+                if state == State::SetAside {
+                    let _ = renameat(around, &*aside, around, old);
+                }
+                Err(errno)
+            }
+        }
+    }
+
+    /// Puts the old folder back in its place.
+    pub(super) fn swap_back(&mut self) {
+        let (around, new, old) = (&self.around, &*self.temporary, &*self.last);
+        let done = match self.state {
+            State::Building => Ok(()),
+            State::Exchanged => renameat2(around, new, around, old, RenameFlags::RENAME_EXCHANGE),
+            State::New => renameat(around, old, around, new),
+            State::SetAside => renameat(around, old, around, new)
+                .and_then(|()| renameat(around, &*set_aside(old), around, old)),
+        };
+        if done.is_ok() {
+            self.state = State::Building;
+            let _ = self.sync_around();
+        }
+    }
+
+    /// Removes the old folder. Returns what could not be removed, and why.
+    pub(super) fn finish(mut self) -> Option<(String, Errno)> {
+        let name = match self.state {
+            State::Exchanged => self.temporary.clone(),
+            State::SetAside => set_aside(&self.last),
+            State::Building | State::New => return None,
+        };
+        self.former = None;
+        let removed = tree::remove(self.around.as_fd(), &c_name(&name));
+        removed.err().map(|errno| (name, errno))
+    }
+
+    /// Has the disk know of the swap, and of the folders that were made around it.
+    fn sync_around(&self) -> nix::Result<()> {
+        fsync(&self.around).or_else(unsupported)?;
+        for folder in &self.made {
+            let (around, _) = folder.split().ok_or(Errno::EINVAL)?;
+            fsync(self.base.open_folder(&around)?).or_else(unsupported)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if self.state == State::Building {
+            let _ = tree::remove(self.around.as_fd(), &c_name(&self.temporary));
+            remove_made(&self.base, &self.made);
+        }
+    }
+}
+
+/// Opens the folder `outer`, and notes those that it had to make.
+fn make_around(base: &Root, outer: &Name, made: &mut Vec<Name>) -> nix::Result<OwnedFd> {
+    let mut missing = outer.clone();
+    while let Err(Errno::ENOENT) = base.open_folder(&missing) {
+        let Some((next, _)) = missing.split() else {
+            break;
+        };
+        made.push(std::mem::replace(&mut missing, next));
+    }
+    base.make_folder(outer)
+        .inspect_err(|_| remove_made(base, made))
+}
+
+/// Removes folders that were made, unless somebody has put something into them meanwhile.
+fn remove_made(base: &Root, made: &[Name]) {
+    for folder in made {
+        if let Some((around, last)) = folder.split()
+            && let Ok(around) = base.open_folder(&around)
+        {
+            let _ = unlinkat(&around, last, UnlinkatFlags::RemoveDir);
+        }
+    }
+}
+
+/// Makes a new folder and locks it.
+fn begin(base: &Root, outer: &Name, around: BorrowedFd<'_>) -> nix::Result<(String, Root)> {
+    for _ in 0..TRIES {
+        let temporary = fresh_name();
+        match mkdirat(around, &*temporary, Mode::S_IRWXU) {
+            Err(Errno::EEXIST) => continue,
+            result => result?,
+        }
+        let tree = match base.below_itself(&outer.join(&temporary)) {
+            // Taken for forgotten before it could be locked.
+            Err(Errno::ENOENT) => continue,
+            result => result?,
+        };
+        if flock(tree.as_fd(), libc::LOCK_SH).is_ok() && is_same(&tree, around, &temporary) {
+            return Ok((temporary, tree));
+        }
+    }
+    Err(Errno::EBUSY)
+}
+
+/// Removes what processes that were killed have left in a folder. Best effort: it is in nobody's way.
+pub(super) fn remove_stale(folder: BorrowedFd<'_>) {
+    let names = tree::names(folder).unwrap_or_default();
+    let temporary = |name: &&CString| name.to_bytes().starts_with(TEMPORARY.as_bytes());
+    for name in names.iter().filter(temporary) {
+        let Ok(found) = fstatat(folder, &**name, AtFlags::AT_SYMLINK_NOFOLLOW) else {
+            continue;
+        };
+        // In a folder that several accounts share, each sees to its own.
+        if found.st_uid != Uid::effective().as_raw() {
+            continue;
+        }
+        let kind = SFlag::from_bits_truncate(found.st_mode & SFlag::S_IFMT.bits());
+        let locked = match kind {
+            SFlag::S_IFLNK => (age(&found) >= FORGOTTEN).then_some(None),
+            _ => {
+                let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+                match openat(folder, &**name, flags | OFlag::O_CLOEXEC, Mode::empty()) {
+                    Ok(opened) => flock(opened.as_fd(), libc::LOCK_EX)
+                        .is_ok()
+                        .then_some(Some(opened)),
+                    // Nobody has opened, and so locked, what cannot be opened.
+                    Err(_) => Some(None),
+                }
+            }
+        };
+        if locked.is_some() {
+            let _ = tree::remove(folder, name);
+        }
+    }
+}
+
+/// Puts back, or removes, what was set aside by a process that was killed.
+fn recover(folder: BorrowedFd<'_>, last: &str) -> nix::Result<()> {
+    let aside = set_aside(last);
+    if !tree::exists(folder, &aside) {
+        return Ok(());
+    }
+    match tree::exists(folder, last) {
+        true => tree::remove(folder, &c_name(&aside)),
+        false => renameat(folder, &*aside, folder, last),
+    }
+}
+
+/// The name under which the old `last` is set aside. A digest: with more in front, a name may be too long.
+fn set_aside(last: &str) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, last.as_bytes());
+    let hexadecimal = super::cache::hexadecimal(&digest.as_ref()[..16]);
+    format!("{SET_ASIDE}{hexadecimal}")
+}
+
+/// Locks the old folder or file, if that can be done without waiting.
+fn lock(folder: BorrowedFd<'_>, name: &str) -> Option<File> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let opened = openat(folder, name, flags, Mode::empty()).ok()?;
+    flock(opened.as_fd(), libc::LOCK_SH).ok()?;
+    Some(opened.into())
+}
+
+/// `flock(2)` without waiting, until the file is closed.
+pub(super) fn flock(file: BorrowedFd<'_>, operation: libc::c_int) -> nix::Result<()> {
+    use std::os::fd::AsRawFd as _;
+    // SAFETY: numbers only. `nix` has this with a type that unlocks when it is dropped, and panics if that fails.
+    #[allow(unsafe_code)]
+    let result = unsafe { libc::flock(file.as_raw_fd(), operation | libc::LOCK_NB) };
+    Errno::result(result).map(drop)
+}
+
+/// Whether what is open is still what has that name.
+fn is_same(opened: &impl std::os::fd::AsFd, folder: BorrowedFd<'_>, name: &str) -> bool {
+    let named = fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW);
+    match (fstat(opened), named) {
+        (Ok(opened), Ok(named)) => (opened.st_dev, opened.st_ino) == (named.st_dev, named.st_ino),
+        _ => false,
+    }
+}
+
+fn age(found: &FileStat) -> Duration {
+    let changed = UNIX_EPOCH + Duration::from_secs(found.st_ctime.try_into().unwrap_or(0));
+    SystemTime::now()
+        .duration_since(changed)
+        .unwrap_or_default()
+}
+
+/// Some file systems cannot be told to write a folder now.
+pub(super) fn unsupported(errno: Errno) -> nix::Result<()> {
+    match errno {
+        Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP => Ok(()),
+        errno => Err(errno),
+    }
+}
+
+fn c_name(name: &str) -> CString {
+    // Names that were checked hold no NUL.
+    CString::new(name).unwrap_or_default()
+}
