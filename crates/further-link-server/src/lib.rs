@@ -4,6 +4,7 @@
 //! This crate parses what strangers send. It starts no programs of users: that is the engine's.
 
 mod apt;
+mod body;
 mod connection;
 mod error;
 mod flow;
@@ -14,6 +15,7 @@ mod metrics;
 mod output;
 mod page;
 mod patience;
+mod projects;
 mod routes;
 mod session;
 mod transport;
@@ -36,6 +38,8 @@ pub struct ServerSettings {
     pub limits: Limits,
     /// Who gets compressed messages.
     pub compression: Compression,
+    /// Bytes of one upload, at the most.
+    pub max_upload_bytes: usize,
     /// Connections at the same time, at the most.
     pub max_connections: usize,
     /// The version that `/version` tells.
@@ -49,6 +53,7 @@ pub(crate) struct App {
     pub(crate) settings: ServerSettings,
     pub(crate) metrics: metrics::Metrics,
     pub(crate) gate: gate::Gate,
+    pub(crate) projects: projects::Projects,
     /// Becomes true when the server is about to end.
     pub(crate) ending: watch::Receiver<bool>,
 }

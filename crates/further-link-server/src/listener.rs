@@ -4,6 +4,7 @@ use crate::error::HttpError;
 use crate::gate::{self, Gate};
 use crate::metrics::Metrics;
 use crate::patience::ImpatientStream;
+use crate::projects::Projects;
 use crate::{App, ServerSettings, SharedApp, routes};
 use axum::Router;
 use axum::body::Body;
@@ -143,6 +144,7 @@ impl Server {
             engine,
             metrics: Metrics::new().map_err(io::Error::other)?,
             gate: Gate::new(&settings.gate, hostname),
+            projects: Projects::new(settings.max_upload_bytes),
             ending: ending.subscribe(),
             settings,
         });

@@ -3,10 +3,11 @@
 
 use crate::error::HttpError;
 use crate::listener::Peer;
+use crate::projects::{self, UploadError};
 use crate::session::{self, ClientOptions};
 use crate::transport::deflate::Agreement;
 use crate::transport::websocket;
-use crate::{SharedApp, apt, gate, line, page};
+use crate::{SharedApp, apt, body, gate, line, page};
 use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, Request, State};
@@ -124,11 +125,26 @@ async fn metrics(State(app): State<SharedApp>) -> Result<Response, HttpError> {
     Ok(response)
 }
 
-async fn upload() -> HttpError {
-    HttpError::new(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "This server does not take uploads yet.",
-    )
+async fn upload(
+    State(app): State<SharedApp>,
+    Query(pairs): Pairs,
+    request: Request,
+) -> Result<Response, HttpError> {
+    let body = app.projects.bodies.read(request).await?;
+    let account = app.engine.account(Options::new(pairs).user).await;
+    let uploaded = projects::upload(&app, &account, body.bytes).await;
+    drop(body.memory);
+    let uploaded = uploaded.map_err(|error| {
+        let status = match &error {
+            UploadError::Shape(_) => StatusCode::BAD_REQUEST,
+            UploadError::Busy => return body::busy(),
+            UploadError::Files(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        HttpError::new(status, error.to_string())
+    })?;
+    Ok(json_response(
+        &json!({ "success": true, "fetched_urls": uploaded.fetched_urls }),
+    ))
 }
 
 /// The options that clients put behind the path.

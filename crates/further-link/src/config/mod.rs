@@ -39,8 +39,6 @@ pub(crate) struct Config {
     pub(crate) limits: LimitSettings,
     pub(crate) state: StateSettings,
     pub(crate) log: LogSettings,
-    /// Reserved: accepted, so that the files of deployments stay valid.
-    #[allow(dead_code, reason = "uploads come later")]
     pub(crate) miniscreen: MiniscreenSettings,
     /// Reserved: accepted, so that the files of deployments stay valid.
     #[allow(dead_code, reason = "the Bluetooth part comes later")]
@@ -154,6 +152,7 @@ pub(crate) enum Cgroup {
 #[serde(deny_unknown_fields)]
 pub(crate) struct LimitSettings {
     pub(crate) message_bytes: usize,
+    pub(crate) upload_bytes: usize,
     pub(crate) connections: usize,
     pub(crate) jobs: usize,
     pub(crate) jobs_per_client: usize,
@@ -180,7 +179,6 @@ pub(crate) struct LogSettings {
 /// `[miniscreen]`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(dead_code, reason = "uploads come later")]
 pub(crate) struct MiniscreenSettings {
     /// May begin with `~`, the home of the user that the upload belongs to.
     pub(crate) projects_dir: PathBuf,

@@ -303,6 +303,15 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "Longest message taken from a client, in bytes",
     ),
     Setting::new(
+        "limits.upload_bytes",
+        Kind::Integer {
+            min: 1 << 10,
+            max: 1 << 30,
+        },
+        "33554432",
+        "Largest project taken by an upload, in bytes of JSON",
+    ),
+    Setting::new(
         "limits.connections",
         COUNT,
         "512",

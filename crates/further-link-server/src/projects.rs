@@ -1,0 +1,143 @@
+//! Uploads of projects, whatever they come by: read, put in turn, and handed to the engine.
+//!
+//! Uploads of one name come one after the other, in the order in which they have arrived. That keeps them from building
+//! the same folder many times over at the same time; that each is all or nothing does not depend on it.
+
+use crate::SharedApp;
+use crate::body::Bodies;
+use further_link_engine::{Account, AccountError, FetchError, FilesError, Project, StartError};
+use further_link_protocol::wire::read_upload;
+use std::collections::HashMap;
+use std::fs::File;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Semaphore;
+
+/// Uploads that are carried out at the same time, at the most. Fewer than there may be *files* processes: others
+/// have to get their files while uploads wait for slow downloads.
+const AT_ONCE: usize = 8;
+/// Uploads of one name that wait for their turn, at the most. Each holds its texts.
+const WAITING: usize = 128;
+
+/// An upload that was carried out.
+#[derive(Debug)]
+pub(crate) struct Uploaded {
+    /// Whether all files are there. Without internet, some are left out.
+    pub(crate) fetched_urls: bool,
+}
+
+/// Why there is no new project. Its `Display` text is a sentence for the person who uploads.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UploadError {
+    /// It is no upload.
+    #[error("{0}")]
+    Shape(String),
+    /// Too many wait already.
+    #[error("Too many uploads of this project are on their way. Try again in a moment.")]
+    Busy,
+    /// It could not be carried out.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+}
+
+/// What uploads share.
+#[derive(Debug)]
+pub(crate) struct Projects {
+    /// For those that come by HTTP.
+    pub(crate) bodies: Bodies,
+    places: Semaphore,
+    queues: Mutex<HashMap<Key, Arc<Semaphore>>>,
+}
+
+/// Account and name.
+type Key = (String, String);
+
+impl Projects {
+    pub(crate) fn new(upload_bytes: usize) -> Self {
+        Self {
+            bodies: Bodies::new(upload_bytes),
+            places: Semaphore::new(AT_ONCE),
+            queues: Mutex::default(),
+        }
+    }
+
+    fn queues(&self) -> MutexGuard<'_, HashMap<Key, Arc<Semaphore>>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Joins the queue of a name; its one permit is the turn.
+    fn queue(&self, key: Key) -> Result<Queue<'_>, UploadError> {
+        let mut queues = self.queues();
+        let turns = queues
+            .entry(key.clone())
+            .or_insert_with(|| Arc::new(Semaphore::new(1)));
+        // The map has one too, and whose turn it is.
+        match Arc::strong_count(turns) <= WAITING + 1 {
+            true => Ok(Queue {
+                projects: self,
+                turns: Arc::clone(turns),
+                key,
+            }),
+            false => Err(UploadError::Busy),
+        }
+    }
+}
+
+/// One place in a queue; the last one to leave removes it.
+struct Queue<'a> {
+    projects: &'a Projects,
+    turns: Arc<Semaphore>,
+    key: Key,
+}
+
+impl Drop for Queue<'_> {
+    fn drop(&mut self) {
+        let mut queues = self.projects.queues();
+        // This one, and the map's.
+        if Arc::strong_count(&self.turns) == 2 {
+            queues.remove(&self.key);
+        }
+    }
+}
+
+/// Carries out the upload that `json` describes, as `account`.
+///
+/// # Errors
+/// If it fails; then the former project is as it was.
+pub(crate) async fn upload(
+    app: &SharedApp,
+    account: &Result<Account, AccountError>,
+    json: impl AsRef<[u8]> + Send + 'static,
+) -> Result<Uploaded, UploadError> {
+    let account = account.as_ref().map_err(|error| match error {
+        AccountError::Unknown(user) => FilesError::Account(StartError::NoSuchUser(user.clone())),
+        error => FilesError::Account(StartError::System {
+            what: "The user".to_owned(),
+            reason: error.to_string(),
+        }),
+    })?;
+    // Megabytes of it take their time.
+    let project = tokio::task::spawn_blocking(move || {
+        let upload = read_upload(json.as_ref()).map_err(UploadError::Shape)?;
+        Ok::<_, UploadError>(Project::new(upload)?)
+    })
+    .await
+    .map_err(|_| FilesError::Ended)??;
+    let key = (account.name.clone(), project.name().as_str().to_owned());
+    let queue = app.projects.queue(key)?;
+    let _turn = queue.turns.acquire().await.map_err(|_| FilesError::Ended)?;
+    let _place = app
+        .projects
+        .places
+        .acquire()
+        .await
+        .map_err(|_| FilesError::Ended)?;
+    let fetched_urls = app.engine.upload(account, project, fetch).await?;
+    Ok(Uploaded { fetched_urls })
+}
+
+/// Downloads for uploads: the one place where they are done.
+async fn fetch(_url: String, _file: File) -> Result<(), FetchError> {
+    Err(FetchError::Failed(
+        "This server does not fetch files from addresses yet.".to_owned(),
+    ))
+}
