@@ -15,6 +15,8 @@ mod process;
 mod project;
 mod swap;
 mod task;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod upload;
 

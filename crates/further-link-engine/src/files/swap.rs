@@ -247,7 +247,7 @@ fn begin(base: &Root, outer: &Name, around: BorrowedFd<'_>) -> nix::Result<(Stri
             Err(Errno::ENOENT) => continue,
             result => result?,
         };
-        if flock(tree.as_fd(), libc::LOCK_SH).is_ok() && is_same(&tree, around, &temporary) {
+        if try_lock(tree.as_fd(), false).is_ok() && is_same(&tree, around, &temporary) {
             return Ok((temporary, tree));
         }
     }
@@ -272,7 +272,7 @@ pub(super) fn remove_stale(folder: BorrowedFd<'_>) {
             _ => {
                 let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
                 match openat(folder, &**name, flags | OFlag::O_CLOEXEC, Mode::empty()) {
-                    Ok(opened) => flock(opened.as_fd(), libc::LOCK_EX)
+                    Ok(opened) => try_lock(opened.as_fd(), true)
                         .is_ok()
                         .then_some(Some(opened)),
                     // Nobody has opened, and so locked, what cannot be opened.
@@ -309,17 +309,20 @@ fn set_aside(last: &str) -> String {
 fn lock(folder: BorrowedFd<'_>, name: &str) -> Option<File> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let opened = openat(folder, name, flags, Mode::empty()).ok()?;
-    flock(opened.as_fd(), libc::LOCK_SH).ok()?;
+    try_lock(opened.as_fd(), false).ok()?;
     Some(opened.into())
 }
 
-/// `flock(2)` without waiting, until the file is closed.
-pub(super) fn flock(file: BorrowedFd<'_>, operation: libc::c_int) -> nix::Result<()> {
-    use std::os::fd::AsRawFd as _;
-    // SAFETY: numbers only. `nix` has this with a type that unlocks when it is dropped, and panics if that fails.
-    #[allow(unsafe_code)]
-    let result = unsafe { libc::flock(file.as_raw_fd(), operation | libc::LOCK_NB) };
-    Errno::result(result).map(drop)
+/// Locks what is open until it is closed, alone or together with others. Does not wait (`flock(2)`).
+pub(super) fn try_lock(opened: BorrowedFd<'_>, alone: bool) -> nix::Result<()> {
+    // The lock is that of the opened file, and so stays when this further descriptor of it is closed.
+    let file = opened.try_clone_to_owned().map_err(|_| Errno::EMFILE)?;
+    let file = File::from(file);
+    let locked = match alone {
+        true => file.try_lock(),
+        false => file.try_lock_shared(),
+    };
+    locked.map_err(|_| Errno::EWOULDBLOCK)
 }
 
 /// Whether what is open is still what has that name.

@@ -135,7 +135,7 @@ impl Engine {
     }
 }
 
-async fn carry_out<F, D>(
+pub(super) async fn carry_out<F, D>(
     mut process: FilesProcess,
     project: Project,
     fetch: F,
@@ -144,13 +144,9 @@ where
     F: Fn(String, File) -> D,
     D: Future<Output = Result<(), FetchError>> + Send + 'static,
 {
-    let memory = [project.memory];
-    process.send(&project.parcel, &memory).await?;
-    drop(memory);
-    let (Step::Missing(missing), _) = process.receive().await? else {
-        return Err(FilesError::Ended);
-    };
-    let fetched = fetch_all(&mut process, &project.urls, missing, fetch).await?;
+    let name = project.name.clone();
+    let (urls, missing) = send_parcel(&mut process, project).await?;
+    let fetched = fetch_all(&mut process, &urls, missing, fetch).await?;
     process.send(&Ask::Commit, &[]).await?;
     let (Step::Done, _) = process.receive().await? else {
         return Err(FilesError::Ended);
@@ -158,11 +154,23 @@ where
     // Nobody has to wait for the old folder to be removed.
     tokio::spawn(async move {
         if let Ok((Step::Over(Some(left)), _)) = process.receive().await {
-            let project = project.name.as_str();
+            let project = name.as_str();
             tracing::warn!(project, left, "a former project could not be removed");
         }
     });
     Ok(fetched)
+}
+
+/// Hands the project to its process. Returns all addresses, and which of them are not in the cache.
+pub(super) async fn send_parcel(
+    process: &mut FilesProcess,
+    project: Project,
+) -> Result<(Vec<String>, Vec<usize>), FilesError> {
+    process.send(&project.parcel, &[project.memory]).await?;
+    match process.receive().await? {
+        (Step::Missing(missing), _) => Ok((project.urls, missing)),
+        _ => Err(FilesError::Ended),
+    }
 }
 
 /// Downloads what is missing, each address once. Returns whether there is internet.
