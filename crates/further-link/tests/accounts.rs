@@ -6,57 +6,11 @@ mod support;
 use serde_json::{Value, json};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::path::Path;
-use std::process::Command;
-use support::{Client, TestServer, descendants_of, is_root, names_in, wait_for, wrap, write_file};
+use support::person::Person;
+use support::{Client, TestServer, descendants_of, is_root, names_in, wrap, write_file};
 
 /// Both ways in which a program is held together with what it starts.
 const MODES: [&str; 2] = ["run.cgroup=auto", "run.cgroup=off"];
-
-/// An account of this device, with a home, a shell and two further groups. Removed on drop, so it has
-/// to be made before the server that uses it.
-struct Person {
-    name: String,
-    user: nix::unistd::User,
-}
-
-impl Person {
-    fn new() -> Self {
-        let name = support::unique("flt");
-        let mut error = String::new();
-        // The files of accounts are locked while somebody else changes them.
-        wait_for("an account is made", || {
-            let made = Command::new("useradd")
-                .args(["-m", "-s", "/bin/sh", "-G", "video,audio", &name])
-                .output()
-                .unwrap();
-            error = String::from_utf8_lossy(&made.stderr).into_owned();
-            assert!(made.status.success() || error.contains("lock"), "{error}");
-            made.status.success()
-        });
-        let user = nix::unistd::User::from_name(&name).unwrap().unwrap();
-        Self { name, user }
-    }
-
-    fn owns(&self, path: &Path) -> bool {
-        std::fs::metadata(path).is_ok_and(|found| found.uid() == self.user.uid.as_raw())
-    }
-}
-
-impl Drop for Person {
-    fn drop(&mut self) {
-        for _ in 0..200 {
-            let removed = Command::new("userdel")
-                .args(["-f", "-r", &self.name])
-                .output();
-            let gone = matches!(nix::unistd::User::from_name(&self.name), Ok(None));
-            if gone || removed.is_err() {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-        eprintln!("account {} could not be removed", self.name);
-    }
-}
 
 async fn python(client: &mut Client, code: &str) -> String {
     let finished = client.run(json!({"runner": "python3", "code": code})).await;

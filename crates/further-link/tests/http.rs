@@ -346,7 +346,7 @@ fn other_methods_and_paths() {
         );
     }
     let upload = ask(&server, "POST", "/upload", &host, "Content-Length: 0");
-    assert_eq!(first_line(&upload), "500: Internal Server Error");
+    assert_eq!(first_line(&upload), "400: Bad Request");
     let mode = ask(&server, "GET", "/ws?mode=poetry", &host, UPGRADE);
     assert_eq!(first_line(&mode), "400: Bad Request");
 }
@@ -388,7 +388,7 @@ fn the_gate_is_around_every_route() {
     ];
     for (path, socket) in ROUTES.iter().copied().chain([("/nothing", false)]) {
         let (method, open) = match path {
-            "/upload" => ("POST", 500),
+            "/upload" => ("POST", 400),
             "/nothing" => ("GET", 404),
             _ if socket => ("GET", 101),
             _ => ("GET", 200),

@@ -6,8 +6,8 @@
 
 use super::FilesError;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
-use nix::sys::stat::{Mode, mkdirat};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2};
+use nix::sys::stat::{Mode, fstatat, mkdirat};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -180,7 +180,10 @@ impl Root {
             return openat(&self.folder, ".", flags, mode);
         };
         let folder = self.walk(&folder)?;
-        openat(&folder, last, flags | OFlag::O_NOFOLLOW, mode)
+        match openat(&folder, last, flags | OFlag::O_NOFOLLOW, mode) {
+            Err(Errno::ENOTDIR) if is_link(&folder, last) => Err(Errno::ELOOP),
+            result => result,
+        }
     }
 
     /// Opens a folder for use with the calls that end in `at`.
@@ -210,10 +213,19 @@ impl Root {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mut folder = openat(&self.folder, ".", flags, Mode::empty())?;
         for component in name.components() {
-            folder = openat(&folder, component, flags, Mode::empty())?;
+            folder = match openat(&folder, component, flags, Mode::empty()) {
+                // What open(2) says of a link too, if a folder is wanted.
+                Err(Errno::ENOTDIR) if is_link(&folder, component) => return Err(Errno::ELOOP),
+                result => result?,
+            };
         }
         Ok(folder)
     }
+}
+
+fn is_link(folder: &OwnedFd, name: &str) -> bool {
+    let found = fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW);
+    found.is_ok_and(|found| found.st_mode & libc::S_IFMT == libc::S_IFLNK)
 }
 
 #[cfg(test)]

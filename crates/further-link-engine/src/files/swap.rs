@@ -1,8 +1,8 @@
 //! Replacing a folder by a new one at once: the new one is built beside the old one, and one rename exchanges them
 //! (`renameat2(2)`, `RENAME_EXCHANGE`). Whoever looks sees the one or the other, also after a power cut.
 //!
-//! Where the file system knows no such rename (NFS, some FUSE), the old folder is set aside under a name that
-//! follows from its own, and whoever builds the next one finds it there if that is as far as it got.
+//! Where the file system knows no such rename (NFS, some FUSE), it takes three, and in between the old folder is set
+//! aside under a name that follows from its own: whoever builds the next one puts it back if that is as far as it got.
 
 use super::beneath::Root;
 use super::{FilesError, Name, TEMPORARY, tree};
@@ -50,8 +50,8 @@ pub(super) struct Staging {
     /// The old folder; open so that it is locked.
     former: Option<File>,
     state: State,
-    /// The file system can exchange, as far as is known.
-    exchange: bool,
+    /// Whether the flags of `renameat2(2)` are tried.
+    newer: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,8 +61,6 @@ enum State {
     New,
     /// The old one has the temporary name now.
     Exchanged,
-    /// The old one has the name that follows from its own.
-    SetAside,
 }
 
 impl Staging {
@@ -88,7 +86,7 @@ impl Staging {
             tree,
             former: None,
             state: State::Building,
-            exchange: true,
+            newer: true,
         })
     }
 
@@ -100,7 +98,7 @@ impl Staging {
     /// As on a file system that cannot exchange.
     #[cfg(test)]
     pub(super) fn without_exchange(mut self) -> Self {
-        self.exchange = false;
+        self.newer = false;
         self
     }
 
@@ -120,57 +118,69 @@ impl Staging {
     }
 
     fn rename(&self) -> nix::Result<State> {
-        let (around, new, old) = (&self.around, &*self.temporary, &*self.last);
-        let rename = |flags| match self.exchange {
-            true => renameat2(around, new, around, old, flags),
-            false => Err(Errno::EINVAL),
-        };
         for _ in 0..TRIES {
-            match rename(RenameFlags::RENAME_EXCHANGE) {
+            match self.exchange() {
                 Ok(()) => return Ok(State::Exchanged),
                 Err(Errno::ENOENT) => {}
-                Err(Errno::EINVAL | Errno::ENOSYS) => return self.rename_twice(),
                 Err(errno) => return Err(errno),
             }
-            match rename(RenameFlags::RENAME_NOREPLACE) {
+            match self.rename_to_nothing() {
                 Ok(()) => return Ok(State::New),
-                Err(Errno::EEXIST) => {}
-                Err(Errno::EINVAL | Errno::ENOSYS) => return self.rename_twice(),
+                // Somebody else was quicker.
+                Err(Errno::EEXIST | Errno::ENOTEMPTY | Errno::ENOTDIR) => {}
                 Err(errno) => return Err(errno),
             }
         }
         Err(Errno::EBUSY)
     }
 
-    /// Without exchange: between the two renames there is no folder of that name.
-    fn rename_twice(&self) -> nix::Result<State> {
+    /// Exchanges what has the name and what has the temporary name. `ENOENT` if one of them is missing.
+    fn exchange(&self) -> nix::Result<()> {
         let (around, new, old) = (&self.around, &*self.temporary, &*self.last);
+        match self.rename_with(RenameFlags::RENAME_EXCHANGE) {
+            Err(Errno::EINVAL | Errno::ENOSYS) => {}
+            result => return result,
+        }
+        // Between the first and the second rename there is nothing of that name.
         let aside = set_aside(old);
-        let state = match renameat(around, old, around, &*aside) {
-            Ok(()) => State::SetAside,
-            Err(Errno::ENOENT) => State::New,
-            Err(errno) => return Err(errno),
-        };
-        match renameat(around, new, around, old) {
-            Ok(()) => Ok(state),
-            Err(errno) => {
-                if state == State::SetAside {
-                    let _ = renameat(around, &*aside, around, old);
-                }
-                Err(errno)
+        renameat(around, old, around, &*aside)?;
+        if let Err(errno) = renameat(around, new, around, old) {
+            let _ = renameat(around, &*aside, around, old);
+            return Err(errno);
+        }
+        // If this fails, whoever comes next removes it.
+        let _ = renameat(around, &*aside, around, new);
+        Ok(())
+    }
+
+    fn rename_to_nothing(&self) -> nix::Result<()> {
+        match self.rename_with(RenameFlags::RENAME_NOREPLACE) {
+            Err(Errno::EINVAL | Errno::ENOSYS) => {
+                renameat(&self.around, &*self.temporary, &self.around, &*self.last)
             }
+            result => result,
+        }
+    }
+
+    fn rename_with(&self, flags: RenameFlags) -> nix::Result<()> {
+        match self.newer {
+            true => renameat2(
+                &self.around,
+                &*self.temporary,
+                &self.around,
+                &*self.last,
+                flags,
+            ),
+            false => Err(Errno::EINVAL),
         }
     }
 
     /// Puts the old folder back in its place.
     pub(super) fn swap_back(&mut self) {
-        let (around, new, old) = (&self.around, &*self.temporary, &*self.last);
         let done = match self.state {
             State::Building => Ok(()),
-            State::Exchanged => renameat2(around, new, around, old, RenameFlags::RENAME_EXCHANGE),
-            State::New => renameat(around, old, around, new),
-            State::SetAside => renameat(around, old, around, new)
-                .and_then(|()| renameat(around, &*set_aside(old), around, old)),
+            State::Exchanged => self.exchange(),
+            State::New => renameat(&self.around, &*self.last, &self.around, &*self.temporary),
         };
         if done.is_ok() {
             self.state = State::Building;
@@ -180,14 +190,12 @@ impl Staging {
 
     /// Removes the old folder. Returns what could not be removed, and why.
     pub(super) fn finish(mut self) -> Option<(String, Errno)> {
-        let name = match self.state {
-            State::Exchanged => self.temporary.clone(),
-            State::SetAside => set_aside(&self.last),
-            State::Building | State::New => return None,
-        };
+        if self.state != State::Exchanged {
+            return None;
+        }
         self.former = None;
-        let removed = tree::remove(self.around.as_fd(), &c_name(&name));
-        removed.err().map(|errno| (name, errno))
+        let removed = tree::remove(self.around.as_fd(), &c_name(&self.temporary));
+        removed.err().map(|errno| (self.temporary.clone(), errno))
     }
 
     /// Has the disk know of the swap, and of the folders that were made around it.
@@ -299,7 +307,7 @@ fn recover(folder: BorrowedFd<'_>, last: &str) -> nix::Result<()> {
 }
 
 /// The name under which the old `last` is set aside. A digest: with more in front, a name may be too long.
-fn set_aside(last: &str) -> String {
+pub(super) fn set_aside(last: &str) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, last.as_bytes());
     let hexadecimal = super::cache::hexadecimal(&digest.as_ref()[..16]);
     format!("{SET_ASIDE}{hexadecimal}")

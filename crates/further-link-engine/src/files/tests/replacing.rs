@@ -1,6 +1,6 @@
 //! Replacing a folder, and removing the old one.
 
-use super::super::swap::Staging;
+use super::super::swap::{Staging, set_aside};
 use super::super::tree;
 use super::{Folder, name};
 use nix::fcntl::OFlag;
@@ -81,7 +81,7 @@ fn a_folder_of_others_or_without_rights_is_replaced_too() {
         let folder = Folder::new();
         folder.write("p/closed/old", "o");
         for path in ["p/closed", "p"] {
-            set_permissions(folder.path(path), Permissions::from_mode(0)).unwrap();
+            set_permissions(folder.path(path), Permissions::from_mode(0o000)).unwrap();
         }
         swapped(&folder, "p", "n", exchange);
         assert_eq!(folder.tree(""), ["p/", "p/new"]);
@@ -118,16 +118,8 @@ fn what_was_left_by_the_killed_is_removed_and_nothing_else() {
 fn what_was_set_aside_is_put_back() {
     let folder = Folder::new();
     folder.write("p/old", "o");
-    let mut staging = staged(&folder, "p", "n", false);
-    staging.swap().unwrap();
-    let aside = folder
-        .tree("")
-        .into_iter()
-        .find(|path| path.starts_with(".flold"));
-    let aside = aside.unwrap().split('/').next().unwrap().to_owned();
-    // As if the second rename had not been.
-    std::fs::remove_dir_all(folder.path("p")).unwrap();
-    std::mem::forget(staging);
+    let aside = set_aside("p");
+    std::fs::rename(folder.path("p"), folder.path(&aside)).unwrap();
     drop(staged(&folder, "p", "n", true));
     assert_eq!(folder.tree(""), ["p/", "p/old"]);
     // As if only the removal had not been.
