@@ -10,9 +10,10 @@ use further_link_protocol::wire::channel::{
     Decoder, FromProgram, NotTaken, Socket, ToProgram, encode_old_key,
 };
 use further_link_protocol::wire::stream::{FrameKind, Head};
-use further_link_protocol::wire::{Dialect, Exec, Rejection, Run, RunPy};
+use further_link_protocol::wire::{Dialect, Exec, Rejection, Run, RunPy, read_upload};
 use further_link_protocol::{
     Command, DisplayRequest, Event, Features, Figure, FigureFormat, KeyEvent, ProcessName, Stream,
+    UploadContent,
 };
 use serde_json::{Value, json};
 
@@ -577,4 +578,45 @@ fn older_package() {
         kinds.extend(described.iter().map(|message| message["kind"].to_string()));
     }
     assert!(kinds.contains("\"video\"") && kinds.contains("\"keyListen\""));
+}
+
+#[test]
+fn uploads_from_client() {
+    const NOT_JSON: &str = "The upload is not valid JSON";
+    let mut read = 0;
+    for case in cases("upload", "from-client.json") {
+        let name = &case["name"];
+        match read_upload(&message_bytes(&case)) {
+            Ok(upload) => {
+                let files: Vec<Value> = upload
+                    .files
+                    .into_iter()
+                    .map(|file| match file.content {
+                        UploadContent::Text(text) => json!({"name": file.name, "text": text}),
+                        UploadContent::Url {
+                            url,
+                            bucket,
+                            file: cached,
+                        } => {
+                            json!({"name": file.name, "url": url, "bucket": bucket, "file": cached})
+                        }
+                    })
+                    .collect();
+                let described =
+                    json!({"name": upload.name, "username": upload.username, "files": files});
+                assert_eq!(described, case["upload"], "{name}");
+                read += 1;
+            }
+            Err(sentence) => {
+                assert!(sentence.ends_with('.'), "{name}: {sentence}");
+                let fixed = match sentence.split_once(": ") {
+                    Some((NOT_JSON, _)) => NOT_JSON,
+                    _ => &sentence,
+                };
+                assert_eq!(json!(fixed), case["rejected"], "{name}");
+                assert!(sentence.chars().count() <= 160, "{name}: too long to show");
+            }
+        }
+    }
+    assert!(read > 0);
 }
