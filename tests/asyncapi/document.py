@@ -154,8 +154,8 @@ def decode(text):
         raise NotJson(str(error)) from error
 
 
-def details(channel):
-    """Patterns of what `detail` says beside `Bad message` in this channel."""
+def details(channel, message="Bad message"):
+    """Patterns of what `detail` says beside this message of `error`."""
 
     def patterns(schema):
         schema = resolve(schema)
@@ -165,14 +165,11 @@ def details(channel):
 
     error = resolve(document()["channels"][channel]["messages"]["error"])
     data = resolve(resolve(error["payload"])["properties"]["data"])
-    bad = next(
-        form
-        for form in map(resolve, data["anyOf"])
-        if form["properties"]["message"]["const"] == "Bad message"
-    )
-    return patterns(bad["properties"]["detail"])
+    forms = [resolve(form)["properties"] for form in data["anyOf"]]
+    [form] = [form for form in forms if form["message"].get("const") == message]
+    return patterns(form["detail"])
 
 
-def details_like(channel, detail):
+def details_like(channel, detail, message="Bad message"):
     """Those of the patterns that this text has."""
-    return [pattern for pattern in details(channel) if re.search(pattern, detail)]
+    return [pattern for pattern in details(channel, message) if re.search(pattern, detail)]

@@ -16,6 +16,7 @@ FILES = {
     "exec": ("exec/from-client.json", "exec/to-client.json"),
 }
 FRAMES = "further-link.3/frames.json"
+UPLOADS = "upload/from-client.json"
 
 # Details after this one go on with what the server's JSON parser says.
 NOT_JSON = "the message is not valid JSON"

@@ -15,6 +15,7 @@ from document import (
     document,
     matching,
     messages,
+    validator,
     why_not,
 )
 
@@ -25,10 +26,15 @@ def test_each_folder_of_samples_belongs_to_a_channel():
     files = {str(path.relative_to(golden.FOLDER)) for path in golden.FOLDER.glob("*/*")}
     # What programs and the server say to each other is no matter of clients.
     files -= {file for file in files if file.startswith("channel/")}
-    known = {file for pair in golden.FILES.values() for file in pair} | {golden.FRAMES}
+    known = {file for pair in golden.FILES.values() for file in pair}
+    known |= {golden.FRAMES, golden.UPLOADS}
     assert files == known
     # `/ws` is text without a form; test_live.py talks to it.
     assert set(document()["channels"]) == set(golden.FILES) | {"ws"}
+
+
+def has_half_pair(value):
+    return HALF_PAIR.search(json.dumps(value, ensure_ascii=False, default=str)) is not None
 
 
 def decoded(case):
@@ -51,9 +57,7 @@ def test_from_client(channel, case):
     else:
         assert taken == [], case
         # What clients should send does not mention halves of surrogate pairs: no client's text has one.
-        assert right == [] or HALF_PAIR.search(
-            json.dumps(value, ensure_ascii=False, default=str)
-        ), case
+        assert right == [] or has_half_pair(value), case
         assert details_like(channel, golden.rejected_detail(case)), case["rejected"]
 
 
@@ -82,6 +86,26 @@ def test_frames(case):
     else:
         assert found == []
         assert details_like("runStream", case["rejected"])
+
+
+@pytest.mark.parametrize("case", golden.cases(golden.UPLOADS), ids=lambda case: case["name"])
+def test_uploads(case):
+    value = decoded(case)
+    taken = validator("#/components/schemas/UploadTaken").is_valid(value)
+    right = validator("#/components/schemas/Upload").is_valid(value)
+    assert taken == ("upload" in case)
+    assert taken or not right or has_half_pair(value)
+    # Below `directory` of a message there is an object, whatever it holds.
+    if isinstance(value, dict) and "rejected" in case:
+        assert len(details_like("runPy", case["rejected"], "Bad upload")) == 1
+
+
+def test_an_upload_has_a_sample_as_it_should_be():
+    upload = validator("#/components/schemas/Upload")
+    values = [decoded(case) for case in golden.cases(golden.UPLOADS) if "upload" in case]
+    right = [value for value in values if upload.is_valid(value)]
+    kinds = {file["type"] for value in right for file in value["files"].values()}
+    assert kinds == {"text", "url"}
 
 
 def names(channel, direction, binary=False):

@@ -4,12 +4,14 @@ import base64
 import json
 import re
 import struct
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 import golden
 from conversation import CODES, Conversation
-from document import ROOT, details, document, look_up, messages
+from document import ROOT, NotJson, decode, details, document, look_up, messages
 from server import Server
 
 NAMED = ["run", "runStream"]
@@ -432,25 +434,44 @@ def test_upload(server):
         assert client.finish()[1] == "uploaded ä\n"
 
 
-@pytest.mark.parametrize(
-    "directory",
-    [
-        {},
-        {"name": "x"},
-        {"name": "x", "files": []},
-        {"name": 1, "files": {}},
-        {"name": "x", "files": {"a": "text"}},
-        {"name": "x", "files": {"a": {"type": "text"}}},
-        {"name": "x", "files": {"a": {"type": "text", "content": {"text": 1}}}},
-        {"name": "x", "files": {"a": {"type": "link", "content": {"text": "x"}}}},
-        {"name": "x", "files": {"a": {"type": "url", "content": {"url": "https://example.org"}}}},
-    ],
-    ids=json.dumps,
-)
-def test_an_upload_that_is_none(server, directory):
+def test_an_upload_with_a_file_from_elsewhere(server):
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"fetched")
+
+        def log_message(self, *_):
+            pass
+
+    with (
+        ThreadingHTTPServer(("127.0.0.1", 0), Handler) as site,
+        Conversation(server, "runPy") as client,
+    ):
+        threading.Thread(target=site.serve_forever, daemon=True).start()
+        place = {"bucketName": "b", "fileName": "f.txt"}
+        place["url"] = f"http://127.0.0.1:{site.server_port}/f.txt"
+        files = {"images/f.txt": {"type": "url", "content": place}}
+        client.send({"type": "upload", "data": {"directory": {"name": "fetched", "files": files}}})
+        client.expect("uploaded")
+        site.shutdown()
+        assert (server.work / "fetched/images/f.txt").read_text() == "fetched"
+
+
+def test_uploads_that_are_none(server):
     with Conversation(server, "runPy") as client:
-        client.send_odd({"type": "upload", "data": {"directory": directory}})
-        assert client.refused(message="Bad upload")
+        for case in golden.cases(golden.UPLOADS):
+            if "rejected" in case and "message" in case and is_object(case["message"]):
+                message = f'{{"type":"upload","data":{{"directory":{case["message"]}}}}}'
+                client.send_odd(message)
+                assert client.refused(message="Bad upload") == case["rejected"]
+
+
+def is_object(text):
+    try:
+        return isinstance(decode(text), dict)
+    except NotJson:
+        return False
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,8 @@ pub enum Command {
     Upload {
         /// The upload object of `docs/protocol.md` section 5, as JSON text.
         project: String,
+        /// Whose it is to be, if not that of the connection's programs.
+        user: Option<String>,
     },
 }
 

@@ -108,7 +108,9 @@ fn describe_command(command: &Command) -> Value {
             json!({"kind": "widgetEvent", "process": process.as_str(), "json": json})
         }
         Command::Stop { process } => json!({"kind": "stop", "process": process.as_str()}),
-        Command::Upload { project } => json!({"kind": "upload", "project": project}),
+        Command::Upload { project, user } => {
+            json!({"kind": "upload", "project": project, "user": user})
+        }
     }
 }
 

@@ -4,28 +4,35 @@
 //! One task carries a client. Reading and writing are two futures in it, so that neither waits for
 //! the other: commands are obeyed while the client does not read, and output flows while it types.
 
+mod answer;
+mod process;
+
 use crate::SharedApp;
 use crate::connection::{Allowance, BATCH, Conversation, carry};
-use crate::output::{Output, Step};
+use crate::output::Output;
+use crate::projects;
 use crate::transport::frames::Frames;
 use crate::transport::websocket::{Reader, Received, Writer};
-use further_link_engine::{
-    Account, AccountError, ChannelView, EventRefused, InputRefused, Job, JobState, Notice, Picture,
-    StartError,
+use answer::{
+    Control, bad_message, bad_upload, failed_start, no_such_process, sentence, start_error,
 };
+use further_link_engine::{Account, AccountError, EventRefused, InputRefused, Job, StartError};
+use further_link_protocol::wire::Dialect;
 use further_link_protocol::wire::channel::ToProgram;
-use further_link_protocol::wire::stream::{FrameKind, Head, INPUT_ACK_EVERY};
-use further_link_protocol::wire::{self, Dialect};
-use further_link_protocol::{
-    Command, Event, Feature, Features, ProcessName, StartRequest, TerminalSize,
-};
+use further_link_protocol::wire::stream::{FrameKind, Head};
+use further_link_protocol::{Command, Features, ProcessName, StartRequest, TerminalSize};
+use process::{Process, Said};
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 /// Answers that wait for a client that does not read, at the most; then its commands wait too.
 const WAITING_ANSWERS: usize = 256;
+
+/// Uploads of one client that wait while another of it is carried out, at the most.
+const WAITING_UPLOADS: usize = 4;
 
 /// What one client may use.
 #[derive(Clone, Debug)]
@@ -57,14 +64,18 @@ pub(crate) async fn run(app: SharedApp, io: (Reader, Writer), options: ClientOpt
         features: options.features,
         ..Outbox::default()
     };
+    let (uploads, waiting) = mpsc::channel(WAITING_UPLOADS);
     let client = Client {
         app: Arc::clone(&app),
         options,
         outbox: Mutex::new(outbox),
         wake: Arc::new(Notify::new()),
         room: Notify::new(),
+        uploads,
     };
-    carry(&app, &client, &client.wake, std::future::pending(), io).await;
+    // Boxed: most clients never upload.
+    let uploading = Box::pin(client.upload_all(waiting));
+    carry(&app, &client, &client.wake, uploading, io).await;
 }
 
 struct Client {
@@ -75,6 +86,16 @@ struct Client {
     wake: Arc<Notify>,
     /// Answers were sent: there is room for more.
     room: Notify,
+    /// Uploads that wait for their turn.
+    uploads: mpsc::Sender<Upload>,
+}
+
+/// A project that the client has sent.
+struct Upload {
+    /// JSON, unchecked.
+    project: String,
+    /// Whose it is to be, if not the connection's.
+    user: Option<String>,
 }
 
 /// What is to be sent: control first, then output in turns.
@@ -88,42 +109,6 @@ struct Outbox {
     features: Features,
     /// Text on its way from the log into a frame.
     scratch: String,
-}
-
-/// A message of the control lane.
-enum Control {
-    Pong,
-    Hello(Features),
-    Error {
-        process: Option<ProcessName>,
-        message: String,
-        detail: Option<String>,
-    },
-}
-
-/// A program of this client, until its end was sent.
-struct Process {
-    name: ProcessName,
-    number: u32,
-    job: Arc<Job>,
-    output: Output,
-    /// Its IO channels, if it has any.
-    channels: Option<ChannelView>,
-    /// What was sent last was a picture: output has its turn.
-    picture_was_last: bool,
-    asked: Instant,
-    started: bool,
-    /// Bytes of input that came.
-    input: u64,
-    /// Bytes of it that we have acknowledged.
-    input_acknowledged: u64,
-}
-
-/// What a process had to say.
-enum Said {
-    Something,
-    Nothing,
-    Over,
 }
 
 impl Conversation for Client {
@@ -216,6 +201,22 @@ impl Client {
         }
     }
 
+    /// Carries uploads out, one after the other, while the client's programs run on.
+    async fn upload_all(&self, mut waiting: mpsc::Receiver<Upload>) -> Infallible {
+        while let Some(Upload { project, user }) = waiting.recv().await {
+            let account = match user {
+                Some(user) => &self.app.engine.account(Some(user)).await,
+                None => &self.options.account,
+            };
+            let answer = match projects::upload(&self.app, account, project).await {
+                Ok(_) => Control::Uploaded,
+                Err(error) => bad_upload(error.to_string()),
+            };
+            self.answer(answer).await;
+        }
+        std::future::pending().await
+    }
+
     /// Carries out one command; returns what is to be answered at once.
     fn obey(&self, command: Command) -> Option<Control> {
         match command {
@@ -259,11 +260,14 @@ impl Client {
                 }
                 None => Some(no_such_process(process)),
             },
-            Command::Upload { .. } => Some(Control::Error {
-                process: None,
-                message: wire::BAD_UPLOAD.to_owned(),
-                detail: Some("This server does not take uploads yet.".to_owned()),
-            }),
+            Command::Upload { project, user } => {
+                match self.uploads.try_send(Upload { project, user }) {
+                    Ok(()) => None,
+                    Err(_) => Some(bad_upload(
+                        "Too many uploads are on their way already.".to_owned(),
+                    )),
+                }
+            }
         }
     }
 
@@ -444,230 +448,5 @@ impl Client {
 impl Outbox {
     fn process(&mut self, wanted: impl Fn(&Process) -> bool) -> Option<&mut Process> {
         self.processes.iter_mut().find(|process| wanted(process))
-    }
-}
-
-impl Control {
-    fn encode(&self, app: &SharedApp, dialect: &dyn Dialect, out: &mut Frames) {
-        match self {
-            Self::Pong => out.text(|out| dialect.encode(None, &Event::Pong, out)),
-            Self::Hello(features) => {
-                let event = Event::Hello {
-                    version: &app.settings.version,
-                    features: *features,
-                };
-                out.text(|out| dialect.encode(None, &event, out));
-            }
-            Self::Error {
-                process,
-                message,
-                detail,
-            } => {
-                let event = Event::Error {
-                    message,
-                    detail: detail.as_deref(),
-                };
-                out.text(|out| dialect.encode(process.as_ref(), &event, out));
-            }
-        }
-    }
-}
-
-impl Process {
-    /// Encodes the next thing that the client is to know of this program.
-    fn say(
-        &mut self,
-        app: &SharedApp,
-        dialect: &dyn Dialect,
-        out: &mut Frames,
-        scratch: &mut String,
-        features: Features,
-        allowance: Allowance,
-    ) -> Said {
-        let before = out.weight();
-        if !self.started {
-            match self.job.state() {
-                JobState::Starting => return Said::Nothing,
-                JobState::Failed(error) => {
-                    app.metrics.failed_starts.inc();
-                    start_error(self.name.clone(), &error).encode(app, dialect, out);
-                    return Said::Over;
-                }
-                JobState::Running | JobState::Over { .. } => {}
-            }
-            self.started = true;
-            app.metrics.started(self.asked.elapsed());
-            let number = self.number;
-            self.encode(dialect, &Event::Started { number }, out);
-        }
-        if self.output.is_binary() {
-            self.acknowledge_input(out);
-        }
-        // Keys and the like go ahead of output; pictures and output take turns.
-        let mut room = allowance.room;
-        while room > 0
-            && let Some(notice) = self.channels.as_ref().and_then(ChannelView::take_notice)
-        {
-            let count = self.encode_notice(&notice, features, dialect, out);
-            room = room.saturating_sub(count);
-        }
-        let allowance = Allowance { room, ..allowance };
-        if !self.picture_was_last && self.send_picture(dialect, allowance, out) {
-            return Said::Something;
-        }
-        let Self { name, output, .. } = self;
-        match output.next(name, dialect, allowance, out, scratch) {
-            Step::Sent(count) => {
-                app.metrics.output_bytes.inc_by(count as u64);
-                self.picture_was_last = false;
-                Said::Something
-            }
-            Step::Waiting | Step::End if self.send_picture(dialect, allowance, out) => {
-                Said::Something
-            }
-            Step::Waiting | Step::End if out.weight() > before => Said::Something,
-            Step::Waiting => Said::Nothing,
-            // There is no room for what is left.
-            Step::End if self.channels.as_ref().is_some_and(|view| !view.is_empty()) => {
-                Said::Nothing
-            }
-            Step::End => {
-                if let JobState::Over { exit_code } = self.job.state() {
-                    let output = self.output.position();
-                    self.encode(dialect, &Event::Stopped { exit_code, output }, out);
-                }
-                Said::Over
-            }
-        }
-    }
-
-    /// Encodes what the client must not miss; returns how many bytes that were.
-    fn encode_notice(
-        &self,
-        notice: &Notice,
-        features: Features,
-        dialect: &dyn Dialect,
-        out: &mut Frames,
-    ) -> usize {
-        let before = out.weight();
-        // The client may have changed its mind since the program was started.
-        match notice {
-            Notice::KeyListen(key) => self.encode(dialect, &Event::KeyListen { key }, out),
-            Notice::Figure(figure) if features.has(Feature::Figure) => {
-                self.encode(dialect, &Event::Figure(figure), out);
-            }
-            Notice::Plot(json) if features.has(Feature::Plot) => {
-                self.encode(dialect, &Event::Plot { json }, out);
-            }
-            Notice::Widget(json) if features.has(Feature::Widget) => {
-                self.encode(dialect, &Event::Widget { json }, out);
-            }
-            Notice::Figure(_) | Notice::Plot(_) | Notice::Widget(_) => {}
-        }
-        let count = out.weight() - before;
-        out.count_beside(count);
-        count
-    }
-
-    /// Encodes a picture, if there is one and room for the beginning of it.
-    fn send_picture(
-        &mut self,
-        dialect: &dyn Dialect,
-        allowance: Allowance,
-        out: &mut Frames,
-    ) -> bool {
-        if allowance.room == 0 {
-            return false;
-        }
-        let Some(Picture { jpeg, number }) =
-            self.channels.as_ref().and_then(ChannelView::take_picture)
-        else {
-            return false;
-        };
-        let before = out.weight();
-        if self.output.is_binary() {
-            let head = Head {
-                number: self.number,
-                kind: FrameKind::Video,
-                offset: number,
-            };
-            out.dense_binary(|out| {
-                out.extend_from_slice(&head.encode());
-                out.extend_from_slice(&jpeg);
-            });
-        } else {
-            self.encode(dialect, &Event::Video { jpeg: &jpeg }, out);
-        }
-        let count = out.weight() - before;
-        out.count_beside(count);
-        self.picture_was_last = true;
-        count > 0
-    }
-
-    /// Tells how much of its input the program has taken, if that is due.
-    fn acknowledge_input(&mut self, out: &mut Frames) {
-        let taken = self.job.input_taken();
-        let every = INPUT_ACK_EVERY as u64;
-        if taken / every != self.input_acknowledged / every {
-            self.input_acknowledged = taken;
-            let head = Head {
-                number: self.number,
-                kind: FrameKind::InputAck,
-                offset: taken,
-            };
-            out.binary(|out| out.extend_from_slice(&head.encode()));
-        }
-    }
-
-    fn encode(&self, dialect: &dyn Dialect, event: &Event<'_>, out: &mut Frames) {
-        out.text(|out| dialect.encode(Some(&self.name), event, out));
-    }
-}
-
-fn bad_message(process: Option<ProcessName>, detail: String) -> Control {
-    Control::Error {
-        process,
-        message: wire::BAD_MESSAGE.to_owned(),
-        detail: Some(detail),
-    }
-}
-
-fn no_such_process(process: ProcessName) -> Control {
-    bad_message(
-        Some(process),
-        "No program is running under this name.".to_owned(),
-    )
-}
-
-/// What is told of a start that failed: why, or that it is the server's fault and why.
-fn start_error(process: ProcessName, error: &StartError) -> Control {
-    if error.is_internal() {
-        return Control::Error {
-            process: Some(process),
-            message: wire::MESSAGE_EXCEPTION.to_owned(),
-            detail: Some(error.to_string()),
-        };
-    }
-    failed_start(process, error.to_string())
-}
-
-fn failed_start(process: ProcessName, message: String) -> Control {
-    Control::Error {
-        process: Some(process),
-        message,
-        detail: None,
-    }
-}
-
-/// An error's text as a sentence.
-fn sentence(text: &str) -> String {
-    let mut characters = text.chars();
-    match characters.next() {
-        Some(first) => first
-            .to_uppercase()
-            .chain(characters)
-            .chain(['.'])
-            .collect(),
-        None => String::new(),
     }
 }

@@ -198,20 +198,54 @@ async fn whatever_is_malformed_or_out_of_order_is_a_bad_message() {
 }
 
 #[tokio::test]
-async fn uploads_are_answered_as_failed() {
+async fn an_uploaded_project_is_run_while_another_program_goes_on() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/run-py").await;
-    let project = json!({"name": "p", "files": {}});
+    let upload = |text: &str| {
+        let files = json!({"main.py": {"type": "text", "content": {"text": text}}});
+        json!({"type": "upload", "data": {"directory": {"name": "p", "files": files}}})
+    };
     client
-        .send(json!({"type": "upload", "data": {"directory": project, "user": "pi"}}))
+        .send(json!({"type": "start", "data": {"sourceScript": "print(input())"}}))
         .await;
-    is_error(&client.recv().await, "Bad upload");
+    client.expect("started").await;
+    client.send(upload("print('uploaded')")).await;
     assert_eq!(
-        run(&mut client, json!({"sourceScript": "print(1)"}))
-            .await
-            .stdout,
-        "1\n"
+        client.recv().await,
+        json!({"type": "uploaded", "data": null})
     );
+    client
+        .send(json!({"type": "stdin", "data": {"input": "still here\n"}}))
+        .await;
+    assert_eq!(client.finish().await.stdout, "still here\n");
+    let finished = run(&mut client, json!({"sourcePath": "p/main.py"})).await;
+    assert_eq!(finished.stdout, "uploaded\n");
+}
+
+#[tokio::test]
+async fn an_upload_that_fails_says_why() {
+    let server = TestServer::start(&[]);
+    let mut client = server.connect("/run-py").await;
+    let good = json!({"name": "p", "files": {}});
+    for (data, why) in [
+        (
+            json!({"directory": {"name": "../p", "files": {}}}),
+            "\"../p\" is not allowed",
+        ),
+        (json!({"directory": {"name": "p"}}), "files"),
+        (
+            json!({"directory": good, "user": "nobody-here"}),
+            "no user nobody-here",
+        ),
+    ] {
+        client.send(json!({"type": "upload", "data": data})).await;
+        let error = client.recv().await;
+        assert_eq!(error["data"]["message"], "Bad upload", "{error}");
+        let detail = error["data"]["detail"].as_str().unwrap();
+        assert!(detail.contains(why), "{detail}");
+    }
+    client.answers().await;
+    assert_eq!(support::names_in(&server.work_dir()), [""; 0]);
 }
 
 #[tokio::test]

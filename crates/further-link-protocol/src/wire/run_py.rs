@@ -122,12 +122,15 @@ fn start(message: &Message<'_>, folder: Option<String>) -> Result<Command, Strin
 }
 
 fn upload(message: &Message<'_>) -> Result<Command, String> {
-    let data = message.inside("data", ["directory"]);
+    let data = message.inside("data", ["directory", "user"]);
     let project = data
         .object("directory")
         .ok_or("upload needs data.directory, an object")?
         .to_owned();
-    Ok(Command::Upload { project })
+    Ok(Command::Upload {
+        project,
+        user: data.nonempty_text("user"),
+    })
 }
 
 fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
