@@ -458,6 +458,15 @@ def test_an_upload_with_a_file_from_elsewhere(server):
         assert (server.work / "fetched/images/f.txt").read_text() == "fetched"
 
 
+def test_an_upload_for_nobody(server):
+    directory = {"name": "x", "files": {}}
+    for query, data in [({"user": "nosuch"}, {}), ({}, {"user": "nosuch"})]:
+        with Conversation(server, "runPy", **query) as client:
+            client.send({"type": "upload", "data": {"directory": directory, **data}})
+            detail = client.refused(message="Bad upload")
+            assert detail == "There is no user nosuch on this device."
+
+
 def test_uploads_that_are_none(server):
     with Conversation(server, "runPy") as client:
         for case in golden.cases(golden.UPLOADS):
