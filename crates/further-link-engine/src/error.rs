@@ -1,5 +1,6 @@
 //! Why a program could not be started, in words for the person who asked for it.
 
+use crate::account::AccountError;
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +37,9 @@ pub enum StartError {
     /// The folder to run in does not exist.
     #[error("There is no folder {0}.")]
     NoSuchFolder(String),
+    /// A path is longer than any file's.
+    #[error("{0} is longer than a path can be.")]
+    NameTooLong(String),
     /// The account may not use the file or folder.
     #[error("User {user} may not use {path} (permission denied).")]
     NoPermission {
@@ -67,6 +71,18 @@ pub enum StartError {
     /// The spawner has ended; the server is about to.
     #[error("The server is stopping.")]
     Stopping,
+}
+
+impl From<AccountError> for StartError {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::Unknown(user) => Self::NoSuchUser(user),
+            AccountError::Lookup { user, reason } => Self::System {
+                what: format!("Looking up user {user}"),
+                reason,
+            },
+        }
+    }
 }
 
 impl StartError {

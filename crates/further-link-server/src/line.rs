@@ -167,8 +167,6 @@ enum LineError {
     #[error("the message is not UTF-8 text")]
     NotText,
     #[error("{0}")]
-    Account(#[from] AccountError),
-    #[error("{0}")]
     Start(#[from] StartError),
     #[error("the answer is larger than {0} bytes; the program was stopped")]
     TooLong(usize),
@@ -208,6 +206,10 @@ impl Worker {
         &self.app.engine
     }
 
+    fn account(&self) -> Result<&Account, StartError> {
+        self.account.as_ref().map_err(|error| error.clone().into())
+    }
+
     async fn answer(&mut self, session: &Session, line: &[u8]) -> Result<String, LineError> {
         let line = std::str::from_utf8(line).map_err(|_| LineError::NotText)?;
         match self.mode {
@@ -219,9 +221,7 @@ impl Worker {
     async fn run_command(&self, session: &Session, line: &str) -> Result<String, LineError> {
         let words = shlex::split(line).ok_or(LineError::OpenQuote)?;
         let program = words.first().cloned().ok_or(LineError::Empty)?;
-        let job = self
-            .engine()
-            .start_command(words, self.account.as_ref().map_err(Clone::clone)?)?;
+        let job = self.engine().start_command(words, self.account()?)?;
         session.queues().running = Some(Arc::clone(&job));
         let mut cursor = job.cursor(true, Arc::clone(&self.news));
         let mut output = Vec::new();
@@ -272,7 +272,7 @@ impl Worker {
         let mark = format!("\u{1e}{:016x}\u{1e}", fresh_number());
         let argv = ["python3", "-u", "-c", PYTHON_SIDE, &mark];
         let argv = argv.into_iter().map(str::to_owned).collect();
-        let account = self.account.as_ref().map_err(Clone::clone)?;
+        let account = self.account()?;
         let job = self.engine().start_conversation(argv, account)?;
         session.queues().running = Some(Arc::clone(&job));
         let cursor = job.cursor(true, Arc::clone(&self.news));

@@ -5,7 +5,7 @@
 
 use crate::SharedApp;
 use crate::body::Bodies;
-use further_link_engine::{Account, AccountError, FetchError, FilesError, Project, StartError};
+use further_link_engine::{Account, AccountError, FetchError, FilesError, Project};
 use further_link_protocol::wire::read_upload;
 use std::collections::HashMap;
 use std::fs::File;
@@ -108,13 +108,9 @@ pub(crate) async fn upload(
     account: &Result<Account, AccountError>,
     json: impl AsRef<[u8]> + Send + 'static,
 ) -> Result<Uploaded, UploadError> {
-    let account = account.as_ref().map_err(|error| match error {
-        AccountError::Unknown(user) => FilesError::Account(StartError::NoSuchUser(user.clone())),
-        error => FilesError::Account(StartError::System {
-            what: "The user".to_owned(),
-            reason: error.to_string(),
-        }),
-    })?;
+    let account = account
+        .as_ref()
+        .map_err(|error| FilesError::Account(error.clone().into()))?;
     // Megabytes of it take their time.
     let project = tokio::task::spawn_blocking(move || {
         let upload = read_upload(json.as_ref()).map_err(UploadError::Shape)?;

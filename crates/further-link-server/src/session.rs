@@ -13,9 +13,7 @@ use crate::output::Output;
 use crate::projects;
 use crate::transport::frames::Frames;
 use crate::transport::websocket::{Reader, Received, Writer};
-use answer::{
-    Control, bad_message, bad_upload, failed_start, no_such_process, sentence, start_error,
-};
+use answer::{Control, bad_message, bad_upload, failed_start, no_such_process, start_error};
 use further_link_engine::{Account, AccountError, EventRefused, InputRefused, Job, StartError};
 use further_link_protocol::wire::Dialect;
 use further_link_protocol::wire::channel::ToProgram;
@@ -396,7 +394,7 @@ impl Client {
             Ok(account) => account,
             Err(error) => {
                 self.app.metrics.failed_starts.inc();
-                return Some(failed_start(name, sentence(&error.to_string())));
+                return Some(start_error(name, &error.clone().into()));
             }
         };
         let terminal = self.options.terminal.then_some(TerminalSize::INITIAL);

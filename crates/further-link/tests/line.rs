@@ -176,7 +176,7 @@ async fn an_unknown_user_is_an_error_in_each_answer() {
             let answer = ask(&mut client, "1").await;
             assert_eq!(
                 answer,
-                "error: there is no user no-such-user-here on this device"
+                "error: There is no user no-such-user-here on this device."
             );
         }
     }

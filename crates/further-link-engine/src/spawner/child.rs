@@ -261,6 +261,7 @@ fn check_script(
     let fail = |error: std::io::Error| match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::ENOENT | Errno::ENOTDIR) => StartError::NoSuchFile(script.to_owned()),
         Some(Errno::EACCES) => no_permission(script, user),
+        Some(Errno::ENAMETOOLONG) => StartError::NameTooLong(script.to_owned()),
         _ => system(script, &error),
     };
     let found = std::fs::metadata(path).map_err(fail)?;
@@ -459,6 +460,7 @@ fn folder_error(path: &str, user: &str, error: &std::io::Error) -> StartError {
             StartError::NoSuchFolder(path.to_owned())
         }
         Some(Errno::EACCES) => no_permission(path, user),
+        Some(Errno::ENAMETOOLONG) => StartError::NameTooLong(path.to_owned()),
         _ => system(path, error),
     }
 }

@@ -1,7 +1,7 @@
 //! Who programs run as: looking accounts up with the spawner's own eyes, judging whether they are
 //! permitted, and becoming them.
 
-use crate::account::{Account, AccountError, Accounts};
+use crate::account::{Account, Accounts};
 use crate::error::StartError;
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
@@ -88,13 +88,7 @@ impl Identities {
         let account = if name == accounts.server.name && !change {
             accounts.server.clone()
         } else {
-            Account::by_name(name).map_err(|error| match error {
-                AccountError::Unknown(name) => StartError::NoSuchUser(name),
-                error => StartError::System {
-                    what: format!("User {name}"),
-                    reason: error.to_string(),
-                },
-            })?
+            Account::by_name(name)?
         };
         if !change && account.uid != accounts.server.uid {
             return Err(StartError::OnlyServerUser {

@@ -88,16 +88,3 @@ pub(super) fn failed_start(process: ProcessName, message: String) -> Control {
         detail: None,
     }
 }
-
-/// An error's text as a sentence.
-pub(super) fn sentence(text: &str) -> String {
-    let mut characters = text.chars();
-    match characters.next() {
-        Some(first) => first
-            .to_uppercase()
-            .chain(characters)
-            .chain(['.'])
-            .collect(),
-        None => String::new(),
-    }
-}
