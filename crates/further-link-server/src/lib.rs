@@ -6,6 +6,7 @@
 mod apt;
 mod body;
 mod connection;
+mod download;
 mod error;
 mod flow;
 mod gate;
@@ -20,6 +21,7 @@ mod routes;
 mod session;
 mod transport;
 
+pub use download::{DownloadError, DownloadSettings};
 pub use gate::GateSettings;
 pub use listener::{Server, bind};
 pub use session::Limits;
@@ -40,6 +42,8 @@ pub struct ServerSettings {
     pub compression: Compression,
     /// Bytes of one upload, at the most.
     pub max_upload_bytes: usize,
+    /// What `url` files of uploads may use.
+    pub downloads: DownloadSettings,
     /// Connections at the same time, at the most.
     pub max_connections: usize,
     /// The version that `/version` tells.
@@ -54,6 +58,7 @@ pub(crate) struct App {
     pub(crate) metrics: metrics::Metrics,
     pub(crate) gate: gate::Gate,
     pub(crate) projects: projects::Projects,
+    pub(crate) downloads: download::Downloader,
     /// Becomes true when the server is about to end.
     pub(crate) ending: watch::Receiver<bool>,
 }

@@ -1,5 +1,6 @@
 //! The port: accepting connections, telling TLS from plain HTTP, and serving requests on them.
 
+use crate::download::Downloader;
 use crate::error::HttpError;
 use crate::gate::{self, Gate};
 use crate::metrics::Metrics;
@@ -146,6 +147,7 @@ impl Server {
             gate: Gate::new(&settings.gate, hostname),
             projects: Projects::new(settings.max_upload_bytes),
             ending: ending.subscribe(),
+            downloads: Downloader::new(settings.downloads.clone()),
             settings,
         });
         Ok(Self {

@@ -5,6 +5,7 @@
 
 use crate::SharedApp;
 use crate::body::Bodies;
+use crate::download::{DownloadError, Downloader};
 use further_link_engine::{Account, AccountError, FetchError, FilesError, Project};
 use further_link_protocol::wire::read_upload;
 use std::collections::HashMap;
@@ -127,13 +128,20 @@ pub(crate) async fn upload(
         .acquire()
         .await
         .map_err(|_| FilesError::Ended)?;
-    let fetched_urls = app.engine.upload(account, project, fetch).await?;
+    let fetched_urls = app
+        .engine
+        .upload(account, project, |url, file| {
+            fetch(app.downloads.clone(), url, file)
+        })
+        .await?;
     Ok(Uploaded { fetched_urls })
 }
 
 /// Downloads for uploads: the one place where they are done.
-async fn fetch(_url: String, _file: File) -> Result<(), FetchError> {
-    Err(FetchError::Failed(
-        "This server does not fetch files from addresses yet.".to_owned(),
-    ))
+async fn fetch(downloads: Downloader, url: String, file: File) -> Result<(), FetchError> {
+    match downloads.fetch(&url, file).await {
+        Ok(_) => Ok(()),
+        Err(DownloadError::Unreachable(why)) => Err(FetchError::Unreachable(why)),
+        Err(error) => Err(FetchError::Failed(error.to_string())),
+    }
 }

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use further_link_engine::{
     Account, Accounts, Engine, EngineSettings, Runner, RunnerTable, SpawnerProcess, SpawnerSettings,
 };
-use further_link_server::{GateSettings, Limits, Server, ServerSettings, bind};
+use further_link_server::{DownloadSettings, GateSettings, Limits, Server, ServerSettings, bind};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Gid, Uid};
 use std::cell::Cell;
@@ -25,8 +25,9 @@ use tokio::signal::unix::{SignalKind, signal};
 const OWN_ACCOUNT: &str = "further-link";
 /// The account that it becomes otherwise.
 const NOBODY: &str = "nobody";
-/// Descriptors that the server itself needs: standard streams, listeners, the runtime, the spawner.
-const OWN_DESCRIPTORS: usize = 32;
+/// Descriptors that the server itself needs: standard streams, listeners, the runtime, the spawner; and 8 uploads
+/// with 4 downloads each, a socket and a file.
+const OWN_DESCRIPTORS: usize = 32 + 2 * 8 * 4;
 /// How long the end may take beyond the grace time of programs.
 const END_TIMEOUT: Duration = Duration::from_secs(8);
 /// Turns of tasks after which the runtime looks for news of sockets and terminals, if tasks are always
@@ -113,6 +114,11 @@ async fn serve(
             Compression::Never => further_link_server::Compression::Never,
         },
         max_upload_bytes: config.limits.upload_bytes,
+        downloads: DownloadSettings {
+            max_bytes: config.download.max_bytes,
+            timeout: config.download.timeout,
+            private_addresses: config.download.private_addresses,
+        },
         max_connections: config.limits.connections,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };

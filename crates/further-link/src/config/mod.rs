@@ -36,6 +36,7 @@ pub(crate) struct Config {
     pub(crate) server: ServerSettings,
     pub(crate) tls: TlsSettings,
     pub(crate) run: RunSettings,
+    pub(crate) download: DownloadSettings,
     pub(crate) limits: LimitSettings,
     pub(crate) state: StateSettings,
     pub(crate) log: LogSettings,
@@ -158,6 +159,16 @@ pub(crate) struct LimitSettings {
     pub(crate) jobs_per_client: usize,
     #[serde(deserialize_with = "whole_seconds")]
     pub(crate) pong_timeout: Duration,
+}
+
+/// `[download]`: `url` files of uploaded projects.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DownloadSettings {
+    pub(crate) max_bytes: u64,
+    #[serde(deserialize_with = "whole_seconds")]
+    pub(crate) timeout: Duration,
+    pub(crate) private_addresses: bool,
 }
 
 /// `[state]`: see [`Config::state_dir`].

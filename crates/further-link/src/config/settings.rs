@@ -336,6 +336,27 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "Seconds without a sign of life after which a connection is given up",
     ),
     Setting::new(
+        "download.max_bytes",
+        Kind::Integer {
+            min: 1 << 10,
+            max: 1 << 40,
+        },
+        "67108864",
+        "Largest file that is downloaded for an uploaded project, in bytes",
+    ),
+    Setting::new(
+        "download.timeout",
+        Kind::Integer { min: 1, max: 3600 },
+        "60",
+        "Seconds that the download of one file may take",
+    ),
+    Setting::new(
+        "download.private_addresses",
+        Kind::Bool,
+        "false",
+        "Download files of projects from this device and its own networks too",
+    ),
+    Setting::new(
         "state.dir",
         kinds::PATH_OR_EMPTY,
         r#""""#,

@@ -1,0 +1,195 @@
+//! Telling a device without a network from a host that is not there.
+
+use super::*;
+use crate::download::connect::LOOK_UPS;
+use socket2::{Domain, Socket, Type};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::Instant;
+
+/// How late anything may be on a busy machine.
+const SLACK: Duration = Duration::from_secs(1);
+
+/// A socket that takes no further connection, and does not say so: its queue is full, and the kernel
+/// then drops what arrives, as a network does that leads nowhere.
+struct BlackHole {
+    address: SocketAddr,
+    _socket: Socket,
+    _full: Vec<std::net::TcpStream>,
+}
+
+impl BlackHole {
+    fn new() -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let any: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
+        socket.bind(&any.into()).unwrap();
+        socket.listen(0).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        let mut full = Vec::new();
+        while let Ok(stream) =
+            std::net::TcpStream::connect_timeout(&address, Duration::from_millis(100))
+        {
+            full.push(stream);
+        }
+        Self {
+            address,
+            _socket: socket,
+            _full: full,
+        }
+    }
+}
+
+/// A port that nobody listens on.
+fn closed_port() -> SocketAddr {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap()
+}
+
+async fn unreachable(downloader: &Downloader, url: &str) -> String {
+    match fetch(downloader, url).await {
+        (Err(DownloadError::Unreachable(sentence)), _) => sentence,
+        (other, _) => panic!("{url}: {other:?}"),
+    }
+}
+
+/// With the real times, and the names of the system.
+#[tokio::test]
+async fn a_network_that_leads_nowhere_is_known_within_three_seconds() {
+    let hole = BlackHole::new();
+    let downloader = Downloader::new(DownloadSettings {
+        timeout: Duration::from_secs(60),
+        ..SETTINGS
+    });
+    let begin = Instant::now();
+    let sentence = unreachable(&downloader, &format!("http://{}/?SECRET", hole.address)).await;
+    assert_eq!(
+        sentence,
+        "127.0.0.1 cannot be reached: Connection timed out."
+    );
+    let elapsed = begin.elapsed();
+    let limit = Duration::from_secs(3);
+    assert!((limit..limit + SLACK).contains(&elapsed), "{elapsed:?}");
+}
+
+/// The kernel has no way to connect to everybody at once, whatever networks there are.
+#[tokio::test]
+async fn no_route_is_known_at_once() {
+    let begin = Instant::now();
+    let sentence = unreachable(&open(), "http://255.255.255.255/").await;
+    assert_eq!(
+        sentence,
+        "255.255.255.255 cannot be reached: Network is unreachable."
+    );
+    assert!(begin.elapsed() < SLACK);
+}
+
+#[tokio::test]
+async fn who_refuses_was_reached() {
+    let sentence = failure(&open(), &format!("http://{}/", closed_port())).await;
+    assert_eq!(
+        sentence,
+        "127.0.0.1 does not take the connection: Connection refused."
+    );
+
+    // One address that leads nowhere does not change that.
+    let port = closed_port().port();
+    let nowhere = "[ff00::1]:1".parse().unwrap();
+    let names = Table::with([(
+        "half.example",
+        vec![nowhere, (Ipv4Addr::LOCALHOST, port).into()],
+    )]);
+    let downloader = build(SETTINGS, names, || Ok(Filter::Open), SHORT);
+    failure(&downloader, &format!("http://half.example:{port}/")).await;
+}
+
+#[tokio::test]
+async fn an_address_that_leads_nowhere_delays_the_next_a_little() {
+    let hole = BlackHole::new();
+    // The same port of another address, where somebody listens.
+    let listener = TcpListener::bind((OUTSIDE, hole.address.port()))
+        .await
+        .unwrap();
+    let mut task = JoinSet::new();
+    task.spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        read_head(&mut stream).await;
+        stream.write_all(ok("there").as_bytes()).await.unwrap();
+    });
+    let second = SocketAddr::new(OUTSIDE, hole.address.port());
+    let names = Table::with([("two.example", vec![hole.address, second])]);
+    let downloader = build(SETTINGS, names, || Ok(Filter::Open), SHORT);
+    let begin = Instant::now();
+    let url = format!("http://two.example:{}/", hole.address.port());
+    assert_eq!(fetch(&downloader, &url).await.1, b"there");
+    assert!(begin.elapsed() >= SHORT.stagger);
+    assert!(begin.elapsed() < SHORT.connect);
+}
+
+/// Names that nobody answers for: at once, or not before the test ends.
+#[derive(Debug, Default)]
+struct NoAnswer {
+    wait: Option<Mutex<mpsc::Receiver<()>>>,
+    asked: AtomicUsize,
+}
+
+impl Names for NoAnswer {
+    fn look_up(&self, _: &str) -> Result<Vec<SocketAddr>, LookUpError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if let Some(wait) = &self.wait {
+            let _ = wait.lock().unwrap().recv();
+        }
+        Err(LookUpError::NoAnswer("try again".to_owned()))
+    }
+}
+
+#[tokio::test]
+async fn without_dns_nobody_is_reached() {
+    let names = Arc::new(NoAnswer::default());
+    let downloader = build(SETTINGS, names, || Ok(Filter::Open), SHORT);
+    let sentence = unreachable(&downloader, "http://a.example/?SECRET").await;
+    assert_eq!(
+        sentence,
+        "a.example cannot be reached: nobody tells its address (try again)."
+    );
+}
+
+/// Nor are more and more threads kept waiting.
+#[tokio::test]
+async fn look_ups_that_hang_are_not_waited_for() {
+    let (end, wait) = mpsc::channel();
+    let names = Arc::new(NoAnswer {
+        wait: Some(Mutex::new(wait)),
+        asked: AtomicUsize::new(0),
+    });
+    let downloader = build(SETTINGS, names.clone(), || Ok(Filter::Open), SHORT);
+    let mut downloads = JoinSet::new();
+    let begin = Instant::now();
+    for _ in 0..3 * LOOK_UPS {
+        let downloader = downloader.clone();
+        downloads.spawn(async move { unreachable(&downloader, "http://a.example/").await });
+    }
+    for sentence in downloads.join_all().await {
+        assert_eq!(
+            sentence,
+            "a.example cannot be reached: nobody tells its address."
+        );
+    }
+    let elapsed = begin.elapsed();
+    let limits = SHORT.connect..SHORT.connect + SLACK;
+    assert!(limits.contains(&elapsed), "{elapsed:?}");
+    assert_eq!(names.asked.load(Ordering::Relaxed), LOOK_UPS);
+    drop(end);
+}
+
+#[tokio::test]
+async fn a_name_that_does_not_exist_is_not_the_networks_fault() {
+    let sentence = failure(&open(), "http://missing.example/").await;
+    assert_eq!(
+        sentence,
+        "missing.example has no address (not in the table)."
+    );
+    let names = Table::with([("empty.example", Vec::new())]);
+    let downloader = build(SETTINGS, names, || Ok(Filter::Open), SHORT);
+    let sentence = failure(&downloader, "http://empty.example/").await;
+    assert_eq!(sentence, "empty.example has no address.");
+}
