@@ -137,3 +137,106 @@ async fn discard(body: &mut Body) {
     let rest = async { while let Some(Ok(_)) = next(body).await {} };
     let _ = timeout(DISCARD_TIMEOUT, rest).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::response::IntoResponse as _;
+    use hyper::body::Frame;
+    use std::collections::VecDeque;
+    use std::convert::Infallible;
+    use std::task::{Context, Poll};
+    use tokio::time::{Instant, Sleep};
+
+    /// Sends its pieces, each after a pause, and then stays silent or ends.
+    struct Slow {
+        pieces: VecDeque<&'static [u8]>,
+        pause: Duration,
+        ends: bool,
+        next: Pin<Box<Sleep>>,
+    }
+
+    impl hyper::body::Body for Slow {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            if self.next.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            let after = Instant::now() + self.pause;
+            self.next.as_mut().reset(after);
+            match self.pieces.pop_front() {
+                Some(piece) => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(piece))))),
+                None if self.ends => Poll::Ready(None),
+                None => Poll::Pending,
+            }
+        }
+    }
+
+    fn slow(pieces: &[&'static [u8]], pause: Duration, ends: bool) -> Request {
+        Request::new(Body::new(Slow {
+            pieces: pieces.iter().copied().collect(),
+            pause,
+            ends,
+            next: Box::pin(tokio::time::sleep(pause)),
+        }))
+    }
+
+    /// Its status and how long that took, or the body.
+    async fn read(bodies: &Bodies, request: Request) -> Result<Vec<u8>, (u16, u64)> {
+        let begun = Instant::now();
+        match bodies.read(request).await {
+            Ok(body) => Ok(body.bytes),
+            Err(error) => Err((
+                error.into_response().status().as_u16(),
+                begun.elapsed().as_secs(),
+            )),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_who_keeps_sending_is_read_and_one_who_is_silent_is_not() {
+        let bodies = Bodies::new(5_000);
+        let second = Duration::from_secs(1);
+        let whole = slow(&[&b"so"[..], b"", b" slow"], 9 * second, true);
+        assert_eq!(read(&bodies, whole).await, Ok(b"so slow".to_vec()));
+        let silent = slow(&[b"so"], second, false);
+        assert_eq!(read(&bodies, silent).await, Err((408, 11)));
+        // A byte now and then does not count as sending.
+        let drip = slow(&[&b"x"[..]; 1_000], 9 * second, true);
+        assert_eq!(read(&bodies, drip).await, Err((408, 300)));
+        let large = slow(&[&[0; 3_000], &[0; 2_001]], second, false);
+        assert_eq!(read(&bodies, large).await, Err((413, 7)));
+        // All memory was given back.
+        assert_eq!(bodies.memory.available_permits(), 4 * 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn memory_for_bodies_has_an_end() {
+        let bodies = Bodies::new(10 * 1024);
+        let sized = |size: usize| {
+            let request = Request::builder().header(header::CONTENT_LENGTH, size);
+            request.body(Body::from(vec![0; size])).unwrap()
+        };
+        let mut held = Vec::new();
+        for _ in 0..3 {
+            held.push(bodies.read(sized(10 * 1024)).await.unwrap());
+        }
+        for _ in 0..10 {
+            held.push(bodies.read(sized(1024)).await.unwrap());
+        }
+        assert_eq!(read(&bodies, sized(1)).await, Err((503, 30)));
+        held.pop();
+        assert_eq!(read(&bodies, sized(1)).await, Ok(vec![0]));
+        // One that comes in chunks may become as large as any.
+        let chunked = slow(&[b"x"], Duration::ZERO, true);
+        assert_eq!(read(&bodies, chunked).await, Err((503, 30)));
+        held.clear();
+        let chunked = slow(&[b"x"], Duration::ZERO, true);
+        assert_eq!(read(&bodies, chunked).await, Ok(b"x".to_vec()));
+    }
+}

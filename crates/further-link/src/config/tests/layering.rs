@@ -22,6 +22,7 @@ fn defaults() {
     assert_eq!(config.run.temp_dir.to_str(), Some("/tmp"));
     assert_eq!(config.run.cgroup, Cgroup::Auto);
     assert_eq!(config.limits.message_bytes, 16 << 20);
+    assert_eq!(config.limits.upload_bytes, 32 << 20);
     assert_eq!(config.limits.pong_timeout, Duration::from_secs(30));
     assert_eq!(config.log.level, "info");
     assert_eq!(config.log.format, LogFormat::Auto);
