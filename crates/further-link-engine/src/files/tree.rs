@@ -12,6 +12,8 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 /// Folders inside of folders that are gone into, each with a descriptor and a piece of the stack. What is deeper
 /// is moved up first.
 const DEPTH: usize = 64;
+/// How often a folder is emptied that somebody else fills.
+const TRIES: usize = 8;
 
 /// Removes a file, a link, or a folder with all in it; that it is not there is fine. Goes on after an
 /// error, so that as much as possible is gone.
@@ -31,11 +33,17 @@ pub(super) fn remove(folder: BorrowedFd<'_>, name: &CStr) -> nix::Result<()> {
         Err(Errno::ENOTDIR | Errno::ELOOP) => return Err(Errno::EPERM),
         result => result?,
     };
-    let emptied = empty(opened.as_fd(), opened.as_fd(), 0);
-    match unlinkat(folder, name, UnlinkatFlags::RemoveDir) {
-        Ok(()) | Err(Errno::ENOENT) => Ok(()),
-        // Why something stays in it says more than that it is not empty.
-        Err(errno) => Err(emptied.err().unwrap_or(errno)),
+    let mut tries = 0;
+    loop {
+        let emptied = empty(opened.as_fd(), opened.as_fd(), 0);
+        tries += 1;
+        match unlinkat(folder, name, UnlinkatFlags::RemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => return Ok(()),
+            // A program has put something there meanwhile.
+            Err(Errno::ENOTEMPTY) if emptied.is_ok() && tries < TRIES => {}
+            // Why something stays in it says more than that it is not empty.
+            Err(errno) => return Err(emptied.err().unwrap_or(errno)),
+        }
     }
 }
 
