@@ -443,6 +443,17 @@ fn all_of_it_belongs_to_the_user() {
                 }
             }
         }
+        // What the user has closed for itself is replaced and removed as well.
+        let work = person.user.dir.join("further");
+        write_file(&work.join("p/closed/deeper/file"), "x");
+        for path in ["p/closed/deeper/file", "p/closed/deeper", "p/closed", "p"] {
+            let path = work.join(path);
+            let (uid, gid) = (person.user.uid, person.user.gid);
+            nix::unistd::chown(&path, Some(uid), Some(gid)).unwrap();
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o000)).unwrap();
+        }
+        upload(&server, &format!("?user={}", person.name), &miniscreen);
+        support::wait_for("nothing is left", || leftovers(&work).is_empty());
         // With the rights of the user, and no others.
         let name = format!("closed-{newer}");
         let closed = person.user.dir.join("further").join(&name);
@@ -460,6 +471,15 @@ fn all_of_it_belongs_to_the_user() {
             &project(&name, &[("f", "")]),
         );
         assert!(person.owns(&closed) && person.owns(&closed.join("f")));
+        // What of it is not the user's to remove stays, and is told.
+        support::wait_for("it is told", || {
+            server
+                .log()
+                .contains("a former project could not be removed")
+        });
+        let left = leftovers(&work);
+        assert_eq!(left.len(), 2, "{left:?}");
+        std::fs::remove_dir_all(work.join(&left[0])).unwrap();
     }
 }
 

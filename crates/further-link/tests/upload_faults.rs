@@ -208,8 +208,8 @@ fn and_a_killed_process_for_files() {
     });
 }
 
-/// A server whose projects are on a small disk of its own, and where that is seen from outside.
-fn on_small_disk() -> (TestServer, PathBuf) {
+/// A server for which this shell script mounts something, and where its projects are seen from outside.
+fn on_disk(mount: &str) -> (TestServer, PathBuf) {
     let mut disk = PathBuf::new();
     let server = TestServer::start_with(&["--no-tls"], |command| {
         let home = command
@@ -223,7 +223,6 @@ fn on_small_disk() -> (TestServer, PathBuf) {
             .env("FURTHER_LINK_MINISCREEN_PROJECTS_DIR", disk.join("mini"))
             .env("DISK", &disk);
         // Nobody else sees it, and it goes with the last process that does.
-        let mount = "mount -t tmpfs -o size=4m,nr_inodes=400 tmpfs \"$DISK\" && exec \"$@\"";
         wrap(command, &["unshare", "--mount", "sh", "-c", mount, "sh"]);
     });
     let disk = disk.strip_prefix("/").unwrap();
@@ -239,7 +238,8 @@ fn a_full_disk_leaves_the_old_project() {
     if !is_root() {
         return;
     }
-    let (server, disk) = on_small_disk();
+    let mount = "mount -t tmpfs -o size=4m,nr_inodes=400 tmpfs \"$DISK\" && exec \"$@\"";
+    let (server, disk) = on_disk(mount);
     let large = "large".repeat(5_000);
     let files = |text| {
         [
@@ -311,6 +311,24 @@ fn a_full_disk_leaves_the_old_project() {
     let before = snapshot(&disk, &[]);
     let sentence = refused(&server, "/upload", huge.as_bytes(), FAILED);
     assert_eq!(sentence, "There is no space left on this device.");
+    assert_eq!(snapshot(&disk, &[]), before);
+}
+
+#[test]
+fn a_copy_that_cannot_be_replaced_leaves_the_old_project() {
+    if !is_root() {
+        return;
+    }
+    // Something else is mounted there, and is not to be moved or emptied.
+    let mount = "mkdir -p \"$DISK/mini/unknown/p\" && mount -t tmpfs tmpfs \"$DISK/mini/unknown/p\" && \
+        echo kept > \"$DISK/mini/unknown/p/file\" && exec \"$@\"";
+    let (server, disk) = on_disk(mount);
+    upload(&server, "", &project("p", &[("old", "old")]));
+    let before = snapshot(&disk, &[]);
+    assert!(before["mini/unknown/p/file"].ends_with(r" kept\n"));
+    let new = project("p", &[("project.cfg", "new")]).to_string();
+    let sentence = refused(&server, "/upload", new.as_bytes(), FAILED);
+    assert_eq!(sentence, "unknown/p: Device or resource busy.");
     assert_eq!(snapshot(&disk, &[]), before);
 }
 

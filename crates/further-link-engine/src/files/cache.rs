@@ -133,10 +133,9 @@ impl Cache {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
         let mode = Mode::from_bits_truncate(0o644);
         let file = File::from(openat(&self.index, &*temporary, flags, mode)?);
-        let done = swap::try_lock(file.as_fd(), false)
-            .map_err(io::Error::from)
-            .and_then(|()| fill(&file))
-            .and_then(|()| Ok(renameat(&self.index, &*temporary, folder, name)?));
+        // One that is taken for forgotten before that is missed by the rename.
+        let _ = swap::try_lock(file.as_fd(), false);
+        let done = fill(&file).and_then(|()| Ok(renameat(&self.index, &*temporary, folder, name)?));
         if done.is_err() {
             let _ = unlinkat(&self.index, &*temporary, UnlinkatFlags::NoRemoveDir);
         }

@@ -11,6 +11,7 @@ pub(crate) mod beneath;
 mod cache;
 mod error;
 mod keys;
+mod parcel;
 mod process;
 mod project;
 mod swap;

@@ -6,6 +6,7 @@
 
 use super::beneath::Root;
 use super::cache::{Cache, Digest, copy};
+use super::parcel::{Ask, Content, Entry, Manifest, Parcel, Step};
 use super::process::Conversation;
 use super::swap::{Staging, unsupported};
 use super::{FilesError, Name};
@@ -13,7 +14,6 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, fsync, syncfs, unlinkat};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -23,67 +23,6 @@ use std::path::Path;
 /// Files and folders up to which each is written to the disk by itself. With more, one call for the whole
 /// file system is quicker, though it also writes what others have changed.
 const FEW: usize = 16;
-
-/// Comes behind the task, and with it a memory file: the [`Manifest`] in postcard's form, then all texts.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Parcel {
-    /// Bytes of the manifest.
-    pub(super) manifest: u64,
-}
-
-/// What is to be built.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Manifest {
-    /// The project's folder in the work folder.
-    pub(super) name: Name,
-    /// Its copy's folder among miniscreen projects.
-    pub(super) copy: Option<Name>,
-    pub(super) files: Vec<Entry>,
-    /// Where files come from, without what only permits to get them; each once.
-    pub(super) sources: Vec<String>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Entry {
-    pub(super) name: Name,
-    pub(super) content: Content,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) enum Content {
-    /// So many bytes of the texts.
-    Text(u64),
-    /// From this source; `place` is where in the cache.
-    Url { source: usize, place: Name },
-}
-
-/// What the process says.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) enum Step {
-    /// All texts are written. These sources are not in the cache.
-    Missing(Vec<usize>),
-    /// With it comes the file to download into.
-    File,
-    /// That was taken notice of.
-    Noted,
-    /// The project is in its place.
-    Done,
-    /// The old one is removed, but for what is named here.
-    Over(Option<String>),
-}
-
-/// What the server wants next.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) enum Ask {
-    /// A file for this source.
-    File(usize),
-    /// The file of this source is complete.
-    Fetched(usize),
-    /// There will be no more: go on without the files that are missing.
-    Skip,
-    /// Put it in its place.
-    Commit,
-}
 
 /// Why it does not go on.
 enum Stop {
@@ -326,9 +265,9 @@ impl Builder<'_> {
             }
         }
         let few = self.built.len() + folders.len() <= FEW;
+        let fail = |errno| FilesError::of(self.manifest.name.as_str(), errno);
         for tree in [Some(self.tree), copy].into_iter().flatten() {
             if !few {
-                let fail = |errno| FilesError::of(self.manifest.name.as_str(), errno);
                 syncfs(tree).map_err(fail)?;
                 continue;
             }
@@ -337,7 +276,7 @@ impl Builder<'_> {
                 let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
                 tree.open_at(name, flags, Mode::empty())
                     .and_then(|opened| fsync(opened).or_else(unsupported))
-                    .map_err(|errno| FilesError::of(name.as_str(), errno))?;
+                    .map_err(fail)?;
             }
         }
         Ok(())

@@ -11,7 +11,7 @@ use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{Uid, UnlinkatFlags, fsync, unlinkat};
 use std::ffi::CString;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -250,13 +250,21 @@ fn begin(base: &Root, outer: &Name, around: BorrowedFd<'_>) -> nix::Result<(Stri
             Err(Errno::EEXIST) => continue,
             result => result?,
         }
-        let tree = match base.below_itself(&outer.join(&temporary)) {
-            // Taken for forgotten before it could be locked.
-            Err(Errno::ENOENT) => continue,
-            result => result?,
-        };
-        if try_lock(tree.as_fd(), false).is_ok() && is_same(&tree, around, &temporary) {
-            return Ok((temporary, tree));
+        let opened = base.below_itself(&outer.join(&temporary));
+        match opened {
+            // Where the file system knows no locks, nobody takes it for forgotten either.
+            Ok(tree)
+                if try_lock(tree.as_fd(), false) != Err(Errno::EWOULDBLOCK)
+                    && is_same(&tree, around, &temporary) =>
+            {
+                return Ok((temporary, tree));
+            }
+            // Taken for forgotten before it was locked.
+            Ok(_) | Err(Errno::ENOENT) => {}
+            Err(errno) => {
+                let _ = unlinkat(around, &*temporary, UnlinkatFlags::RemoveDir);
+                return Err(errno);
+            }
         }
     }
     Err(Errno::EBUSY)
@@ -330,7 +338,10 @@ pub(super) fn try_lock(opened: BorrowedFd<'_>, alone: bool) -> nix::Result<()> {
         true => file.try_lock(),
         false => file.try_lock_shared(),
     };
-    locked.map_err(|_| Errno::EWOULDBLOCK)
+    locked.map_err(|error| match error {
+        TryLockError::WouldBlock => Errno::EWOULDBLOCK,
+        TryLockError::Error(error) => Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)),
+    })
 }
 
 /// Whether what is open is still what has that name.

@@ -12,7 +12,7 @@ pub(crate) enum Task {
         /// The program's private folder.
         folder: String,
     },
-    /// Replace a project. What it consists of comes next, see `project`.
+    /// Replace a project. What it consists of comes next, see `parcel`.
     Upload {
         /// The folder of all projects.
         work_dir: PathBuf,

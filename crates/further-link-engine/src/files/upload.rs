@@ -1,7 +1,7 @@
 //! The server's side of an upload: checks every name before a process is started, and downloads for it.
 
 use super::cache::{FOLDER, INDEX, source_of};
-use super::project::{Ask, Content, Entry, Manifest, Parcel, Step};
+use super::parcel::{Ask, Content, Entry, Manifest, Parcel, Step};
 use super::{FilesError, FilesProcess, Name, Task, swap};
 use crate::account::Account;
 use crate::engine::Engine;

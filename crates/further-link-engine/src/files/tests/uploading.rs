@@ -1,6 +1,6 @@
 //! Whole uploads, with downloads that are made up here.
 
-use super::super::project::Ask;
+use super::super::parcel::{Ask, Step};
 use super::super::upload::{carry_out, send_parcel};
 use super::super::{FetchError, FilesError, Project, Task};
 use super::{Folder, start};
@@ -350,10 +350,7 @@ async fn without_its_server_the_process_undoes_all() {
         ];
         let ask = async |process: &mut super::FilesProcess, ask: Ask| {
             process.send(&ask, &[]).await.unwrap();
-            process
-                .receive::<super::super::project::Step>()
-                .await
-                .unwrap();
+            process.receive::<Step>().await.unwrap();
         };
         if step > 0 {
             send_parcel(&mut process, project("p", &files))
