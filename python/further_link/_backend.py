@@ -7,8 +7,8 @@ from matplotlib._pylab_helpers import Gcf
 from matplotlib.figure import Figure
 
 from ._channel import channel
-from ._figures import FigureCanvas, FigureManager, client_shows_figures, close, draw_what_is_due
-from ._loop import loop
+from ._figures import FigureCanvas, FigureManager, close, draw_what_is_due
+from ._loop import client_shows_figures, loop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import sys
 import threading
 import traceback
 from time import monotonic
@@ -19,8 +18,8 @@ from matplotlib.backend_bases import CloseEvent, FigureManagerBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from . import _wire
-from ._channel import channel, in_child, on_event, on_gone, warn
-from ._loop import Timer, loop
+from ._channel import in_child, on_event, on_gone, warn
+from ._loop import Timer, client_shows_figures, is_in_matplotlib, loop
 from ._outbox import NotYet, outbox
 from ._picture import FORMAT, Picture
 
@@ -54,9 +53,15 @@ class FigureCanvas(FigureCanvasAgg):
     def draw(self) -> None:
         """Draw the figure now."""
         with _drawing:
-            super().draw()  # type: ignore[no-untyped-call]
-            if self.manager is not None:
-                self.manager.has_drawn()
+            manager = self.manager
+            before = 0 if manager is None else manager.begins_to_draw()
+            try:
+                super().draw()  # type: ignore[no-untyped-call]
+            finally:
+                if manager is not None:
+                    manager.ends_to_draw()
+            if manager is not None:
+                manager.has_drawn(before)
 
     def draw_idle(self, *arguments: Any, **options: Any) -> None:
         """Have the figure drawn soon."""
@@ -67,7 +72,7 @@ class FigureCanvas(FigureCanvasAgg):
     def blit(self, bbox: Any = None) -> None:
         """Show what an animation has drawn into the picture."""
         if self.manager is not None:
-            self.manager.has_drawn()
+            self.manager.has_picture()
 
     def print_figure(self, *arguments: Any, **options: Any) -> Any:
         """Save the figure."""
@@ -122,9 +127,12 @@ class FigureManager(FigureManagerBase):
         # The figure is not as it was last drawn, since then, and last changed then.
         self._dirty_since: float | None = None
         self._changed = 0.0
+        self._changes = 0
         self._drawn = 0.0
         self._taken = 0.0
         self._thread = 0
+        # The thread that draws it just now.
+        self._drawer = 0
         self._attempts = 0
 
     # What matplotlib calls
@@ -181,7 +189,8 @@ class FigureManager(FigureManagerBase):
 
     def want_drawing(self, is_change: bool) -> None:
         """The figure is not what it was."""
-        if not self._shown:
+        if not self._shown or self._drawer == threading.get_ident():
+            # In the midst of drawing some things are found to have changed. They are drawn already.
             return
         self._mark()
         if loop.is_running(threading.get_ident()):
@@ -200,19 +209,36 @@ class FigureManager(FigureManagerBase):
                     # A half-made change cannot always be drawn: x is longer than y. The next one.
                     pass
 
-    def has_drawn(self) -> None:
-        """There is a new picture on the canvas. Send it."""
+    def begins_to_draw(self) -> int:
+        """How often the figure has been changed so far."""
+        self._drawer = threading.get_ident()
+        return self._changes
+
+    def ends_to_draw(self) -> None:
+        """Whether it was drawn or not."""
+        self._drawer = 0
+
+    def has_drawn(self, before: int) -> None:
+        """The picture on the canvas is the figure after so many changes. Send it."""
         self._dirty_since = None
         self._drawn = monotonic()
         self._attempts = 0
+        if self._changes != before:
+            # Another thread has changed it while it was drawn.
+            self._mark()
+        self.has_picture()
+
+    def has_picture(self) -> None:
+        """There is a new picture on the canvas. Send it."""
         if not self._shown:
             return
         if FORMAT == "svg":
-            if self._drawn < self._taken + INTERVAL:
+            now = monotonic()
+            if now < self._taken + INTERVAL and not _exiting:
                 # Making one takes as long as drawing. The last one is made later.
                 self._mark()
                 return
-            self._taken = self._drawn
+            self._taken = now
         picture = Picture(self.canvas)
         outbox().put(("figure", self._id), lambda: self._shown_as(picture), INTERVAL)
 
@@ -220,6 +246,7 @@ class FigureManager(FigureManagerBase):
 
     def _mark(self) -> None:
         self._thread = threading.get_ident()
+        self._changes += 1
         self._changed = monotonic()
         if self._dirty_since is None:
             self._dirty_since = self._changed
@@ -253,7 +280,7 @@ class FigureManager(FigureManagerBase):
         left = self._changed + _QUIET - monotonic()
         if left > 0:
             raise NotYet(left)
-        if _is_in_matplotlib(self._thread):
+        if is_in_matplotlib(self._thread):
             raise NotYet(_LOOK)
         try:
             with _drawing:
@@ -313,6 +340,7 @@ class FigureManager(FigureManagerBase):
 
 def _at_exit() -> None:
     global _exiting
+    _exiting = True
     for manager in list(_managers.values()):
         if manager.seconds_until_due() is not None:
             try:
@@ -320,27 +348,11 @@ def _at_exit() -> None:
             except Exception:
                 # The others are to be seen all the same.
                 traceback.print_exc()
-    _exiting = True
     outbox().flush()
 
 
 # By id; those that the client has been told of.
 _managers: dict[str, FigureManager] = {}
-
-
-def client_shows_figures() -> bool:
-    connection = channel()
-    if connection.gone:
-        return False
-    features = connection.features
-    if features is None:
-        features = connection.wait_for_features()
-    if features is None:
-        if not connection.gone:
-            warn("the server does not answer, so figures are not seen")
-        return False
-    connection.want("figure")
-    return "figure" in features
 
 
 def _is_open(manager: FigureManager | None) -> bool:
@@ -362,16 +374,6 @@ def close(figure: str) -> None:
     manager = _managers.get(figure)
     if manager is not None:
         Gcf.destroy(manager.num)
-
-
-def _is_in_matplotlib(thread: int) -> bool:
-    frame = sys._current_frames().get(thread)
-    while frame is not None:
-        name = frame.f_globals.get("__name__", "")
-        if isinstance(name, str) and name.split(".")[0] in ("matplotlib", "mpl_toolkits"):
-            return True
-        frame = frame.f_back
-    return False
 
 
 def _on_figure_event(event: dict[str, Any]) -> None:

@@ -122,11 +122,10 @@ def _as_jpeg_mode(image: Any) -> Any:
 
 
 def _encode_array(array: Any) -> bytes:
-    global _encoder
     array = _as_bytes_of_colours(array)
-    if _encoder is None:
-        _encoder = _find_encoder()
-    return _encoder(array)
+    if not _found:
+        _found.append(_find_encoder())
+    return _found[0](array)
 
 
 def _as_bytes_of_colours(array: Any) -> Any:
@@ -218,7 +217,8 @@ _ENCODERS: dict[str, Callable[[Any], Callable[[Any], bytes]]] = {
 # Those that take OpenCV's order of colours, and so have less to do, come first if they are loaded.
 _IF_LOADED = ("simplejpeg", "turbojpeg", "cv2", "PIL.Image")
 
-_encoder: Callable[[Any], bytes] | None = None
+# The encoder that was found; empty until one is needed.
+_found: list[Callable[[Any], bytes]] = []
 
 
 def _find_encoder() -> Callable[[Any], bytes]:

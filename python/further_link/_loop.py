@@ -7,13 +7,14 @@ timers, figures that the person has closed, figures that are to be drawn.
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 import traceback
 from time import monotonic
 
 from matplotlib.backend_bases import TimerBase
 
-from ._channel import in_child
+from ._channel import channel, in_child, warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -146,6 +147,33 @@ class Timer(TimerBase):
         # An animation sets it before every picture, to what it was before.
         if self in loop.timers and self.interval != self._rhythm:
             self._timer_start()
+
+
+def client_shows_figures() -> bool:
+    """Whether somebody sees figures. The first time, it may have to wait for the answer."""
+    connection = channel()
+    if connection.gone:
+        return False
+    features = connection.features
+    if features is None:
+        features = connection.wait_for_features()
+    if features is None:
+        if not connection.gone:
+            warn("the server does not answer, so figures are not seen")
+        return False
+    connection.want("figure")
+    return "figure" in features
+
+
+def is_in_matplotlib(thread: int) -> bool:
+    """Whether this thread is in the midst of something that matplotlib does."""
+    frame = sys._current_frames().get(thread)
+    while frame is not None:
+        name = frame.f_globals.get("__name__", "")
+        if isinstance(name, str) and name.split(".")[0] in ("matplotlib", "mpl_toolkits"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 # A child does not run what its parent has started.

@@ -72,6 +72,9 @@ class Outbox:
                 return
             self._start()
             self._changed.notify_all()
+        if not threading.main_thread().is_alive():
+            # What is registered with atexit runs now. Perhaps nobody comes after it.
+            self.flush()
 
     def flush(self, seconds: float = EXIT_WAIT) -> bool:
         """Wait until all is sent, but not longer than this."""

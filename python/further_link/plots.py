@@ -155,7 +155,8 @@ class _Batch:
 
 class _Plot:
     def __init__(self) -> None:
-        self.start = monotonic()
+        # When its first point came.
+        self.start: float | None = None
         self.counted: dict[str, int] = {}
         self.window: int | None = None
         self.batch: _Batch | None = None
@@ -183,19 +184,20 @@ def _add(
         state = _plots.get(name)
         if state is None:
             state = _plots[name] = _Plot()
-            state.start = now
         if clear:
-            state.start = now
+            state.start = None
             state.counted.clear()
             # The client would remove it as soon as it has it.
             state.batch = _Batch(clear=True)
         if window is not None:
             state.window = window
+        if state.start is None and columns:
+            state.start = now
         for label, ys in columns.items():
             if xs is not None:
                 column: list[Number | None] = xs
             elif single:
-                column = [now - state.start]
+                column = [now - (state.start or now)]
             else:
                 first = state.counted.get(label, 0)
                 state.counted[label] = first + len(ys)

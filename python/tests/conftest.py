@@ -153,9 +153,7 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Program]]:
         file = tmp_path / ("program-%d.py" % len(programs))
         file.write_text(textwrap.dedent(code), encoding="utf-8")
         programs.append(
-            Program(
-                [sys.executable, "-u", str(file)], environment(server, **variables), tmp_path
-            )
+            Program([sys.executable, "-u", str(file)], environment(server, **variables), tmp_path)
         )
         return programs[-1]
 
@@ -167,10 +165,12 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Program]]:
 @pytest.fixture
 def linked(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
     """This process as a program of the server."""
-    from further_link import _callbacks, _channel, _outbox
+    from further_link import _callbacks, _channel, _outbox, _widget, plots
 
     monkeypatch.setenv("FURTHER_LINK_CHANNEL", server.path)
     _channel._told.clear()
+    plots._plots.clear()
+    _widget._widgets.clear()
     # The state of a child after a fork, which has nothing of its parent.
     _channel._after_fork()
     yield server

@@ -1,4 +1,4 @@
-"""The server's end of the channel socket, written from docs/protocol.md and not from the package."""
+"""The server's end of the channel socket, made from docs/protocol.md and not from the package."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from typing import Any, Callable
 
 HELLO, KEYLISTEN, VIDEO, FIGURE, PLOT, WIDGET = 1, 2, 3, 4, 5, 6
 SERVER_HELLO, KEYEVENT, FIGUREEVENT, WIDGETEVENT, ERROR = 65, 66, 67, 68, 69
-LIMITS = {HELLO: 1024, KEYLISTEN: 256, VIDEO: 8388608, FIGURE: 8388608, PLOT: 1048576, WIDGET: 65536}
+LIMITS = {
+    HELLO: 1024,
+    KEYLISTEN: 256,
+    VIDEO: 8388608,
+    FIGURE: 8388608,
+    PLOT: 1048576,
+    WIDGET: 65536,
+}
 ALL_FEATURES = ("figure", "plot", "widget")
 
 # Seconds that a test waits for something. Far more than it takes on a busy machine.
@@ -199,9 +206,7 @@ class FakeServer:
                 return
             connection = Connection(self, link)
             if self.says_hello:
-                connection.send(
-                    SERVER_HELLO, {"version": "0.1.0", "features": list(self.features)}
-                )
+                connection.send(SERVER_HELLO, {"version": "0.1.0", "features": list(self.features)})
             self.connections.append(connection)
             connection.thread.start()
 

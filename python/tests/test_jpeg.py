@@ -16,7 +16,7 @@ from further_link import _jpeg  # noqa: E402
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch):
-    monkeypatch.setattr(_jpeg, "_encoder", None)
+    monkeypatch.setattr(_jpeg, "_found", [])
 
 
 def only(monkeypatch, *names):
@@ -243,7 +243,7 @@ def test_the_quality_is_neither_coarse_nor_wasteful(monkeypatch):
     for name in ("PIL.Image", "cv2", "simplejpeg", "turbojpeg"):
         if has(name):
             with monkeypatch.context() as context:
-                context.setattr(_jpeg, "_encoder", None)
+                context.setattr(_jpeg, "_found", [])
                 only(context, name)
                 assert len(_jpeg.Picture(noise).encode()) < 350000
                 result = numpy.asarray(encode(smooth).convert("RGB")).astype(int)

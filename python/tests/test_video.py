@@ -69,7 +69,6 @@ def test_a_picture_that_is_too_large(linked, capsys):
 def test_latest_leaves_out_old_ones_and_does_not_hold_the_program_up(linked):
     from further_link import send_image
 
-    linked.connection_before = len(linked.connections)
     send_image(JPEG, kind="latest")
     linked.wait_for(VIDEO)
     linked.may_read.clear()
@@ -202,6 +201,10 @@ def test_in_the_last_moments_of_a_program(server, run):
     assert program.end() == 0
     assert program.out == "stopped\n"
     assert program.err == ""
+    wait_until(lambda: server.connection().closed)
+    assert server.of_kind(VIDEO) == [JPEG + b"stopped"]
+    assert server.series("a", "a") == ([1], [1])
+    assert server.widgets()["n"]["value"] == 3
 
 
 def test_a_signal_handler_that_stops_the_program(server, run):

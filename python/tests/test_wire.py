@@ -6,6 +6,7 @@ import struct
 
 import fake_server
 import pytest
+
 from further_link import _wire
 
 

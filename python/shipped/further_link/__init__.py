@@ -24,7 +24,7 @@ def _become_the_package():
     name = __name__
     module = sys.modules[name]
     first_line = b"# further-link: the way to the package."
-    here = os.path.dirname(os.path.abspath(__file__))
+    here = os.path.dirname(os.path.realpath(__file__))
 
     def leads_here(spec):
         # Its own folder may be on the path twice, and that of another server too, if a program that
