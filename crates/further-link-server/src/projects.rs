@@ -183,3 +183,41 @@ mod tests {
         assert!(projects.queue(key("p")).is_ok());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> Key {
+        ("ann".to_owned(), name.to_owned())
+    }
+
+    #[tokio::test]
+    async fn uploads_of_one_name_have_turns_and_leave_no_queue() {
+        let projects = Projects::new(1024);
+        let first = projects.queue(key("p")).unwrap();
+        let turn = first.turns.acquire().await.unwrap();
+        let second = projects.queue(key("p")).unwrap();
+        let other = projects.queue(key("q")).unwrap();
+        assert!(second.turns.try_acquire().is_err());
+        assert!(other.turns.try_acquire().is_ok());
+        drop(turn);
+        assert!(second.turns.try_acquire().is_ok());
+        drop((first, other));
+        assert_eq!(projects.queues().len(), 1);
+        drop(second);
+        assert!(projects.queues().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_queue_has_an_end() {
+        let projects = Projects::new(1024);
+        let queue: Vec<_> = (0..=WAITING)
+            .map(|_| projects.queue(key("p")).unwrap())
+            .collect();
+        assert!(matches!(projects.queue(key("p")), Err(UploadError::Busy)));
+        assert!(projects.queue(key("q")).is_ok());
+        drop(queue);
+        assert!(projects.queue(key("p")).is_ok());
+    }
+}
