@@ -33,7 +33,7 @@ use nix::errno::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::OwnedSemaphorePermit;
@@ -80,6 +80,13 @@ impl FilesProcess {
                 Some(Errno::EPIPE | Errno::ECONNRESET) => Ok(()),
                 _ => Err(FilesError::Ended),
             })
+    }
+
+    /// Lets the process undo what is not finished, and waits until it has ended.
+    pub(crate) async fn end(mut self) {
+        use nix::sys::socket::{Shutdown, shutdown};
+        let _ = shutdown(self.socket.get_ref().as_raw_fd(), Shutdown::Write);
+        while !matches!(self.receive::<()>().await, Err(FilesError::Ended)) {}
     }
 
     /// Waits for what the process says next.

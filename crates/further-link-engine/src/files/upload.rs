@@ -146,7 +146,14 @@ where
 {
     let name = project.name.clone();
     let (urls, missing) = send_parcel(&mut process, project).await?;
-    let fetched = fetch_all(&mut process, &urls, missing, fetch).await?;
+    let fetched = match fetch_all(&mut process, &urls, missing, fetch).await {
+        Ok(fetched) => fetched,
+        Err(error) => {
+            // Who is told that it failed finds nothing of it.
+            process.end().await;
+            return Err(error);
+        }
+    };
     process.send(&Ask::Commit, &[]).await?;
     let (Step::Done, _) = process.receive().await? else {
         return Err(FilesError::Ended);
