@@ -5,8 +5,12 @@ import json
 import os
 import socket
 import struct
+import threading
+import time
+import zlib
 
 HELLO, KEYLISTEN, VIDEO, FIGURE, PLOT, WIDGET = range(1, 7)
+SERVER_HELLO, KEYEVENT, FIGUREEVENT, WIDGETEVENT, ERROR = range(65, 70)
 
 
 def say(*words):
@@ -61,3 +65,43 @@ class OldChannel:
         listener.bind(cls.path("keyevent"))
         listener.listen(5)
         return listener
+
+
+RANDOM = os.urandom(60_000)
+
+
+def jpeg(number, size=None):
+    """What is as large as a picture of 640×480, with a number and a checksum."""
+    size = size or 30_000 + number * 7_919 % 30_000
+    rest = RANDOM[:size] if size <= len(RANDOM) else os.urandom(size)
+    return struct.pack(">HII", 0xFFD8, number, zlib.adler32(rest)) + rest
+
+
+def pictures(channel, count, rate=30, size=None, ahead=None):
+    """Shows pictures at this rate; with rate 0, as quickly as that goes. Returns how long it took. With ahead, not
+    more than so many before those of which the client has said by a byte of input that they have come."""
+    begin = time.monotonic()
+    for number in range(count):
+        if ahead is not None and number >= ahead:
+            os.read(0, 1)
+        channel.send(VIDEO, jpeg(number, size))
+        if rate:
+            time.sleep(max(0, begin + (number + 1) / rate - time.monotonic()))
+    return time.monotonic() - begin
+
+
+def echo_keys(channel, last="last"):
+    """Says the keys that come, in the background; returns what is to be joined, which ends with this key."""
+
+    def echo():
+        key = None
+        while key != last:
+            kind, text = channel.receive()
+            if kind == KEYEVENT:
+                key = json.loads(text)["key"]
+                say("key", key)
+
+    channel.send(KEYLISTEN, "ArrowUp")
+    thread = threading.Thread(target=echo)
+    thread.start()
+    return thread

@@ -3,6 +3,7 @@
 //! Waits are for conditions, with [`DEADLINE`]; nothing here sleeps for a fixed time or tries again.
 #![allow(dead_code, missing_docs, unreachable_pub)] // Each test file uses its part of this.
 
+pub mod channels;
 pub mod person;
 pub mod raw;
 pub mod upload;

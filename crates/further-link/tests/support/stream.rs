@@ -29,6 +29,7 @@ pub const INPUT_END: [u8; 4] = [2, 0, 0, 0];
 pub const STDOUT: [u8; 4] = [0, 1, 1, 0];
 pub const STDERR: [u8; 4] = [0, 1, 2, 0];
 pub const OUTPUT_ACK: [u8; 4] = [1, 1, 0, 0];
+pub const VIDEO: [u8; 4] = [0, 2, 0, 0];
 
 /// What a client knows of one of its programs.
 #[derive(Debug, Default)]
@@ -44,6 +45,12 @@ pub struct Program {
     /// Bytes of input that were sent, and how many of them the server has acknowledged.
     pub input: u64,
     pub input_acknowledged: u64,
+    /// Pictures that came and were not taken out yet, with how many the program had shown before; in plain JSON
+    /// with how many came before.
+    pub pictures: Vec<(u64, Vec<u8>)>,
+    /// Pictures that came, and the least number that the next one may have.
+    pub pictures_seen: u64,
+    pub next_picture: u64,
     pub exit_code: Option<i64>,
 }
 
@@ -54,8 +61,42 @@ pub enum Event {
     Output(String),
     /// This program has taken input.
     InputAck(String),
-    /// A text message; none of output.
+    /// This program has shown a picture.
+    Picture(String),
+    /// A text message; none of output, no picture.
     Text(Value),
+}
+
+impl Program {
+    fn picture(&mut self, number: u64, jpeg: Vec<u8>) {
+        assert_eq!(self.exit_code, None, "a picture behind the end");
+        assert!(number >= self.next_picture, "picture {number} is late");
+        self.next_picture = number + 1;
+        self.pictures_seen += 1;
+        self.pictures.push((number, jpeg));
+    }
+}
+
+/// The bytes that base64 stands for; there has to be nothing else in it.
+pub fn base64(text: &str) -> Vec<u8> {
+    assert_eq!(text.len() % 4, 0, "{} characters", text.len());
+    let value = |character: u8| match character {
+        b'A'..=b'Z' => u32::from(character - b'A'),
+        b'a'..=b'z' => u32::from(character - b'a') + 26,
+        b'0'..=b'9' => u32::from(character - b'0') + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => panic!("{character:?} in base64"),
+    };
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    for four in text.trim_end_matches('=').as_bytes().chunks(4) {
+        let all = four
+            .iter()
+            .fold(0, |all, character| all << 6 | value(*character));
+        let all = all << (6 * (4 - four.len()));
+        bytes.extend_from_slice(&all.to_be_bytes()[1..four.len()]);
+    }
+    bytes
 }
 
 /// What a ping with this payload is answered with, if it is.
@@ -288,6 +329,14 @@ impl StreamClient {
                 whole.extend_from_slice(text);
                 return Event::Output(name);
             }
+            "video" => {
+                assert!(!self.binary, "a picture as text: {message}");
+                assert_eq!(data.as_object().unwrap().len(), 1, "{message}");
+                let jpeg = base64(data["output"].as_str().unwrap());
+                let program = self.program_mut(&name);
+                program.picture(program.pictures_seen, jpeg);
+                return Event::Picture(name);
+            }
             "stopped" => {
                 let binary = self.binary;
                 let program = self.program_mut(&name);
@@ -342,6 +391,10 @@ impl StreamClient {
                 assert!(offset <= program.input, "an ack of what was never sent");
                 program.input_acknowledged = offset;
                 Event::InputAck(name)
+            }
+            VIDEO => {
+                program.picture(offset, bytes.to_vec());
+                Event::Picture(name)
             }
             _ => panic!("a frame of kind {code:?}"),
         }
