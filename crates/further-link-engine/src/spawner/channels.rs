@@ -24,8 +24,8 @@ const CHANNEL: &str = "channel.sock";
 const MEMORY: &str = "/dev/shm";
 /// Everybody may make files there, and nobody touch those of others.
 const OPEN_TO_ALL: libc::mode_t = 0o1777;
-/// Connections that wait to be accepted. The server does so at once.
-const BACKLOG: i32 = 16;
+/// Connections that wait to be accepted. The server does so at once, unless there are too many.
+pub(crate) const CHANNEL_BACKLOG: i32 = 16;
 /// Bytes of a path that an address holds (`unix(7)`, `sun_path` without its NUL).
 const ADDRESS: usize = 107;
 /// Names that are tried before it is given up.
@@ -147,7 +147,10 @@ impl Folder {
                         });
                     }
                     Ok(_) | Err(Errno::ENOENT | Errno::EAGAIN) => {}
-                    Err(errno) => return Err(errno),
+                    Err(errno) => {
+                        let _ = unlinkat(&base.folder, &*name, UnlinkatFlags::RemoveDir);
+                        return Err(errno);
+                    }
                 }
             }
             Err(Errno::EEXIST)
@@ -185,7 +188,7 @@ impl Folder {
                 path = format!("/proc/self/fd/{}/{name}", self.descriptor.as_raw_fd());
             }
             bind(socket.as_raw_fd(), &UnixAddr::new(path.as_str())?)?;
-            listen(socket, Backlog::new(BACKLOG)?)?;
+            listen(socket, Backlog::new(CHANNEL_BACKLOG)?)?;
         }
         Ok(())
     }

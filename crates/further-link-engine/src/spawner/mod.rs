@@ -17,7 +17,7 @@ mod process;
 mod request;
 mod streams;
 
-pub(crate) use channels::CHANNEL_SOCKETS;
+pub(crate) use channels::{CHANNEL_BACKLOG, CHANNEL_SOCKETS};
 pub use link::SpawnerProcess;
 pub(crate) use link::{JobHandle, Link, Running};
 pub use process::run;
