@@ -1,6 +1,6 @@
 //! One connection of a program to one of its sockets.
 
-use super::{Channels, EventRefused};
+use super::{Channels, EVENTS_WAITING, EventRefused};
 use crate::descriptor::watch;
 use further_link_protocol::wire::channel::{Decoder, Socket, ToProgram};
 use nix::errno::Errno;
@@ -15,13 +15,17 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, watch as watch_channel};
 
-/// Bytes of events that wait for a program that does not read, behind what its socket holds.
-const EVENTS_WAITING: usize = 64 * 1024;
 /// Bytes of one read: what is decoded before it is the turn of others.
 const READ: usize = 16 * 1024;
 /// Bytes that are still read when the program is over: what its sockets can hold, and more than one message has.
 /// Somebody else who holds the connection could go on for ever.
 const LAST_BYTES: usize = 16 << 20;
+
+/// Bytes of a message for which it needs a place among the [`LARGE_MESSAGES`].
+const LARGE: usize = 64 * 1024;
+/// Large messages of one program that are read at the same time, at the most: it could begin one on each of its
+/// connections, and fill the server's memory with that instead of its own.
+pub(super) const LARGE_MESSAGES: usize = 4;
 
 /// A program's connection.
 #[derive(Debug)]
@@ -120,9 +124,14 @@ impl Connection {
         let mut decoder = Decoder::new(self.socket);
         let mut messages = Vec::new();
         let mut last_bytes = 0;
+        let mut place = None;
         while last_bytes < LAST_BYTES {
-            let mut buffer = vec![0; READ];
-            let mut read = |descriptor: &OwnedFd| Ok(nix::unistd::read(descriptor, &mut buffer)?);
+            // Taken when there is something: most connections are idle.
+            let mut buffer = Vec::new();
+            let mut read = |descriptor: &OwnedFd| {
+                buffer.resize(READ, 0);
+                Ok(nix::unistd::read(descriptor, &mut buffer)?)
+            };
             let result = if *over.borrow() {
                 read(self.descriptor.get_ref())
             } else {
@@ -152,6 +161,12 @@ impl Connection {
             }
             if messages.capacity() > 64 {
                 messages = Vec::new();
+            }
+            if decoder.held() <= LARGE {
+                place = None;
+            } else if place.is_none() {
+                // The rest of it stays in the program until it is its turn.
+                place = channels.large.acquire().await.ok();
             }
             tokio::task::yield_now().await;
         }

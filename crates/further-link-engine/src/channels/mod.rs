@@ -12,13 +12,13 @@ mod serve;
 pub(crate) use serve::serve;
 
 use crate::output_log::OutputLog;
-use connection::Connection;
+use connection::{Connection, LARGE_MESSAGES};
 use further_link_protocol::wire::channel::{FromProgram, ToProgram};
 use further_link_protocol::{Feature, Features, Figure, KeyEvent};
 use old_keys::OldKeys;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 /// Pictures that wait for the client, at the most: what comes in a hiccup of an eighth of a second.
 const PICTURES: usize = 4;
@@ -28,6 +28,8 @@ const PICTURE_BYTES: usize = 16 << 20;
 const NOTICES: usize = 64;
 /// Bytes of them, at the most; one is always kept.
 const NOTICE_BYTES: usize = 2 << 20;
+/// Bytes of events that wait for a program that does not read, behind what its socket holds.
+const EVENTS_WAITING: usize = 64 * 1024;
 
 /// Something that a program has said and that its client must not miss.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +88,8 @@ pub(crate) struct Channels {
     state: Mutex<State>,
     /// There is room for further notices.
     room: Notify,
+    /// Places for connections that are in the middle of a large message.
+    large: Semaphore,
     old_keys: OldKeys,
 }
 
@@ -117,6 +121,7 @@ impl Channels {
             version,
             state: Mutex::default(),
             room: Notify::new(),
+            large: Semaphore::new(LARGE_MESSAGES),
             old_keys: OldKeys::new(user),
         }
     }

@@ -1,27 +1,29 @@
 //! Telling programs with the older package about keys: they listen on sockets of their own, to which only their
 //! user may connect (`docs/protocol.md` section 6, "The older dialect").
 
-use super::EventRefused;
+use super::{EVENTS_WAITING, EventRefused};
 use crate::account::Account;
 use crate::descriptor::watch;
 use crate::engine::Engine;
-use crate::files::Task;
+use crate::files::{FilesError, Task};
 use further_link_protocol::KeyEvent;
 use further_link_protocol::wire::channel::encode_old_key;
 use nix::sys::socket::{MsgFlags, send};
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
-/// Events that wait, at the most.
-const EVENTS: usize = 256;
 /// A program says that it wants keys before it listens for them: how often it is looked for, and the pause.
 const LOOKS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(50);
+/// How long one look may take: the folder is the program's, which may have made it a large one, or one that does
+/// not answer.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Whose program it is, for connecting to it.
 #[derive(Clone, Debug)]
@@ -36,10 +38,20 @@ pub(super) struct OldKeys {
     user: User,
     /// The program's private folder, once it runs.
     folder: OnceLock<String>,
-    /// There is one, and so a task for it.
-    events: Mutex<Option<mpsc::Sender<KeyEvent>>>,
+    /// There is a program that listens, and so a task for it.
+    telling: Mutex<Option<Telling>>,
     /// There may be one that the task is not connected to.
     news: Arc<AtomicBool>,
+}
+
+/// What a task is given.
+#[derive(Debug)]
+struct Telling {
+    /// Messages, no more than [`EVENTS_WAITING`] bytes of them.
+    messages: mpsc::UnboundedSender<Vec<u8>>,
+    /// Their bytes.
+    waiting: Arc<AtomicUsize>,
+    task: AbortHandle,
 }
 
 impl OldKeys {
@@ -47,7 +59,7 @@ impl OldKeys {
         Self {
             user,
             folder: OnceLock::new(),
-            events: Mutex::default(),
+            telling: Mutex::default(),
             news: Arc::default(),
         }
     }
@@ -56,74 +68,131 @@ impl OldKeys {
         let _ = self.folder.set(folder);
     }
 
+    fn telling(&self) -> MutexGuard<'_, Option<Telling>> {
+        self.telling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A program has asked for a key.
     pub(super) fn listen(&self) {
         self.news.store(true, Ordering::Relaxed);
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        if events.is_none() {
-            let (sender, receiver) = mpsc::channel(EVENTS);
-            *events = Some(sender);
-            let user = self.user.clone();
-            let folder = self.folder.get().cloned().unwrap_or_default();
-            let news = Arc::clone(&self.news);
-            tokio::spawn(tell(user, folder, news, receiver));
-        }
+        self.telling().get_or_insert_with(|| {
+            let (messages, receiver) = mpsc::unbounded_channel();
+            let waiting = Arc::new(AtomicUsize::new(0));
+            let listeners = Listeners {
+                user: self.user.clone(),
+                folder: self.folder.get().cloned().unwrap_or_default(),
+                news: Arc::clone(&self.news),
+                waiting: Arc::clone(&waiting),
+                connected: Vec::new(),
+            };
+            Telling {
+                messages,
+                waiting,
+                task: tokio::spawn(listeners.tell(receiver)).abort_handle(),
+            }
+        });
     }
 
     /// Tells the programs that have asked, if there are any.
     pub(super) fn send(&self, event: &KeyEvent) -> Result<(), EventRefused> {
-        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*events {
-            Some(events) => events.try_send(event.clone()).map_err(|_| EventRefused),
-            None => Ok(()),
+        let telling = self.telling();
+        let Some(telling) = &*telling else {
+            return Ok(());
+        };
+        let mut message = Vec::new();
+        encode_old_key(event, &mut message);
+        let waiting = telling.waiting.load(Ordering::Relaxed);
+        if waiting + message.len() > EVENTS_WAITING {
+            return Err(EventRefused);
+        }
+        telling.waiting.fetch_add(message.len(), Ordering::Relaxed);
+        telling.messages.send(message).map_err(|_| EventRefused)
+    }
+}
+
+impl Drop for OldKeys {
+    /// Nobody is there any more who could be told.
+    fn drop(&mut self) {
+        if let Some(telling) = self.telling().take() {
+            telling.task.abort();
         }
     }
 }
 
-/// Hands events on in their order, until the job is gone.
-async fn tell(
+/// The task's side: programs that listen.
+struct Listeners {
     user: User,
     folder: String,
     news: Arc<AtomicBool>,
-    mut events: mpsc::Receiver<KeyEvent>,
-) {
-    let mut listeners = Vec::new();
-    let mut message = Vec::new();
-    while let Some(event) = events.recv().await {
-        message.clear();
-        encode_old_key(&event, &mut message);
-        if news.swap(false, Ordering::Relaxed) || listeners.is_empty() {
-            listeners = connect(&user, &folder).await;
-        }
-        let mut living = Vec::with_capacity(listeners.len());
-        for listener in listeners {
-            if write(&listener, &message).await.is_ok() {
-                living.push(listener);
-            }
-        }
-        listeners = living;
-    }
+    waiting: Arc<AtomicUsize>,
+    /// By the process groups in their names.
+    connected: Vec<(u32, AsyncFd<OwnedFd>)>,
 }
 
-async fn connect(user: &User, folder: &str) -> Vec<AsyncFd<OwnedFd>> {
-    for _ in 0..LOOKS {
-        let task = Task::Keys {
-            folder: folder.to_owned(),
-        };
-        let connections = match user.engine.files(&user.account, &task).await {
-            Ok(mut process) => process.receive::<usize>().await,
-            Err(error) => Err(error),
-        };
-        match connections {
-            Ok((1.., connections)) => return connections.into_iter().flat_map(watch).collect(),
-            Ok(_) => tokio::time::sleep(PAUSE).await,
-            Err(error) => {
-                tracing::debug!(%error, "programs that listen for keys cannot be found");
-                break;
+impl Listeners {
+    /// Hands messages on in their order, until it is aborted.
+    async fn tell(mut self, mut messages: mpsc::UnboundedReceiver<Vec<u8>>) {
+        while let Some(message) = messages.recv().await {
+            let asked = self.news.swap(false, Ordering::Relaxed);
+            if asked {
+                self.look(LOOKS).await;
+            }
+            let before = self.connected.len();
+            self.hand_on(0, &message).await;
+            let left = self.connected.len();
+            if left < before || left == 0 && !asked {
+                // One that has gone may be there again soon, and is to miss nothing. Those that were told are not
+                // told twice.
+                let looks = if left < before { LOOKS } else { 1 };
+                self.look(looks).await;
+                self.hand_on(left, &message).await;
+            }
+            self.waiting.fetch_sub(message.len(), Ordering::Relaxed);
+        }
+    }
+
+    /// Gives a message to all from `first` on; those who do not take it are gone.
+    async fn hand_on(&mut self, first: usize, message: &[u8]) {
+        let told = self.connected.split_off(first);
+        for (group, listener) in told {
+            if write(&listener, message).await.is_ok() {
+                self.connected.push((group, listener));
             }
         }
     }
-    Vec::new()
+
+    /// Connects to those that are not connected yet. If there is nobody at all, so many looks are taken.
+    async fn look(&mut self, looks: u32) {
+        for look in 1..=looks {
+            match tokio::time::timeout(LOOK, self.connect()).await {
+                Ok(Ok(())) if self.connected.is_empty() && look < looks => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "programs that listen for keys cannot be found");
+                    return;
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    async fn connect(&mut self) -> Result<(), FilesError> {
+        let task = Task::Keys {
+            folder: self.folder.clone(),
+            known: self.connected.iter().map(|(group, _)| *group).collect(),
+        };
+        let User { engine, account } = &self.user;
+        let mut process = engine.files(account, &task).await?;
+        let (groups, connections) = process.receive::<Vec<u32>>().await?;
+        for (group, connection) in groups.into_iter().zip(connections) {
+            if let Ok(connection) = watch(connection) {
+                self.connected.push((group, connection));
+            }
+        }
+        Ok(())
+    }
 }
 
 async fn write(listener: &AsyncFd<OwnedFd>, mut message: &[u8]) -> std::io::Result<()> {

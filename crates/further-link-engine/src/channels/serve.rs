@@ -3,11 +3,13 @@
 use super::Channels;
 use super::connection::Connection;
 use crate::descriptor::watch;
+use crate::spawner::CHANNEL_BACKLOG;
 use further_link_protocol::wire::channel::Socket;
 use nix::sys::socket::{SockFlag, accept4};
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch as watch_channel;
@@ -15,6 +17,8 @@ use tokio::task::JoinSet;
 
 /// Connections of one program at the same time, at the most; further ones wait.
 const CONNECTIONS: usize = 32;
+/// Between two attempts to accept a connection when there is no descriptor for it.
+const PAUSE: Duration = Duration::from_millis(100);
 /// The sockets in the order in which the spawner hands them over.
 const SOCKETS: [Socket; 3] = [Socket::Channel, Socket::OldVideo, Socket::OldKeyListen];
 
@@ -51,16 +55,26 @@ pub(crate) async fn serve(
         };
         match accepted {
             Ok(descriptor) => add(descriptor, socket, &mut tasks),
-            // It may have left again. If there is no descriptor free, trying at once would be in vain.
-            Err(_) => tokio::task::yield_now().await,
+            // It has left again.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            // There is no descriptor free, and trying at once would be in vain.
+            Err(error) => {
+                tracing::warn!(%error, "a program's connection has to wait");
+                tokio::time::sleep(PAUSE).await;
+            }
         }
     }
-    // Those that it has made, and that nobody has accepted.
+    // Those that it has made, and that nobody has accepted. No more than can have waited, as somebody else may know
+    // the sockets and go on for ever.
     for (listener, socket) in listeners.iter().zip(SOCKETS) {
-        while tasks.len() < CONNECTIONS
-            && let Ok(descriptor) = accept_now(listener.get_ref())
-        {
-            add(descriptor, socket, &mut tasks);
+        for _ in 0..=CHANNEL_BACKLOG {
+            if tasks.len() >= CONNECTIONS {
+                tasks.join_next().await;
+            }
+            match accept_now(listener.get_ref()) {
+                Ok(descriptor) => add(descriptor, socket, &mut tasks),
+                Err(_) => break,
+            }
         }
     }
     while tasks.join_next().await.is_some() {}

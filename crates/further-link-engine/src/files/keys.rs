@@ -3,8 +3,10 @@
 
 use super::FilesError;
 use super::process::Conversation;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, socket};
-use std::fs::File;
+use nix::dir::Dir;
+use nix::fcntl::OFlag;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use nix::sys::stat::Mode;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 /// How the name of such a socket ends, behind the process group.
@@ -12,44 +14,50 @@ const ENDING: &str = ".keyevent.sock";
 /// Sockets that are connected to, at the most: as many descriptors as go with one packet.
 const SOCKETS: usize = 8;
 
-/// Connects to every such socket in `folder` and sends the connections.
-pub(super) fn connect(conversation: &Conversation, folder: &str) -> Option<()> {
-    match connections(folder) {
+/// Connects to every such socket in `folder` but those of `known`; sends their process groups and the
+/// connections.
+pub(super) fn answer(conversation: &Conversation, folder: &str, known: &[u32]) -> Option<()> {
+    match connections(folder, known) {
         Ok(connections) => {
-            let count = connections.len();
-            conversation.send(&Ok(count), &connections)
+            let (groups, connections): (Vec<u32>, Vec<OwnedFd>) = connections.into_iter().unzip();
+            conversation.send(&Ok(groups), &connections)
         }
-        Err(error) => conversation.send::<usize>(&Err(FilesError::of(folder, error)), &[]),
+        Err(errno) => {
+            let error = FilesError::of(folder, errno.into());
+            conversation.send::<Vec<u32>>(&Err(error), &[])
+        }
     }
 }
 
-fn connections(folder: &str) -> nix::Result<Vec<OwnedFd>> {
-    let fail = |error: std::io::Error| {
-        nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
-    };
-    let opened = File::open(folder).map_err(fail)?;
+fn connections(folder: &str, known: &[u32]) -> nix::Result<Vec<(u32, OwnedFd)>> {
+    // The program may have put something else in its place, on which an open would wait for ever.
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let mut opened = Dir::open(folder, flags, Mode::empty())?;
+    let number = opened.as_raw_fd();
     let mut connections = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(fail)?.flatten() {
-        let name = entry.file_name();
-        let is_one = name
-            .to_str()
-            .and_then(|name| name.strip_suffix(ENDING))
-            .is_some_and(|group| group.parse::<u32>().is_ok());
-        if !is_one || connections.len() == SOCKETS {
+    for entry in opened.iter().flatten() {
+        let name = entry.file_name().to_string_lossy();
+        let group = name
+            .strip_suffix(ENDING)
+            .and_then(|group| group.parse::<u32>().ok());
+        let Some(group) = group.filter(|group| !known.contains(group)) else {
             continue;
+        };
+        if known.len() + connections.len() == SOCKETS {
+            break;
         }
         // By way of the folder's descriptor: an address holds 107 bytes (unix(7)), a path may be longer.
-        let address = format!("/proc/self/fd/{}/{}", opened.as_raw_fd(), name.display());
-        let socket = socket(
+        let address = format!("/proc/self/fd/{number}/{name}");
+        let connection = socket(
             AddressFamily::Unix,
             SockType::Stream,
             SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
             None,
         )?;
         // One whose program has ended is still there, and refuses.
-        if nix::sys::socket::connect(socket.as_raw_fd(), &UnixAddr::new(address.as_str())?).is_ok()
-        {
-            connections.push(socket);
+        let address = UnixAddr::new(address.as_str())?;
+        if connect(connection.as_raw_fd(), &address).is_ok() {
+            connections.push((group, connection));
         }
     }
     Ok(connections)

@@ -74,7 +74,7 @@ pub(crate) fn run(socket: OwnedFd) -> i32 {
         buffer: Vec::new(),
     };
     let done = match conversation.receive::<Task>() {
-        Some((Task::Keys { folder }, _)) => keys::connect(&conversation, &folder),
+        Some((Task::Keys { folder, known }, _)) => keys::answer(&conversation, &folder, &known),
         Some((
             Task::Upload {
                 work_dir,

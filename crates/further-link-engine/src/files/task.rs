@@ -11,6 +11,8 @@ pub(crate) enum Task {
     Keys {
         /// The program's private folder.
         folder: String,
+        /// Process groups, which their names begin with, of those that are connected to already.
+        known: Vec<u32>,
     },
     /// Replace a project. What it consists of comes next, see `parcel`.
     Upload {

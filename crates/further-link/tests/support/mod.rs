@@ -329,7 +329,9 @@ pub struct Client {
 
 impl Client {
     pub async fn connect(url: &str) -> Self {
-        let (socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+        // Without Nagle's algorithm, as browsers do it.
+        let connecting = tokio_tungstenite::connect_async_with_config(url, None, true);
+        let (socket, _) = connecting.await.unwrap();
         Self { socket }
     }
 
@@ -391,8 +393,10 @@ impl Client {
 
     /// The next text or close frame.
     pub async fn next(&mut self) -> Message {
+        // For all: the server's pings do not make a wait longer.
+        let end = tokio::time::Instant::now() + DEADLINE;
         loop {
-            let message = tokio::time::timeout(DEADLINE, self.socket.next())
+            let message = tokio::time::timeout_at(end, self.socket.next())
                 .await
                 .expect("nothing came before the deadline")
                 .expect("the connection ended without a close frame")
