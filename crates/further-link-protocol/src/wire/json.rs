@@ -243,6 +243,11 @@ pub(super) fn key_event<const N: usize>(
     let data = message.inside("data", ["key", "event"]);
     let key = data.needed_text("keyevent", "key")?;
     let event = data.needed_text("keyevent", "event")?;
+    if key.len() + event.len() > EVENT_BYTES {
+        return Err(format!(
+            "key and event of keyevent are longer than {EVENT_BYTES} bytes"
+        ));
+    }
     let event = KeyEvent { key, event };
     Ok(Command::Key { process, event })
 }
