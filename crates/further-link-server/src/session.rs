@@ -422,6 +422,7 @@ impl Client {
                     job,
                     output,
                     picture_was_last: false,
+                    notices_were_last: false,
                     asked,
                     started: false,
                     input: 0,

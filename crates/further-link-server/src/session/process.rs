@@ -3,7 +3,7 @@
 
 use super::answer::start_error;
 use crate::SharedApp;
-use crate::connection::Allowance;
+use crate::connection::{Allowance, BATCH};
 use crate::output::{Output, Step};
 use crate::transport::frames::Frames;
 use further_link_engine::{ChannelView, Job, JobState, Notice, Picture};
@@ -23,6 +23,8 @@ pub(super) struct Process {
     pub(super) channels: Option<ChannelView>,
     /// What was sent last was a picture: output has its turn.
     pub(super) picture_was_last: bool,
+    /// Before that it was something that goes ahead of both: now they have their turn.
+    pub(super) notices_were_last: bool,
     pub(super) asked: Instant,
     pub(super) started: bool,
     /// Bytes of input that came.
@@ -68,13 +70,11 @@ impl Process {
         if self.output.is_binary() {
             self.acknowledge_input(out);
         }
-        // Keys and the like go ahead of output; pictures and output take turns.
+        // Keys and the like go ahead of output, but not twice in a row; pictures and output take turns.
         let mut room = allowance.room;
-        while room > 0
-            && let Some(notice) = self.channels.as_ref().and_then(ChannelView::take_notice)
-        {
-            let count = self.encode_notice(&notice, features, dialect, out);
-            room = room.saturating_sub(count);
+        let had_their_turn = std::mem::take(&mut self.notices_were_last);
+        if !had_their_turn {
+            room = room.saturating_sub(self.send_notices(features, dialect, room, out));
         }
         let allowance = Allowance { room, ..allowance };
         if !self.picture_was_last && self.send_picture(dialect, allowance, out) {
@@ -88,6 +88,11 @@ impl Process {
                 Said::Something
             }
             Step::Waiting | Step::End if self.send_picture(dialect, allowance, out) => {
+                Said::Something
+            }
+            Step::Waiting | Step::End
+                if had_their_turn && self.send_notices(features, dialect, room, out) > 0 =>
+            {
                 Said::Something
             }
             Step::Waiting | Step::End if out.weight() > before => Said::Something,
@@ -106,7 +111,26 @@ impl Process {
         }
     }
 
-    /// Encodes what the client must not miss; returns how many bytes that were.
+    /// Encodes what the client must not miss, as much as there is room for and not much at once; returns how many
+    /// bytes that were.
+    fn send_notices(
+        &mut self,
+        features: Features,
+        dialect: &dyn Dialect,
+        room: usize,
+        out: &mut Frames,
+    ) -> usize {
+        let mut count = 0;
+        while count < room.min(BATCH)
+            && let Some(notice) = self.channels.as_ref().and_then(ChannelView::take_notice)
+        {
+            count += self.encode_notice(&notice, features, dialect, out);
+        }
+        self.notices_were_last = count > 0;
+        count
+    }
+
+    /// Encodes one thing of that kind; returns how many bytes that were.
     fn encode_notice(
         &self,
         notice: &Notice,
