@@ -36,7 +36,10 @@ fn numbers(client: &mut StreamClient, name: &str) -> Vec<u64> {
     let pictures = std::mem::take(&mut client.program_mut(name).pictures);
     let checked = pictures.iter().map(|(number, picture)| {
         let shown = number_of(picture);
-        assert!(!binary || shown == *number, "{shown} is said to be {number}");
+        assert!(
+            !binary || shown == *number,
+            "{shown} is said to be {number}"
+        );
         shown
     });
     checked.collect()
@@ -82,14 +85,22 @@ fn video_keys_and_a_flood(binary: bool) {
     let server = TestServer::start(&[]);
     let mut client = connect(&server, binary);
     client.start("flood", "exec", "#!/bin/sh\nexec yes flood");
-    let code = format!("c = Channel(); t = echo_keys(c); pictures(c, {PICTURES}, {RATE}, ahead={AHEAD}); t.join()");
+    let code = format!(
+        "c = Channel(); t = echo_keys(c); pictures(c, {PICTURES}, {RATE}, ahead={AHEAD}); t.join()"
+    );
     client.start("p", "python3", &program(&code));
     let (mut keys, mut shown, mut flood) = (Keys::default(), Vec::new(), 0);
     let (mut next, mut listens) = (Instant::now(), false);
     let end = next + Duration::from_secs(PICTURES / RATE) + 3 * DEADLINE;
     while shown.len() < PICTURES as usize || keys.ways.len() < keys.sent.len() {
         let now = Instant::now();
-        assert!(now < end, "{} pictures, {} of {} keys", shown.len(), keys.ways.len(), keys.sent.len());
+        assert!(
+            now < end,
+            "{} pictures, {} of {} keys",
+            shown.len(),
+            keys.ways.len(),
+            keys.sent.len()
+        );
         // The flood sees to it that there is always something to read.
         if listens && next < now && shown.len() < PICTURES as usize {
             keys.send(&mut client);
@@ -181,7 +192,9 @@ fn who_reads_nothing_holds_no_program_up_and_gets_the_last_pictures() {
         }
         client.send_json(&json!({"type": "ping"}));
         client.stop("p");
-        wait_for("the program is stopped", || processes_with(&word).is_empty());
+        wait_for("the program is stopped", || {
+            processes_with(&word).is_empty()
+        });
         // The answer is behind what was on its way, and that is not much: not all that waits.
         let mut answered = false;
         while client.program("p").exit_code.is_none() {
@@ -199,7 +212,11 @@ fn who_reads_nothing_holds_no_program_up_and_gets_the_last_pictures() {
         assert!(shown.is_sorted(), "{shown:?}");
         assert!(shown.starts_with(&[0, 1, 2]), "{shown:?}");
         assert!(shown.ends_with(&[1999, 2000, 2001, 2002]), "{shown:?}");
-        assert!(shown.len() < 200, "{} pictures were on their way", shown.len());
+        assert!(
+            shown.len() < 200,
+            "{} pictures were on their way",
+            shown.len()
+        );
         client.answers();
     }
 }
