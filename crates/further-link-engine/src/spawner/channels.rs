@@ -76,7 +76,9 @@ impl Base {
         };
         for entry in base.iter().flatten() {
             let name = entry.file_name();
-            if !name.to_bytes().starts_with(PREFIX.as_bytes()) {
+            let word = name.to_bytes().strip_prefix(PREFIX.as_bytes());
+            let is_ours = |word: &[u8]| word.len() == 16 && word.iter().all(u8::is_ascii_hexdigit);
+            if !word.is_some_and(is_ours) {
                 continue;
             }
             let Ok(found) = fstatat(&self.folder, name, AtFlags::AT_SYMLINK_NOFOLLOW) else {

@@ -77,10 +77,11 @@ fn remove_tree(folder: &Path) -> io::Result<()> {
         Err(error) if !missing(&error) => {}
         _ => return Ok(()),
     }
-    // The program may have put a link in its place.
-    if fs::symlink_metadata(folder)?.is_dir() {
-        make_writable(folder);
+    // The program may have put something else in its place.
+    if !fs::symlink_metadata(folder)?.is_dir() {
+        return fs::remove_file(folder);
     }
+    make_writable(folder);
     fs::remove_dir_all(folder)
 }
 
