@@ -8,42 +8,11 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::path::PathBuf;
 use std::process::Command;
 use support::channels::{key_event, program};
+use support::person::Person;
 use support::{Client, TestServer, is_root, names_in, wait_for, write_file};
 
 /// Both ways in which a program is held together with what it starts.
 const MODES: [&str; 2] = ["run.cgroup=auto", "run.cgroup=off"];
-
-/// An account of this device. Removed on drop, so it has to be made before the server that uses it.
-struct Person(String);
-
-impl Person {
-    fn new() -> Self {
-        let name = support::unique("flc");
-        // The files of accounts are locked while somebody else changes them.
-        wait_for("an account is made", || {
-            let made = Command::new("useradd")
-                .args(["-m", &name])
-                .output()
-                .unwrap();
-            let error = String::from_utf8_lossy(&made.stderr).into_owned();
-            assert!(made.status.success() || error.contains("lock"), "{error}");
-            made.status.success()
-        });
-        Self(name)
-    }
-}
-
-impl Drop for Person {
-    fn drop(&mut self) {
-        for _ in 0..200 {
-            let _ = Command::new("userdel").args(["-f", "-r", &self.0]).output();
-            if let Ok(None) = nix::unistd::User::from_name(&self.0) {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-    }
-}
 
 async fn start(client: &mut Client, code: &str) {
     client.start("p", "python3", &program(code)).await;
@@ -67,8 +36,8 @@ async fn nobody_else_gets_in() {
     }
     let (owner, other) = (Person::new(), Person::new());
     let server = TestServer::start(&[]);
-    let user = nix::unistd::User::from_name(&owner.0).unwrap().unwrap();
-    let mut client = server.connect(&format!("/run?user={}", owner.0)).await;
+    let user = nix::unistd::User::from_name(&owner.name).unwrap().unwrap();
+    let mut client = server.connect(&format!("/run?user={}", owner.name)).await;
     start(
         &mut client,
         &format!("{SAY}; c = Channel(); input(); c.send(KEYLISTEN, 'mine')"),
@@ -90,7 +59,7 @@ async fn nobody_else_gets_in() {
         );
     }
     // Another account neither enters nor connects, replaces nothing, and has no luck by way of the process.
-    let mut stranger = server.connect(&format!("/run?user={}", other.0)).await;
+    let mut stranger = server.connect(&format!("/run?user={}", other.name)).await;
     let code = format!(
         "f = {folder:?}\n\
          def tries():\n\
@@ -153,7 +122,7 @@ async fn it_is_gone_whatever_the_program_has_made_of_it() {
         };
         for person in people {
             let path = match &person {
-                Some(Person(name)) => format!("/run?user={name}"),
+                Some(Person { name, .. }) => format!("/run?user={name}"),
                 None => "/run".to_owned(),
             };
             let mut client = server.connect(&path).await;
