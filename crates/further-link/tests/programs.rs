@@ -50,6 +50,38 @@ async fn keys_reach_code_without_a_file_and_in_a_terminal() {
 }
 
 #[tokio::test]
+async fn two_robots_of_one_client_have_each_their_keys() {
+    let server = Programs::new().server();
+    let mut client = server.connect("/run").await;
+    let mut printed = [String::new(), String::new()];
+    for name in ["0", "1"] {
+        let data = json!({"runner": "python3", "path": "examples/keys.py"});
+        client.start_data(name, data).await;
+        for _ in 0..5 {
+            assert_eq!(client.until("keylisten").await["process"], name);
+        }
+    }
+    for (name, key) in [("1", "ArrowUp"), ("1", "Escape"), ("0", "Escape")] {
+        let data = json!({"key": key, "event": "keydown"});
+        client
+            .send(json!({"type": "keyevent", "process": name, "data": data}))
+            .await;
+    }
+    let mut stopped = 0;
+    while stopped < 2 {
+        let message = client.recv().await;
+        let name: usize = message["process"].as_str().unwrap().parse().unwrap();
+        match message["type"].as_str().unwrap() {
+            "stdout" => printed[name].push_str(message["data"]["output"].as_str().unwrap()),
+            "stopped" => stopped += 1,
+            _ => panic!("unexpected {message}"),
+        }
+    }
+    let went = "motors: left +1.0, right +1.0";
+    assert_eq!(printed.map(|text| text.contains(went)), [false, true]);
+}
+
+#[tokio::test]
 async fn pictures_of_pil_are_a_video() {
     let mut program = Programs::new().file("examples/video_pil.py").await;
     program.ends_well().await;

@@ -16,7 +16,8 @@ use tokio_tungstenite::tungstenite::Message;
 pub const FEATURES: &str = "features=figure,plot,widget";
 
 fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    let mut folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    folders.nth(2).unwrap().to_owned()
 }
 
 /// The virtual environment with numpy, Pillow, OpenCV and matplotlib.
