@@ -4,14 +4,14 @@ use crate::account::{Account, AccountError, Accounts};
 use crate::channels::User;
 use crate::environment::{DEFAULT_PATH, first_display, passed_on};
 use crate::error::StartError;
-use crate::files::{FilesError, FilesProcess, PROCESSES, Task};
+use crate::files::{FilesError, FilesProcess, Places, Task};
 use crate::job::{ChannelSettings, Job};
 use crate::runner::{LaunchContext, Runner, RunnerTable};
 use crate::spawner::{Link, SpawnerProcess};
 use further_link_protocol::{Feature, Features, StartRequest, TerminalSize};
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 /// What of the configuration the engine needs.
 #[derive(Clone, Debug)]
@@ -57,8 +57,7 @@ struct Shared {
     default_account: Result<Account, AccountError>,
     /// Jobs that are not over.
     active: watch::Sender<usize>,
-    /// See [`PROCESSES`].
-    files_places: Arc<Semaphore>,
+    files_places: Places,
 }
 
 /// A place among the jobs that may run; given back when dropped.
@@ -102,7 +101,7 @@ impl Engine {
                 default_account,
                 settings,
                 active: watch::Sender::new(0),
-                files_places: Arc::new(Semaphore::new(PROCESSES)),
+                files_places: Places::default(),
             }),
         })
     }
@@ -252,14 +251,32 @@ impl Engine {
         account: &Account,
         task: &Task,
     ) -> Result<FilesProcess, FilesError> {
-        let place = Arc::clone(&self.shared.files_places)
+        let place = Arc::clone(&self.files_places().tasks)
             .acquire_owned()
             .await
             .map_err(|_| FilesError::Ended)?;
+        self.files_in(place, account, task).await
+    }
+
+    /// The same, in a place that is there already.
+    pub(crate) async fn files_in(
+        &self,
+        place: OwnedSemaphorePermit,
+        account: &Account,
+        task: &Task,
+    ) -> Result<FilesProcess, FilesError> {
         let socket = self.shared.link.files(account.name.clone())?;
         let process = FilesProcess::new(socket, place).map_err(|_| FilesError::Ended)?;
-        process.send(task, &[]).await?;
-        Ok(process)
+        match process.send(task, &[]).await {
+            // Why it has ended already is what it says first.
+            Ok(()) | Err(FilesError::Ended) => Ok(process),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How many *files* processes there may be.
+    pub(crate) fn files_places(&self) -> &Places {
+        &self.shared.files_places
     }
 
     /// Where the projects of `account` are.

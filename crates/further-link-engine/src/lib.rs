@@ -22,7 +22,11 @@ pub use channels::{ChannelView, EventRefused, Notice, Picture};
 pub use engine::{Engine, EngineSettings};
 pub use environment::first_display;
 pub use error::StartError;
-pub use files::{FetchError, FilesError, FilesProcess, Name, Project};
+pub use files::{
+    Archive, Change, ChangeKind, Conditions, Entry, FetchError, FilesError, FilesProcess, Folder,
+    FolderState, Kind, Name, OpenFile, Project, Seen, Tree, Version, Versions, Watch, WriteOptions,
+    Writing, Written,
+};
 pub use job::{InputRefused, Job, JobState};
 pub use launch::{CodeFile, Launch};
 pub use output_log::{CAPACITY as OUTPUT_HELD, Cursor, Gap, OutputLog, Read};

@@ -153,10 +153,22 @@ impl Root {
         })
     }
 
+    /// A folder below this one as a root of its own; links that stay below are followed.
+    pub(crate) fn below(&self, name: &Name) -> nix::Result<Self> {
+        Ok(Self {
+            folder: self.open_folder(name)?,
+            kernel: self.kernel,
+        })
+    }
+
     /// Opens what `name` is. Links are followed only where they stay below the root, and never in the last place if
     /// `flags` has `O_NOFOLLOW` (without the kernel's help: nowhere). A path that leads out is `EXDEV` or `ELOOP`.
     pub(crate) fn open_at(&self, name: &Name, flags: OFlag, mode: Mode) -> nix::Result<OwnedFd> {
-        let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+        // What is only looked at (`O_PATH`) is not opened, and openat2(2) refuses what says how.
+        let flags = match flags.contains(OFlag::O_PATH) {
+            true => flags | OFlag::O_CLOEXEC,
+            false => flags | OFlag::O_CLOEXEC | OFlag::O_NOCTTY,
+        };
         if self.kernel {
             let path = match name.as_str() {
                 "" => ".",

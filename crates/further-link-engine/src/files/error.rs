@@ -42,6 +42,18 @@ pub enum FilesError {
     /// There is no room.
     #[error("There is no space left on this device.")]
     NoSpace,
+    /// Somebody else has it locked and does not let go.
+    #[error("{0} is being used by somebody else.")]
+    Busy(String),
+    /// A folder cannot be moved to a place in itself.
+    #[error("{0} cannot be moved into itself.")]
+    IntoItself(String),
+    /// What would have to be copied rather than moved.
+    #[error("{0} is on another file system; copy it instead.")]
+    OtherDevice(String),
+    /// As many tasks of this kind are being done as may be at a time.
+    #[error("This device is busy with as many tasks of this kind as it may; try again later.")]
+    TooMany,
     /// More than is taken at once.
     #[error("This is too much at once: {0}.")]
     TooMuch(String),

@@ -8,6 +8,7 @@
 //! `task` is what such a process can be asked for, `process` is its side, this file the server's.
 
 pub(crate) mod beneath;
+mod browse;
 mod cache;
 mod error;
 mod keys;
@@ -22,6 +23,10 @@ mod tree;
 mod upload;
 
 pub use beneath::Name;
+pub use browse::{
+    Archive, Change, ChangeKind, Conditions, Entry, Folder, FolderState, Kind, OpenFile, Seen,
+    Tree, Version, Versions, Watch, WriteOptions, Writing, Written,
+};
 pub use error::FilesError;
 pub(crate) use process::run;
 pub(crate) use task::{Answer, Task};
@@ -34,9 +39,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::sync::Arc;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How names begin of files and folders that are being made beside what they will replace. A process that makes one
 /// holds a lock on it (`flock(2)`); one that nobody has locked was left by a process that was killed, and whoever finds it
@@ -44,6 +50,29 @@ use tokio::sync::OwnedSemaphorePermit;
 pub(crate) const TEMPORARY: &str = ".flnew-";
 /// *Files* processes at the same time, at the most; further tasks wait. Each has a few hundred KiB of its own.
 pub(crate) const PROCESSES: usize = 16;
+/// Those beside them that last as long as a client takes to send or to read: large files, archives.
+/// Clients that are slow must not keep others from saving a line.
+pub(crate) const TRANSFERS: usize = 16;
+/// Those beside them that watch folders, for as long as a page is open.
+pub(crate) const WATCHERS: usize = 32;
+
+/// The places for *files* processes, by how long those last.
+#[derive(Debug)]
+pub(crate) struct Places {
+    pub(crate) tasks: Arc<Semaphore>,
+    pub(crate) transfers: Arc<Semaphore>,
+    pub(crate) watchers: Arc<Semaphore>,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self {
+            tasks: Arc::new(Semaphore::new(PROCESSES)),
+            transfers: Arc::new(Semaphore::new(TRANSFERS)),
+            watchers: Arc::new(Semaphore::new(WATCHERS)),
+        }
+    }
+}
 
 /// The server's end of a *files* process. When it is dropped the process ends; what was not finished then
 /// is undone.

@@ -2,13 +2,13 @@
 //! block: nobody else waits for it.
 
 use super::task::{Answer, Task};
-use super::{FilesError, keys, project};
+use super::{FilesError, browse, keys, project};
 use crate::spawner::packet::{self, Packet};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 /// Talks with the server. When the server ends the conversation the process has to end too, and to undo
 /// what is not finished.
@@ -58,6 +58,11 @@ impl Conversation {
         matches!(poll(&mut socket, PollTimeout::ZERO), Ok(1..))
     }
 
+    /// The socket, to be waited for beside others.
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
     fn wait(&self, what: PollFlags) -> Option<()> {
         let mut socket = [PollFd::new(self.socket.as_fd(), what)];
         match poll(&mut socket, PollTimeout::NONE) {
@@ -82,6 +87,9 @@ pub(crate) fn run(socket: OwnedFd) -> i32 {
             },
             _,
         )) => project::upload(&mut conversation, &work_dir, &projects_dir),
+        Some((Task::Browse { root, operation }, _)) => {
+            browse::operate(&mut conversation, &root, operation)
+        }
         None => None,
     };
     i32::from(done.is_none())

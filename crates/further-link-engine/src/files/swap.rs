@@ -16,7 +16,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How names begin of old folders that were set aside.
-const SET_ASIDE: &str = ".flold-";
+pub(super) const SET_ASIDE: &str = ".flold-";
 /// How often something is tried again because somebody else was quicker.
 const TRIES: usize = 64;
 /// Age of a link that looks temporary at which it is taken for forgotten: links cannot be locked.

@@ -1,6 +1,7 @@
 //! What a *files* process can be asked for. The list is closed, like the spawner's.
 
 use super::FilesError;
+use super::browse::Operation;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -20,6 +21,13 @@ pub(crate) enum Task {
         work_dir: PathBuf,
         /// The folder of miniscreen projects.
         projects_dir: PathBuf,
+    },
+    /// Do something with the files below a folder.
+    Browse {
+        /// The folder: absolute.
+        root: String,
+        /// What.
+        operation: Operation,
     },
 }
 
