@@ -16,6 +16,10 @@ use std::net::IpAddr;
 const ALLOW_PRIVATE_NETWORK: HeaderName =
     HeaderName::from_static("access-control-allow-private-network");
 
+/// What pages of other sites may see of an answer beside its body: what the file API says in headers.
+const EXPOSED: &str =
+    "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Retry-After";
+
 /// Who may come in.
 #[derive(Clone, Debug, Default)]
 pub struct GateSettings {
@@ -248,6 +252,10 @@ pub(crate) async fn guard(State(app): State<SharedApp>, request: Request, next: 
                 headers.insert(
                     header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
                     HeaderValue::from_static("true"),
+                );
+                headers.insert(
+                    header::ACCESS_CONTROL_EXPOSE_HEADERS,
+                    HeaderValue::from_static(EXPOSED),
                 );
             }
             headers.append(header::VARY, HeaderValue::from_static("Origin"));

@@ -9,6 +9,7 @@ mod connection;
 mod download;
 mod error;
 mod flow;
+mod fs;
 mod gate;
 mod line;
 mod listener;

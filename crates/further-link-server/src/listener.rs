@@ -43,6 +43,9 @@ const HEAD_SIZE: usize = 32 * 1024;
 /// `TCP_NOTSENT_LOWAT`). It would take megabytes: a pong would wait behind them, and a slow client would
 /// seem dead, because there is room again only when a good part of them is gone.
 const UNSENT: u32 = 32 * 1024;
+/// How long what was sent may stay unacknowledged (`tcp(7)`, `TCP_USER_TIMEOUT`). Linux tries for a quarter of an hour;
+/// so long, somebody who has gone out of reach would be told what changes in a folder.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(120);
 /// Pause after an error of `accept`, which mostly means that there are no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a client that is turned away may take to read why.
@@ -203,6 +206,7 @@ impl Server {
     async fn greet(self: Arc<Self>, stream: TcpStream, address: SocketAddr, peer: Arc<Peer>) {
         let _ = stream.set_nodelay(true);
         let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
+        let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED));
         let mut first = [0];
         let Some(Ok(1)) = self.in_time(stream.peek(&mut first)).await else {
             return;

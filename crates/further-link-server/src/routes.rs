@@ -7,14 +7,14 @@ use crate::projects::{self, UploadError};
 use crate::session::{self, ClientOptions};
 use crate::transport::deflate::Agreement;
 use crate::transport::websocket;
-use crate::{SharedApp, apt, body, gate, line, page};
+use crate::{SharedApp, apt, body, fs, gate, line, page};
 use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, any, get, post};
 use further_link_protocol::Features;
 use further_link_protocol::wire::{Dialect, Exec, Run, RunPy, stream};
 use http::{HeaderValue, header};
@@ -37,6 +37,9 @@ pub(crate) fn router(app: SharedApp) -> Router {
         .route("/run-py", only_get(get(run_py)))
         .route("/exec", only_get(get(exec)))
         .route("/ws", only_get(get(line_session)))
+        .route("/fs", any(fs::answer))
+        .route("/fs/", any(fs::answer))
+        .route("/fs/{*path}", any(fs::answer))
         .route(
             "/upload",
             post(upload).fallback(async || not_allowed(ONLY_POST)),

@@ -37,6 +37,8 @@ const WAITING_UPLOADS: usize = 4;
 pub struct Limits {
     /// Bytes of one message.
     pub message_bytes: usize,
+    /// Bytes of a file that a client writes.
+    pub file_bytes: u64,
     /// Programs that run at the same time.
     pub jobs_per_client: usize,
     /// Time without any sign of life after which a client is given up.

@@ -105,6 +105,7 @@ async fn serve(
         },
         limits: Limits {
             message_bytes: config.limits.message_bytes,
+            file_bytes: config.limits.file_bytes,
             jobs_per_client: config.limits.jobs_per_client,
             pong_timeout: config.limits.pong_timeout,
         },

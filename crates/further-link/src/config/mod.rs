@@ -154,6 +154,7 @@ pub(crate) enum Cgroup {
 pub(crate) struct LimitSettings {
     pub(crate) message_bytes: usize,
     pub(crate) upload_bytes: usize,
+    pub(crate) file_bytes: u64,
     pub(crate) connections: usize,
     pub(crate) jobs: usize,
     pub(crate) jobs_per_client: usize,

@@ -312,6 +312,15 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "Largest project taken by an upload, in bytes of JSON",
     ),
     Setting::new(
+        "limits.file_bytes",
+        Kind::Integer {
+            min: 1 << 10,
+            max: 1 << 50,
+        },
+        "17179869184",
+        "Largest file that a client may write, in bytes",
+    ),
+    Setting::new(
         "limits.connections",
         COUNT,
         "512",

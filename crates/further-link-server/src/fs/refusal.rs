@@ -1,0 +1,142 @@
+//! Why something was not done, as a status and a sentence.
+
+use super::address::Address;
+use crate::error::HttpError;
+use axum::response::{IntoResponse, Response};
+use further_link_engine::{AccountError, FilesError, StartError, Version};
+use http::{HeaderValue, StatusCode, header};
+
+/// Seconds after which a client may try again what was too much at once.
+const RETRY_AFTER: &str = "2";
+
+/// An error response, and the version that a condition was not true of.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    error: Box<HttpError>,
+    current: Option<Version>,
+    /// Bytes of a file that a range lies outside of.
+    size: Option<u64>,
+}
+
+impl Refusal {
+    /// A request that cannot be understood.
+    pub(super) fn bad(detail: &str) -> Self {
+        HttpError::new(StatusCode::BAD_REQUEST, detail).into()
+    }
+
+    /// A file that is not what the client believes it to be; `current` is what it is.
+    pub(super) fn condition(address: &Address, current: Option<Version>) -> Self {
+        let name = address.name.as_str().to_owned();
+        let error = match current {
+            Some(_) => FilesError::Changed(name),
+            None => FilesError::NotFound(name),
+        };
+        Self {
+            error: Box::new(HttpError::new(
+                StatusCode::PRECONDITION_FAILED,
+                error.to_string(),
+            )),
+            current,
+            size: None,
+        }
+    }
+
+    /// A range that no byte of the file is in.
+    pub(super) fn range(size: u64) -> Self {
+        Self {
+            error: Box::new(HttpError::new(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                format!("The file has {size} bytes."),
+            )),
+            current: None,
+            size: Some(size),
+        }
+    }
+}
+
+impl From<HttpError> for Refusal {
+    fn from(error: HttpError) -> Self {
+        Self {
+            error: Box::new(error),
+            current: None,
+            size: None,
+        }
+    }
+}
+
+impl From<FilesError> for Refusal {
+    fn from(error: FilesError) -> Self {
+        let status = status(&error);
+        if status.is_server_error() && status != StatusCode::INSUFFICIENT_STORAGE {
+            tracing::warn!(%error, "a task with files failed");
+        }
+        let refusal = HttpError::new(status, error.to_string());
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE => {
+                refusal.with_header(header::RETRY_AFTER, RETRY_AFTER)
+            }
+            _ => refusal,
+        }
+        .into()
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = self.error.into_response();
+        let headers = response.headers_mut();
+        if let Some(current) = self.current {
+            headers.insert(header::ETAG, super::conditions::etag(current));
+        }
+        if let Some(size) = self.size
+            && let Ok(range) = HeaderValue::try_from(format!("bytes */{size}"))
+        {
+            headers.insert(header::CONTENT_RANGE, range);
+        }
+        response
+    }
+}
+
+/// The account that was named, in the words in which a start would be refused.
+pub(super) fn account_refused(error: &AccountError) -> Refusal {
+    let text = error.to_string();
+    let mut letters = text.chars();
+    let sentence = letters.next().map_or(String::new(), |first| {
+        format!("{}{}.", first.to_uppercase(), letters.as_str())
+    });
+    let status = match error {
+        AccountError::Unknown(_) => StatusCode::FORBIDDEN,
+        AccountError::Lookup { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    HttpError::new(status, sentence).into()
+}
+
+/// The status for each error. A new kind of error has to be added here.
+fn status(error: &FilesError) -> StatusCode {
+    match error {
+        FilesError::Account(error) => match error {
+            StartError::NoSuchUser(_)
+            | StartError::UserNotPermitted(_)
+            | StartError::OnlyServerUser { .. } => StatusCode::FORBIDDEN,
+            StartError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        },
+        FilesError::Forbidden { .. } | FilesError::NoPermission(_) | FilesError::Special(_) => {
+            StatusCode::FORBIDDEN
+        }
+        FilesError::NotFound(_) => StatusCode::NOT_FOUND,
+        FilesError::Exists(_)
+        | FilesError::IsFolder(_)
+        | FilesError::NotFolder(_)
+        | FilesError::IntoItself(_)
+        | FilesError::OtherDevice(_)
+        | FilesError::Busy(_) => StatusCode::CONFLICT,
+        FilesError::Changed(_) => StatusCode::PRECONDITION_FAILED,
+        FilesError::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
+        FilesError::TooMuch(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        FilesError::TooLong => StatusCode::BAD_REQUEST,
+        FilesError::TooMany => StatusCode::SERVICE_UNAVAILABLE,
+        FilesError::Download(_) => StatusCode::BAD_GATEWAY,
+        FilesError::Ended | FilesError::System { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
