@@ -12,7 +12,7 @@ use support::{Answer, TestServer, wait_for};
 
 /// Every route, and whether it is for WebSocket clients. `every_route_is_in_the_table` fails if one is
 /// missing.
-const ROUTES: [(&str, bool); 14] = [
+const ROUTES: [(&str, bool); 17] = [
     ("/status", false),
     ("/version", false),
     ("/version/apt/bash", false),
@@ -27,6 +27,9 @@ const ROUTES: [(&str, bool); 14] = [
     ("/run-py", true),
     ("/exec", true),
     ("/ws", true),
+    ("/fs", false),
+    ("/fs/", false),
+    ("/fs/there.txt", false),
 ];
 
 const SITE: &str = "https://further.pi-top.com";
@@ -78,7 +81,10 @@ fn every_route_is_in_the_table() {
     };
     let found: BTreeSet<String> = after(routes, ".route(")
         .chain(after(page, "path: "))
-        .map(|path| path.replace("{package}", "bash"))
+        .map(|path| {
+            path.replace("{package}", "bash")
+                .replace("{*path}", "there.txt")
+        })
         .collect();
     let known = ROUTES.iter().map(|(path, _)| (*path).to_owned());
     assert_eq!(found, known.collect());
@@ -303,9 +309,13 @@ fn other_methods_and_paths() {
     let server = TestServer::start(&[]);
     let host = own_host(&server);
     for (path, socket) in ROUTES {
-        let allowed = if path == "/upload" { "POST" } else { "GET" };
+        let allowed = match path {
+            "/upload" => "POST",
+            _ if path.starts_with("/fs") => "GET, HEAD, PUT, DELETE, MOVE, OPTIONS",
+            _ => "GET",
+        };
         for method in ["HEAD", "POST", "PUT", "DELETE", "OPTIONS", "GET", "BREW"] {
-            if method == allowed {
+            if allowed.split(", ").any(|allowed| allowed == method) {
                 continue;
             }
             // Read to the end: the answer to HEAD has the length of a body, but none.
@@ -390,6 +400,9 @@ fn the_gate_is_around_every_route() {
         let (method, open) = match path {
             "/upload" => ("POST", 400),
             "/nothing" => ("GET", 404),
+            "/fs" => ("GET", 301),
+            // Only who passes the gate reaches the file that is not there.
+            "/fs/there.txt" => ("DELETE", 404),
             _ if socket => ("GET", 101),
             _ => ("GET", 200),
         };

@@ -4,6 +4,7 @@
 #![allow(dead_code, missing_docs, unreachable_pub)] // Each test file uses its part of this.
 
 pub mod channels;
+pub mod fs;
 pub mod person;
 pub mod raw;
 pub mod upload;
