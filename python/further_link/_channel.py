@@ -29,6 +29,8 @@ _LONGEST_ADDRESS = 107
 HELLO_WAIT = 3.0
 # Messages of signal handlers that wait for the end of the one in whose midst they came.
 _MOST_LATER = 100
+# How often something is read, at the most, after something was sent.
+_READS = 16
 # Different complaints of the server that are shown. A loop that does something wrong should not
 # fill the screen.
 _COMPLAINTS = 10
@@ -243,8 +245,11 @@ class Channel:
     def _take_what_is_there(self) -> None:
         """Without a reader: keep the server from having to hold things for us."""
         try:
-            while self._link is not None:
+            # Not for ever, even if the server sends as quickly as this reads.
+            for _ in range(_READS):
                 link = self._link
+                if link is None:
+                    return
                 self._take(link, link[0].recv(65536, socket.MSG_DONTWAIT))
         except BlockingIOError:
             # That was all.

@@ -309,8 +309,8 @@ def test_a_program_that_does_not_listen_still_reads(server, run):
     )
     flood.start()
     while flood.is_alive():
-        program.line()
         number = len(server.of_kind(VIDEO))
+        program.line()
         server.wait_for(VIDEO, number + 1)
     connection.send(69, b"something")
     program.line("end")

@@ -208,7 +208,7 @@ async fn hello_may_come_again_and_turn_things_off() {
             json!(["plot", "widget"])
         );
     }
-    start(&mut client, "p", &code).await;
+    start(&mut client, "p", code).await;
     let mut seen = Vec::new();
     for _ in 0..3 {
         seen.push(client.recv().await["type"].as_str().unwrap().to_owned());

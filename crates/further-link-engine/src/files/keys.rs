@@ -23,7 +23,7 @@ pub(super) fn answer(conversation: &Conversation, folder: &str, known: &[u32]) -
             conversation.send(&Ok(groups), &connections)
         }
         Err(errno) => {
-            let error = FilesError::of(folder, errno.into());
+            let error = FilesError::of(folder, errno);
             conversation.send::<Vec<u32>>(&Err(error), &[])
         }
     }
