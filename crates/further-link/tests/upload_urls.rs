@@ -189,7 +189,7 @@ fn a_download_that_fails_changes_nothing() {
         refused(&server, "/upload", body.as_bytes(), FAILED);
         assert_eq!(snapshot(&server.work_dir(), &[]), before);
     }
-    // As long as nobody was asked, nothing is known of the cache either.
+    // Nothing of the failure is remembered.
     site.pages
         .lock()
         .unwrap()
