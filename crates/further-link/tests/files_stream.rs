@@ -319,10 +319,13 @@ fn watching_has_bounds_and_ends_with_the_client() {
         (name.as_str(), &data["folders"]),
         ("overflow", &4096.into())
     );
+    let begin = std::time::Instant::now();
     drop(watcher);
     wait_for("its process ends", || {
         descendants_of(server.spawner_pid()).is_empty()
     });
+    let waited = begin.elapsed().as_secs();
+    assert!(waited < 10, "not only by the next sign of life: {waited} s");
 
     let watchers: Vec<_> = (0..32)
         .map(|_| Watcher::new(&server, "/fs/few/?watch"))
