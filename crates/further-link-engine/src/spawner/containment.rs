@@ -188,9 +188,14 @@ fn sweep(parent: &Path) {
     for entry in entries.flatten() {
         let name = entry.file_name();
         let base = entry.path();
-        if !name.to_string_lossy().starts_with(PREFIX) || lock(&base).is_none() {
+        if !name.to_string_lossy().starts_with(PREFIX) {
             continue;
         }
+        // Held until it is removed: otherwise somebody who has just made it, and locks it now, would
+        // believe that it is theirs.
+        let Some(_lock) = lock(&base) else {
+            continue;
+        };
         let _ = std::fs::write(base.join("cgroup.kill"), "1");
         // What was killed is gone a moment later, and only an empty cgroup can be removed.
         for _ in 0..SWEEP_ROUNDS {

@@ -193,7 +193,7 @@ impl Spawner {
         let cgroups = if settings.cgroups {
             CgroupBase::create()
                 .inspect_err(|error| {
-                    tracing::debug!(%error, "no cgroups: a supervisor holds each program");
+                    tracing::info!(%error, "no cgroups: a supervisor holds each program");
                 })
                 .ok()
         } else {
