@@ -194,16 +194,15 @@ async fn widgets_are_shown_and_used() {
 async fn one_thread_shows_a_video_and_another_asks_for_keys() {
     let mut program = Programs::new().file("examples/threads.py").await;
     program.until("keys", |seen| seen.keys.len() == 3).await;
-    program.another_picture().await;
-    program.last_picture().assert_pixel(50, 50, [255, 0, 0]);
+    // Whether the robot stands there, in red.
+    let stands_at = |picture: &Picture, x| picture.pixel(x, 50)[1] < 50;
+    program
+        .until_picture("the robot", |picture| stands_at(picture, 50))
+        .await;
     program.key("d", "keydown").await;
-    // Until the robot stands at the right end.
-    loop {
-        program.another_picture().await;
-        if program.last_picture().pixel(190, 50)[1] < 50 {
-            break;
-        }
-    }
+    program
+        .until_picture("the robot at its end", |picture| stands_at(picture, 190))
+        .await;
     program.key("d", "keyup").await;
     program.key("q", "keydown").await;
     program.ends_well().await;

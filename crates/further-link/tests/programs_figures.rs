@@ -137,12 +137,9 @@ async fn a_figure_follows_a_program_that_only_waits_for_lines() {
         program
             .stdin(if colour == RED { "red\n" } else { "blue\n" })
             .await;
-        loop {
-            until_shown(&mut program, 1).await;
-            if program.figure_picture(1).pixel(100, 50) == colour {
-                break;
-            }
-        }
+        program
+            .until_figure(1, "the colour", |picture| picture.pixel(100, 50) == colour)
+            .await;
     }
     program.stdin("\n").await;
     program.ends_well().await;

@@ -128,9 +128,7 @@ async fn an_installed_older_package_wins_and_works() {
             let data = json!({"runner": "python3", "path": "programs/old_keys_and_pictures.py"});
             let mut program = programs.start(query, data).await;
             program.until_printed(&format!("version {version}")).await;
-            if program.pictures.is_empty() {
-                program.another_picture().await;
-            }
+            program.until_picture("the picture", |_| true).await;
             program.until("keys", |seen| seen.keys.len() == 2).await;
             assert_eq!(program.keys, [" ", "ArrowUp"]);
             assert_eq!(program.last_picture().kind(), ("JPEG", 64, 48));

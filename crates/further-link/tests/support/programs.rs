@@ -197,6 +197,22 @@ impl Seen {
         found.unwrap_or(&Value::Null)
     }
 
+    /// The last picture of the video.
+    pub fn last_picture(&self) -> Picture {
+        Picture::decode(self.pictures.last().expect("there are pictures"))
+    }
+
+    /// What a figure shows now. Its size has to be what was said.
+    pub fn figure_picture(&self, number: i64) -> Picture {
+        let figure = self.figure(number);
+        assert_eq!(figure["closed"], false, "{self}");
+        let picture = Picture::decode(figure["image"].as_str().unwrap());
+        assert_eq!(figure["format"], picture.format.to_lowercase());
+        assert_eq!(figure["width"], picture.width);
+        assert_eq!(figure["height"], picture.height);
+        picture
+    }
+
     /// All points that were sent for a curve.
     pub fn curve(&self, plot: &str, curve: &str) -> (Vec<f64>, Vec<f64>) {
         let (mut xs, mut ys) = (Vec::new(), Vec::new());
@@ -264,7 +280,8 @@ impl Session {
             let over = self.seen.exit_code.is_some();
             assert!(!over, "over, and not: {what}\n{}", self.seen);
             let next = tokio::time::timeout_at(end.into(), self.client.socket.next()).await;
-            let Ok(next) = next else {
+            // A program that goes on sending is never waited for.
+            let (Ok(next), true) = (next, Instant::now() < end) else {
                 panic!("waited in vain: {what}\n{}", self.seen);
             };
             match next.expect("the connection is open").unwrap() {
@@ -280,11 +297,31 @@ impl Session {
         self.until(text, |seen| seen.stdout.contains(text)).await;
     }
 
-    /// Reads until there is another picture than the last one that was seen.
-    pub async fn another_picture(&mut self) {
-        let count = self.pictures.len();
-        self.until("another picture", |seen| seen.pictures.len() > count)
-            .await;
+    /// Reads until `condition` holds for a picture of the video.
+    pub async fn until_picture(&mut self, what: &str, condition: impl Fn(&Picture) -> bool) {
+        let mut looked_at = 0;
+        self.until(what, |seen| {
+            let new = seen.pictures.len() > looked_at;
+            looked_at = seen.pictures.len();
+            new && condition(&seen.last_picture())
+        })
+        .await;
+    }
+
+    /// The same for a picture of this figure.
+    pub async fn until_figure(
+        &mut self,
+        figure: i64,
+        what: &str,
+        condition: impl Fn(&Picture) -> bool,
+    ) {
+        let mut looked_at = 0;
+        self.until(what, |seen| {
+            let new = seen.figures.len() > looked_at;
+            looked_at = seen.figures.len();
+            new && seen.figure(figure)["closed"] == false && condition(&seen.figure_picture(figure))
+        })
+        .await;
     }
 
     /// Reads to the program's end, which has to come by itself with this exit status. Nothing may be left of it.
@@ -343,22 +380,6 @@ impl Session {
         assert!(id.is_string(), "{number}\n{}", self.seen);
         self.send("figureevent", json!({"id": id, "event": "close"}))
             .await;
-    }
-
-    /// The last picture of the video.
-    pub fn last_picture(&self) -> Picture {
-        Picture::decode(self.pictures.last().expect("there are pictures"))
-    }
-
-    /// What a figure shows now. Its size has to be what was said.
-    pub fn figure_picture(&self, number: i64) -> Picture {
-        let figure = self.figure(number);
-        assert_eq!(figure["closed"], false, "{}", self.seen);
-        let picture = Picture::decode(figure["image"].as_str().unwrap());
-        assert_eq!(figure["format"], picture.format.to_lowercase());
-        assert_eq!(figure["width"], picture.width);
-        assert_eq!(figure["height"], picture.height);
-        picture
     }
 }
 
