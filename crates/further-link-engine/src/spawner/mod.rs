@@ -3,13 +3,15 @@
 //! It is started first, is single-threaded and small (so that forking from it is quick however large
 //! the server is), and keeps the rights that the server gives up. It knows a closed list of requests,
 //! in `request`; `packet` carries them and file descriptors over a Unix socket; `child` is what runs
-//! between fork and exec, as an `identity`, with `streams` and `channels`; `containment` holds a program and all that it starts; `process` is the loop.
+//! between fork and exec, as an `identity`, with `streams` and `channels`; `containment` holds a program
+//! and all that it starts; `process` is the loop, `ending` how it ends jobs.
 //! `link` is the server's end.
 
 mod channels;
 mod child;
 mod cleanup;
 mod containment;
+mod ending;
 mod identity;
 mod link;
 pub(crate) mod packet;

@@ -1,0 +1,228 @@
+//! How jobs end: SIGTERM, the grace, SIGKILL, and removing what was made for them; the deadlines of all that.
+
+use super::containment::{Containment, parent_of};
+use super::process::{Job, Role, Spawner};
+use super::request::{JobId, Reply};
+use nix::sys::epoll::EpollTimeout;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::time::{Duration, Instant};
+
+/// How long removing a job's files may take; then they stay behind.
+const CLEANING_TIME: Duration = Duration::from_secs(10);
+/// How often a shell that is being stopped is looked at, for whether it is the last of its job.
+const HANGUP_CHECK: Duration = Duration::from_millis(50);
+/// First pause between two rounds of SIGKILL; doubled up to [`KILL_AGAIN_MOST`].
+const KILL_AGAIN: Duration = Duration::from_millis(10);
+/// Longest pause between two rounds of SIGKILL (for processes that hang in the kernel).
+const KILL_AGAIN_MOST: Duration = Duration::from_secs(1);
+
+/// How far the end of a job has come.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ending {
+    /// Nobody has asked for it.
+    No,
+    /// SIGTERM was sent.
+    Asked {
+        kill_at: Instant,
+        look_at: Option<Instant>,
+    },
+    /// SIGKILL was sent.
+    Killed { again_at: Instant, pause: Duration },
+    /// All processes are gone; what was made for them is being removed.
+    Cleaning {
+        cleaner: Option<Pid>,
+        until: Instant,
+    },
+}
+
+impl Job {
+    /// SIGKILL, now and until nothing is left.
+    pub(super) fn kill(&mut self) {
+        self.containment.kill();
+        self.ending = Ending::Killed {
+            again_at: Instant::now() + KILL_AGAIN,
+            pause: KILL_AGAIN,
+        };
+    }
+}
+
+impl Spawner {
+    /// The program is over; now everything that it left behind has to be.
+    pub(super) fn leader_exited(&mut self, id: JobId, code: i32) {
+        // Why it failed, or that it had started, may not have been read yet.
+        self.progress(id);
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.leader = None;
+            job.exit_code = Some(code);
+            if !job.containment.is_empty() {
+                self.stop(id, self.settings.grace);
+            }
+        }
+    }
+
+    /// Starts cleaning up once program and all others are gone.
+    pub(super) fn end_if_over(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        if job.exit_code.is_none()
+            || !job.containment.is_empty()
+            || matches!(job.ending, Ending::Cleaning { .. })
+        {
+            return;
+        }
+        if let Some(folder) = job.folder.take()
+            && !folder.remove(&self.folders, &job.identity)
+        {
+            job.leftovers.private_folder = Some(folder.path().to_owned());
+        }
+        let mut cleaner = None;
+        if !job.leftovers.is_empty() {
+            match job.leftovers.remove(&job.identity) {
+                Ok(pid) => cleaner = Some(pid),
+                Err(error) => tracing::error!(%error, left = ?job.leftovers, "files stay behind"),
+            }
+        }
+        let until = Instant::now() + CLEANING_TIME;
+        job.ending = Ending::Cleaning { cleaner, until };
+        match cleaner {
+            Some(pid) => {
+                self.pids.insert(pid, (id, Role::Cleaner));
+            }
+            None => self.finish(id),
+        }
+    }
+
+    pub(super) fn finish(&mut self, id: JobId) {
+        let Some(job) = self.jobs.remove(&id) else {
+            return;
+        };
+        // Closing a file does not end its watch while a process that was forked meanwhile has a copy.
+        let _ = self.epoll.delete(job.containment.news().0);
+        let reply = match (job.failure, job.exit_code) {
+            (Some(error), _) => Reply::Failed { job: id, error },
+            (None, code) => Reply::Exited {
+                job: id,
+                exit_code: code.unwrap_or(-libc::SIGKILL),
+            },
+        };
+        drop(job.containment);
+        self.reply(&reply, Vec::new());
+    }
+
+    /// SIGTERM to everything in the job, SIGKILL after `grace`. Asked again, only the time can become
+    /// shorter.
+    pub(super) fn stop(&mut self, id: JobId, grace: Duration) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        let now = Instant::now();
+        match &mut job.ending {
+            Ending::No => {
+                let processes = job.containment.processes();
+                job.unheard = (processes.is_empty() && job.leader.is_none()).then_some(grace);
+                processes.iter().copied().for_each(terminate);
+                job.told = processes;
+                job.ending = Ending::Asked {
+                    kill_at: now + grace,
+                    // Not at once: a shell that heeds SIGTERM is to end by that.
+                    look_at: job.hangup.then_some(now + HANGUP_CHECK),
+                };
+            }
+            Ending::Asked { kill_at, .. } => {
+                *kill_at = (*kill_at).min(now + grace);
+                job.unheard = job.unheard.map(|unheard| unheard.min(grace));
+            }
+            Ending::Killed { .. } | Ending::Cleaning { .. } => {}
+        }
+    }
+
+    pub(super) fn next_deadline(&self) -> EpollTimeout {
+        let next = self.jobs.values().filter_map(|job| match job.ending {
+            Ending::Asked { kill_at, look_at } => {
+                Some(look_at.map_or(kill_at, |at| at.min(kill_at)))
+            }
+            Ending::Killed { again_at, .. } => Some(again_at),
+            Ending::Cleaning { until, .. } => Some(until),
+            Ending::No => None,
+        });
+        match next.min() {
+            None => EpollTimeout::NONE,
+            Some(at) => {
+                // Rounded up, or the last millisecond would be spent spinning.
+                let left = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+                EpollTimeout::try_from(left).unwrap_or(EpollTimeout::ZERO)
+            }
+        }
+    }
+
+    pub(super) fn keep_deadlines(&mut self) {
+        let now = Instant::now();
+        let (mut killed, mut late) = (Vec::new(), Vec::new());
+        for (id, job) in &mut self.jobs {
+            match &mut job.ending {
+                Ending::Asked { kill_at, .. } if *kill_at <= now => job.kill(),
+                Ending::Asked { look_at, .. } => {
+                    if look_at.is_some_and(|at| at <= now) {
+                        *look_at = look_again(&job.containment, job.leader, &mut job.told);
+                    }
+                }
+                Ending::Killed { again_at, pause } if *again_at <= now => {
+                    job.containment.kill();
+                    *pause = (*pause * 2).min(KILL_AGAIN_MOST);
+                    *again_at = now + *pause;
+                    killed.push(*id);
+                }
+                Ending::Cleaning {
+                    cleaner: Some(pid),
+                    until,
+                } if *until <= now => {
+                    // It may hang in the kernel and not even die; the job is not to hang with it.
+                    let _ = kill(*pid, Signal::SIGKILL);
+                    tracing::warn!(left = ?job.leftovers, "files of a program stay behind");
+                    late.push((*id, *pid));
+                }
+                Ending::No | Ending::Killed { .. } | Ending::Cleaning { .. } => {}
+            }
+        }
+        // Not only when there are news: those of a program that cannot be watched do not come.
+        for id in killed {
+            self.end_if_over(id);
+        }
+        for (id, cleaner) in late {
+            self.pids.remove(&cleaner);
+            self.finish(id);
+        }
+    }
+}
+
+/// Asks a process to end. A stopped one does not act on SIGTERM before it goes on.
+pub(super) fn terminate(pid: Pid) {
+    let _ = kill(pid, Signal::SIGTERM);
+    let _ = kill(pid, Signal::SIGCONT);
+}
+
+/// Hangs up on a shell that is the last of its job (interactive shells ignore SIGTERM). Not before:
+/// it would hand the hangup on to programs that are still cleaning up. Until then it goes on with what was
+/// typed ahead, or with the next turn of a loop: what it has started since is sent SIGTERM too, but not what
+/// other programs start, perhaps to clean up. Returns when to look again.
+fn look_again(
+    containment: &Containment,
+    leader: Option<Pid>,
+    told: &mut Vec<Pid>,
+) -> Option<Instant> {
+    let leader = leader?;
+    let processes = containment.processes();
+    if processes == [leader] {
+        let _ = kill(leader, Signal::SIGHUP);
+        return None;
+    }
+    for pid in processes {
+        if !told.contains(&pid) && parent_of(pid.as_raw()) == Some(leader.as_raw()) {
+            terminate(pid);
+            told.push(pid);
+        }
+    }
+    Some(Instant::now() + HANGUP_CHECK)
+}
