@@ -198,3 +198,18 @@ async fn an_isolated_python_has_only_what_is_installed() {
     program.ends_well().await;
     assert_eq!(program.lines(), ["4.4.0"]);
 }
+
+#[tokio::test]
+async fn figures_appear_beside_an_installed_older_package() {
+    let folder = TempFolder::new();
+    let programs = Programs::in_venv(Some(&venv_with_old_package(&folder)));
+    let code = "import matplotlib.pyplot as plt, further_link\n\
+                plt.plot([3, 1, 2]); plt.show(); print(further_link.__version__)";
+    let mut program = programs.code(code).await;
+    program
+        .until("a figure", |seen| !seen.figures.is_empty())
+        .await;
+    program.close_figure(1).await;
+    program.ends_well().await;
+    assert_eq!(program.lines(), ["4.4.0"]);
+}
