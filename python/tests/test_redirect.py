@@ -84,7 +84,13 @@ def report(state, **options):
     assert found["same"] and found["loader"] and found["left"] == []
     assert found["name"] == found["package"] == "further_link"
     assert found["file"] == found["origin"]
-    assert found["path"] == [os.path.dirname(found["file"])]
+    own, behind = found["path"][0], found["path"][1:]
+    assert own == os.path.dirname(found["file"])
+    # What the server has brought, for a package that lacks the part for matplotlib.
+    older = not os.path.exists(os.path.join(own, "matplotlib.py"))
+    assert [folder.endswith(os.path.join("lib", "further_link")) for folder in behind] == [
+        True
+    ] * older
     return found
 
 

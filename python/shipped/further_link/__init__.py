@@ -3,8 +3,9 @@
 
 The folder above is on PYTHONPATH, which comes before what is installed. So this file looks whether
 the program's own environment has a `further_link`, and becomes that one; if not, it becomes the one
-in `../../lib`. Nothing of this file is left then: `__file__`, `__path__` and `__spec__` are those
-of the real package.
+in `../../lib`. Nothing of this file is left then: `__file__` and `__spec__` are those of the real
+package. So is `__path__`, but what an older package lacks is found behind it in `../../lib`:
+matplotlib was told to use `further_link.matplotlib`, whoever brings it.
 
 The syntax is that of every Python there is, for the sake of a proper message.
 """
@@ -56,10 +57,11 @@ def _become_the_package():
                     return spec
         return None
 
+    folder = os.path.join(os.path.dirname(os.path.dirname(here)), "lib", name)
+
     def of_the_server():
         if sys.version_info < (3, 7):
             raise ImportError("further_link needs Python 3.7 or newer")
-        folder = os.path.join(os.path.dirname(os.path.dirname(here)), "lib", name)
         return importlib.util.spec_from_file_location(
             name, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
         )
@@ -75,7 +77,10 @@ def _become_the_package():
     module.__package__ = spec.parent
     module.__spec__ = spec
     if spec.submodule_search_locations is not None:
-        module.__path__ = spec.submodule_search_locations
+        folders = list(spec.submodule_search_locations)
+        if not any(os.path.exists(os.path.join(one, "matplotlib.py")) for one in folders):
+            folders.append(folder)
+        module.__path__ = folders
     if spec.cached is not None:
         module.__cached__ = spec.cached
     # As the import system does it: other threads that import the package wait until it is whole.
