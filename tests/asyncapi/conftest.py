@@ -5,6 +5,7 @@ from server import Server
 
 @pytest.fixture(scope="session")
 def server():
-    server = Server()
+    # The site that an upload takes a file from is on this device.
+    server = Server("download.private_addresses=true")
     yield server
     server.stop()
