@@ -6,13 +6,24 @@ mod stream_client;
 mod support;
 
 use serde_json::json;
-use std::time::Instant;
+use std::path::Path;
+use std::time::Duration;
 use stream_client::{Event, StreamClient};
 use support::channels::{descriptors, key_event, memory, processor_time, program};
 use support::raw::RawClient;
-use support::{Client, DEADLINE, TempFolder, TestServer, processes_with, unique, wait_for};
+use support::{Client, TempFolder, TestServer, processes_with, unique, wait_for};
 
 const ALL: &str = "/run?features=figure,plot,widget";
+
+/// Waits until a program says nothing more in its file, as it is held up.
+fn held_up(file: &Path) {
+    let said = || std::fs::read_to_string(file).unwrap_or_default();
+    wait_for("the program is held up", || {
+        let then = said();
+        std::thread::sleep(Duration::from_millis(300));
+        !then.is_empty() && then == said()
+    });
+}
 
 async fn start(client: &mut Client, code: &str) {
     client.start("p", "python3", &program(code)).await;
@@ -28,29 +39,48 @@ async fn the_33rd_connection_waits_for_one_to_leave() {
         for c in all: c.receive()\n\
         late = Channel(); late.send(KEYLISTEN, 'late')\n\
         say('answered' if select.select([late.socket], [], [], 0.3)[0] else 'waits')\n\
-        all.pop().socket.close(); say(late.receive()[0]); input()\n\
-        for n in range(3): c = Channel(); c.send(KEYLISTEN, 'last %d' % n); c.socket.close()\n\
-        OldChannel('keylisten').send(b'last old')";
+        all.pop().socket.close(); say(late.receive()[0])";
     start(&mut client, code).await;
     assert_eq!(client.expect("stdout").await["data"]["output"], "waits\n");
     let mut both =
         [client.recv().await, client.recv().await].map(|message| message["type"].to_string());
     both.sort();
     assert_eq!(both, ["\"keylisten\"", "\"stdout\""]);
-    client.stdin("p", "\n").await;
-    // Those that still wait when the program ends are heard too.
-    let mut last = Vec::new();
-    for _ in 0..4 {
-        last.push(
-            client.expect("keylisten").await["data"]["key"]
-                .as_str()
-                .unwrap()
-                .to_owned(),
-        );
-    }
-    last.sort();
-    assert_eq!(last, ["last 0", "last 1", "last 2", "last old"]);
     client.expect("stopped").await;
+}
+
+/// When a program ends while all of its connections are held up, those that wait behind them are heard too.
+#[test]
+fn connections_that_wait_at_the_end_are_heard() {
+    let server = TestServer::start(&[]);
+    let word = unique("late");
+    let mut client = StreamClient::json(&server, ALL);
+    client.raw = client.raw.with_small_buffer();
+    // More than the client is sent and the server holds, on each; and less than the sockets do.
+    let code = format!(
+        "'{word}'; all = [Channel() for _ in range(32)]\n\
+         for c in all: c.receive()\n\
+         for n in range(3):\n\
+         \x20   for c in all: c.send(WIDGET, {{'id': 'w', 'kind': 'x' * 60000}})\n\
+         for n in range(3): Channel().send(KEYLISTEN, 'late %d' % n)\n\
+         OldChannel('keylisten').send(b'late old')"
+    );
+    client.start("p", "python3", &program(&code));
+    wait_for("the program has ended", || processes_with(&word).is_empty());
+    let (mut widgets, mut keys) = (0, Vec::new());
+    while client.program("p").exit_code.is_none() {
+        let Event::Text(message) = client.next() else {
+            continue;
+        };
+        match message["type"].as_str().unwrap() {
+            "widget" => widgets += 1,
+            "keylisten" => keys.push(message["data"]["key"].as_str().unwrap().to_owned()),
+            _ => assert_eq!(message["type"], "stopped"),
+        }
+    }
+    keys.sort();
+    assert_eq!(keys, ["late 0", "late 1", "late 2", "late old"]);
+    assert_eq!(widgets, 96);
 }
 
 /// Each kind with one byte too many, nonsense of each, and what nobody knows; then each as large as it may be.
@@ -138,12 +168,8 @@ fn a_flood_of_widgets_waits_for_a_slow_client_and_commands_do_not() {
              while True:\n    kind, text = c.receive()\n    if kind == KEYEVENT: print(text, file=out)",
         );
         client.start("p", "python3", &program(&code));
+        held_up(&file);
         let said = || std::fs::read_to_string(&file).unwrap_or_default();
-        wait_for("the program is held up", || {
-            let then = said();
-            std::thread::sleep(std::time::Duration::from_millis(300));
-            !then.is_empty() && then == said()
-        });
         assert!(!said().contains("sent 19900"), "20 MB have gone somewhere");
         let now = memory(&server);
         assert!(
@@ -210,88 +236,24 @@ fn no_channel_hides_another() {
             for each in flood, video: threading.Thread(target=each, daemon=True).start()\n\
             while True: os.write(1, b'o' * 4096)";
         client.start("p", "python3", &program(code));
-        let (mut widgets, mut slow) = (0, Instant::now());
-        let end = Instant::now() + DEADLINE;
-        loop {
-            let program = client.program("p");
-            if widgets >= 100 && program.pictures_seen >= 100 && program.output >= 1 << 20 {
-                break;
-            }
-            assert!(
-                Instant::now() < end,
-                "binary {binary}: {widgets} widgets, {} pictures, {} bytes",
-                program.pictures_seen,
-                program.output
-            );
+        let mut widgets = 0;
+        // Slowly, so that there is room for a little of one of them at a time.
+        while widgets < 150 {
             if let Event::Text(message) = client.next() {
                 assert_eq!(message["type"], "widget", "{message}");
                 widgets += 1;
+                std::thread::sleep(Duration::from_millis(5));
             }
             client.program_mut("p").pictures.clear();
-            // Slower than the program is.
-            if slow.elapsed().as_millis() > 10 {
-                std::thread::sleep(std::time::Duration::from_millis(10));
-                slow = Instant::now();
-            }
         }
+        let program = client.program("p");
+        assert!(
+            program.pictures_seen > 30 && program.output > 30 * 4096,
+            "binary {binary}: {} pictures, {} bytes",
+            program.pictures_seen,
+            program.output
+        );
     }
-}
-
-#[tokio::test]
-async fn a_program_that_does_not_take_its_events_is_not_told_more_than_64_kib() {
-    let server = TestServer::start(&[]);
-    let mut client = server.connect(ALL).await;
-    // In the new dialect, in the older one, and widgets instead of keys.
-    let cases = [
-        (
-            "c = Channel(); c.send(KEYLISTEN, 'a'); time.sleep(1000)",
-            "keyevent",
-        ),
-        (
-            "l = OldChannel.listen(); OldChannel('keylisten').send(b'a'); time.sleep(1000)",
-            "keyevent",
-        ),
-        (
-            "c = Channel(); c.send(KEYLISTEN, 'a'); time.sleep(1000)",
-            "widgetevent",
-        ),
-    ];
-    let before = memory(&server);
-    for (code, kind) in cases {
-        start(&mut client, code).await;
-        client.expect("keylisten").await;
-        let mut taken = 0;
-        loop {
-            let data = match kind {
-                "keyevent" => json!({"key": "k".repeat(1000), "event": "keydown"}),
-                _ => json!({"id": "w".repeat(1000), "event": "press"}),
-            };
-            client
-                .send(json!({"type": kind, "process": "p", "data": data}))
-                .await;
-            client.send(json!({"type": "ping"})).await;
-            let answer = client.recv().await;
-            if answer["type"] == "error" {
-                assert_eq!(answer["process"], "p");
-                assert_eq!(answer["data"]["message"], "Bad message");
-                let detail = answer["data"]["detail"].as_str().unwrap();
-                assert!(detail.contains("does not take its events"), "{detail}");
-                client.expect("pong").await;
-                break;
-            }
-            assert_eq!(answer["type"], "pong", "{answer}");
-            taken += 1;
-            assert!(taken < 2000, "nothing is refused");
-        }
-        assert!(taken > 60, "{taken} events were taken");
-        client.stop("p").await;
-        client.expect("stopped").await;
-    }
-    let now = memory(&server);
-    assert!(
-        now < before + 4 * 1024 * 1024,
-        "{before} bytes have become {now}"
-    );
 }
 
 /// What was taken is not lost: the program reads it later.
@@ -374,11 +336,11 @@ fn unfinished_messages_do_not_fill_the_server() {
     let mut client = StreamClient::json(&server, "/run");
     let before = memory(&server);
     let code = "import struct\n\
-        all = [Channel() for _ in range(16)]; old = [OldChannel('video') for _ in range(16)]\n\
+        all = [Channel() for _ in range(28)]; old = [OldChannel('video') for _ in range(4)]\n\
         def fill(s, data):\n\
         \x20   try: s.sendall(data)\n\
         \x20   except TimeoutError: pass\n\
-        for c in all + old: c.socket.settimeout(0.5)\n\
+        for c in all + old: c.socket.settimeout(3)\n\
         t = [threading.Thread(target=fill, args=(c.socket, struct.pack('>IB', 8 << 20, VIDEO) + bytes((8 << 20) - 1))) for c in all]\n\
         t += [threading.Thread(target=fill, args=(c.socket, b'A' * (12 << 20))) for c in old]\n\
         for each in t: each.start()\n\
@@ -408,35 +370,35 @@ fn unfinished_messages_do_not_fill_the_server() {
 /// Without a free descriptor connections wait, which costs no time, and come in when there is one.
 #[test]
 fn without_descriptors_connections_wait() {
+    // Fewer than the connections and what the server has itself, and enough for Python.
+    const DESCRIPTORS: usize = 44;
     let folder = TempFolder::new();
     let release = folder.path().join("release");
     let server = TestServer::start_with(&["--set", "tls.enabled=false"], |command| {
-        support::wrap(command, &["prlimit", "--nofile=64:64"]);
+        let limit = format!("--nofile={DESCRIPTORS}:{DESCRIPTORS}");
+        support::wrap(command, &["prlimit", &limit]);
     });
     let mut client = StreamClient::json(&server, "/run");
     let code = format!(
-        "all = [Channel() for _ in range(32)]; say('connected')\n\
+        "all = [Channel() for _ in range(30)]; say('connected')\n\
          while not os.path.exists({release:?}): time.sleep(0.01)\n\
-         for c in all: c.receive()\n\
+         for c in all[:20]: c.receive(); c.socket.close()\n\
+         for c in all[20:]: c.receive()\n\
          say('all answered')"
     );
     client.start("p", "python3", &program(&code));
     client.until("it has connected", |client| {
         client.program("p").stdout.ends_with(b"connected\n")
     });
-    // Others take what is left of the descriptors.
-    let mut idle = Vec::new();
-    while descriptors(server.pid()) < 62 {
-        idle.push(server.tcp());
-        if idle.len() > 64 {
-            break;
-        }
-    }
+    let mut taken = 0;
+    wait_for("all descriptors are taken", || {
+        let before = std::mem::replace(&mut taken, descriptors(server.pid()));
+        taken == before && taken >= DESCRIPTORS - 1
+    });
     let time = processor_time(&server);
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    std::thread::sleep(Duration::from_secs(1));
     let took = processor_time(&server) - time;
     assert!(took < 30, "waiting for a second has taken {took} ticks");
-    drop(idle);
     std::fs::write(&release, "").unwrap();
     client.finish("p");
     assert_eq!(client.program("p").stdout, b"connected\nall answered\n");
@@ -447,14 +409,15 @@ fn without_descriptors_connections_wait() {
 fn a_client_that_leaves_frees_a_program_that_is_held_up() {
     let server = TestServer::start(&[]);
     let word = unique("left");
+    let file = server.folder.path().join("said");
     let mut client = RawClient::connect(&server, ALL).with_small_buffer();
     let before = descriptors(server.pid());
     let code = format!(
-        "'{word}'\nc = Channel(); say('up')\n\
-         while True: c.send(WIDGET, {{'id': 'w', 'kind': 'button', 'label': 'x' * 60000}}); c.send(VIDEO, jpeg(1))"
+        "'{word}'\nc = Channel(); out = open({file:?}, 'a', 1)\n\
+         while True: c.send(WIDGET, {{'id': 'w', 'kind': 'button', 'label': 'x' * 60000}}); print('sent', file=out)"
     );
     client.start("p", "python3", &program(&code));
-    client.until("stdout");
+    held_up(&file);
     drop(client);
     wait_for("the program is gone", || processes_with(&word).is_empty());
     wait_for("its connections are gone", || {

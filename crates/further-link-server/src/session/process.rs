@@ -23,7 +23,7 @@ pub(super) struct Process {
     pub(super) channels: Option<ChannelView>,
     /// What was sent last was a picture: output has its turn.
     pub(super) picture_was_last: bool,
-    /// Before that it was something that goes ahead of both: now they have their turn.
+    /// What goes ahead of both was sent last, as far as there was room: now they have their turn.
     pub(super) notices_were_last: bool,
     pub(super) asked: Instant,
     pub(super) started: bool,
@@ -72,7 +72,7 @@ impl Process {
         }
         // Keys and the like go ahead of output, but not twice in a row; pictures and output take turns.
         let mut room = allowance.room;
-        let had_their_turn = std::mem::take(&mut self.notices_were_last);
+        let had_their_turn = self.notices_were_last;
         if !had_their_turn {
             room = room.saturating_sub(self.send_notices(features, dialect, room, out));
         }
@@ -85,6 +85,10 @@ impl Process {
             Step::Sent(count) => {
                 app.metrics.output_bytes.inc_by(count as u64);
                 self.picture_was_last = false;
+                // There was room for a picture too, if there is one that has to go first.
+                if had_their_turn && room > 0 {
+                    self.notices_were_last = false;
+                }
                 Said::Something
             }
             Step::Waiting | Step::End if self.send_picture(dialect, allowance, out) => {
@@ -126,7 +130,7 @@ impl Process {
         {
             count += self.encode_notice(&notice, features, dialect, out);
         }
-        self.notices_were_last = count > 0;
+        self.notices_were_last |= count > 0;
         count
     }
 
@@ -190,6 +194,7 @@ impl Process {
         let count = out.weight() - before;
         out.count_beside(count);
         self.picture_was_last = true;
+        self.notices_were_last = false;
         count > 0
     }
 
