@@ -2,6 +2,7 @@
 //! any, all driven by the same thin client over real sockets; and soaks further-link (`soak`). See
 //! `bench/README.md`.
 
+mod camera;
 mod client;
 mod machine;
 mod pattern;
@@ -68,6 +69,9 @@ enum Part {
         /// How many
         lines: u64,
     },
+    /// Show pictures and widgets, and say keys
+    #[command(hide = true)]
+    Camera(camera::Options),
     /// Have 200 mixed sessions for ten minutes, and see that nothing is left of them
     Soak(soak::Options),
     /// Echo WebSocket messages
@@ -84,6 +88,10 @@ fn main() -> ExitCode {
             part: Some(Part::Emit { lines }),
             ..
         } => program::emit(lines).map(|()| ExitCode::SUCCESS),
+        Arguments {
+            part: Some(Part::Camera(options)),
+            ..
+        } => camera::run(&options).map(|()| ExitCode::SUCCESS),
         Arguments {
             part: Some(Part::EchoServer { port }),
             ..

@@ -35,6 +35,9 @@ pub(crate) struct Scratch {
     pub(crate) listing: Vec<u8>,
 }
 
+/// Pictures that the script `camera` shows, 30 in a second.
+pub(crate) const PICTURES: u32 = 300;
+
 /// Bytes of the listing.
 const LISTING: usize = 1 << 20;
 
@@ -106,6 +109,10 @@ impl Scratch {
                 format!(
                     "stty -opost\nprintf '<<begin>>'\ncat '{folder}/listing.txt'\nprintf '<<end>>'"
                 ),
+            ),
+            (
+                "camera",
+                format!("exec '{bench}' camera --rate 30 --pictures {PICTURES} --keys"),
             ),
             ("true", "exit 0".to_owned()),
             ("wait", "exec sleep 1000".to_owned()),

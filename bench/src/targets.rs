@@ -114,6 +114,12 @@ impl Checks<'_> {
         let theirs = self.other("echo-flood", tty, "p99");
         self.at_most("echo beside a flood, p99", own, theirs, "ms", " (ttyd)");
         self.at_most("echo beside a flood, p99", own, Some(5.0), "ms", "");
+        for (row, what) in [("video", "video"), ("video-flood", "video and a flood")] {
+            let rate = self.own(row, "rate");
+            self.at_least(&format!("{what}, pictures"), rate, Some(30.0), "/s", "");
+            let key = self.own(row, "p50");
+            self.at_most(&format!("key beside {what}, p50"), key, Some(5.0), "ms", "");
+        }
         self.at_most("Ctrl-C", self.own("ctrl-c", "ms"), Some(2.0), "ms", "");
         self.at_most(
             "Ctrl-C, slow reader",

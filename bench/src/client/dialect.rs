@@ -19,6 +19,8 @@ pub(crate) trait Dialect: Send {
     fn start(&mut self, _program: &Program, _out: &mut Frames) {}
     /// Hands input to the program.
     fn input(&mut self, bytes: &[u8], out: &mut Frames);
+    /// Tells the program of a key, where there is such a thing.
+    fn key(&mut self, _key: &str, _out: &mut Frames) {}
     /// Takes a message of the server.
     fn message(
         &mut self,
@@ -38,6 +40,11 @@ fn further_start(program: &Program) -> Value {
         Program::Python(code) => json!({"runner": "python3", "code": code}),
     };
     json!({"type": "start", "process": PROCESS, "data": data})
+}
+
+fn further_key(key: &str) -> String {
+    let data = json!({"key": key, "event": "keydown"});
+    json!({"type": "keyevent", "process": PROCESS, "data": data}).to_string()
 }
 
 #[derive(Deserialize)]
@@ -86,6 +93,10 @@ impl Dialect for FurtherJson {
         let input = String::from_utf8_lossy(bytes);
         let message = json!({"type": "stdin", "process": PROCESS, "data": {"input": input}});
         out.text(message.to_string());
+    }
+
+    fn key(&mut self, key: &str, out: &mut Frames) {
+        out.text(further_key(key));
     }
 
     fn message(
@@ -153,6 +164,13 @@ fn further_event(bytes: &[u8], events: &mut VecDeque<Event>) -> anyhow::Result<O
                 events.push_back(Event::Output(Bytes::copy_from_slice(text.as_bytes())));
             }
         }
+        "keylisten" => events.push_back(Event::KeyListen),
+        "video" => {
+            if let Some(FurtherOutput::Text(text)) = data.map(|data| data.output) {
+                let picture = crate::camera::bytes_of(&text)?;
+                events.push_back(Event::Picture(None, picture.into()));
+            }
+        }
         "stopped" => {
             events.push_back(Event::Stopped(data.and_then(|data| data.exit_code)));
         }
@@ -212,6 +230,10 @@ impl Dialect for Further3 {
         out.binary(frame.freeze());
     }
 
+    fn key(&mut self, key: &str, out: &mut Frames) {
+        out.text(further_key(key));
+    }
+
     fn message(
         &mut self,
         message: Message,
@@ -232,14 +254,19 @@ impl Dialect for Further3 {
             bail!("a binary frame of {} bytes", bytes.len());
         }
         let head = bytes.split_to(HEAD);
-        // Only output is of interest here.
-        if head[..2] != [0, 1] {
-            return Ok(());
-        }
         let number = u32::from_be_bytes(head[4..8].try_into()?);
         let offset = u64::from_be_bytes(head[8..16].try_into()?);
         if number != self.number {
             return Ok(());
+        }
+        match head[..2] {
+            [0, 1] => {}
+            [0, 2] => {
+                events.push_back(Event::Picture(Some(offset), bytes));
+                return Ok(());
+            }
+            // Nothing else is of interest here.
+            _ => return Ok(()),
         }
         if offset != self.consumed {
             return Err(crate::pattern::WrongBytes(format!(

@@ -38,6 +38,10 @@ pub(crate) enum Event {
     Started,
     /// Bytes of its output.
     Output(Bytes),
+    /// It wants to be told of keys.
+    KeyListen,
+    /// It has shown a picture; with how many before, where that is told.
+    Picture(Option<u64>, Bytes),
     /// It is over, with this status. Nothing follows of this program.
     Stopped(Option<i64>),
     /// The server refused something.
@@ -93,6 +97,13 @@ impl Client {
     /// Sends input.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.dialect.input(bytes, &mut self.frames);
+        self.flush()?;
+        Ok(())
+    }
+
+    /// Tells the program of a key that was pressed.
+    pub(crate) fn key(&mut self, key: &str) -> io::Result<()> {
+        self.dialect.key(key, &mut self.frames);
         self.flush()?;
         Ok(())
     }
@@ -180,7 +191,7 @@ impl Client {
         loop {
             match self.wait(deadline)? {
                 Event::Output(bytes) => return Ok(bytes),
-                Event::Started => {}
+                Event::Started | Event::KeyListen | Event::Picture(..) => {}
                 Event::Stopped(status) => bail!("the program ended early, with status {status:?}"),
                 Event::Refused(reason) => bail!("refused: {reason}"),
                 Event::Closed => bail!("the server closed the connection"),

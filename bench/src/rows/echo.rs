@@ -123,7 +123,11 @@ fn beside_flood(target: &Target<'_>) -> anyhow::Result<Figures> {
 }
 
 /// Reads a flood until it is enough, MB/s.
-fn flood(target: &Target<'_>, flows: &AtomicBool, enough: &AtomicBool) -> anyhow::Result<f64> {
+pub(super) fn flood(
+    target: &Target<'_>,
+    flows: &AtomicBool,
+    enough: &AtomicBool,
+) -> anyhow::Result<f64> {
     let mut client = target.script("flood")?;
     let mut follower = Follower::new(u64::from(u32::MAX), target.can(Ability::Terminal));
     let begin = Instant::now();

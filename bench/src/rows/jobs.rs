@@ -97,7 +97,7 @@ fn ended(client: &mut crate::client::Client) -> anyhow::Result<()> {
     loop {
         match client.wait(deadline())? {
             Event::Stopped(_) | Event::Closed => return Ok(()),
-            Event::Started => {}
+            Event::Started | Event::KeyListen | Event::Picture(..) => {}
             Event::Output(bytes) => bail!("the program said {bytes:?}"),
             Event::Refused(reason) => bail!("refused: {reason}"),
         }

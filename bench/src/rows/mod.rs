@@ -6,6 +6,7 @@ pub(crate) mod jobs;
 pub(crate) mod memory;
 pub(crate) mod start;
 pub(crate) mod throughput;
+pub(crate) mod video;
 pub(crate) mod wire;
 
 use crate::client::{Client, Program};
@@ -87,6 +88,7 @@ pub(crate) fn all() -> Vec<Row> {
     let mut rows = Vec::new();
     rows.extend(echo::rows());
     rows.extend(throughput::rows());
+    rows.extend(video::rows());
     rows.extend(interrupt::rows());
     rows.extend(start::rows());
     rows.extend(memory::rows());

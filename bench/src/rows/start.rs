@@ -122,7 +122,7 @@ fn python(target: &Target<'_>) -> anyhow::Result<Figures> {
                     seen.extend_from_slice(&bytes);
                 }
                 Event::Stopped(_) | Event::Closed => break,
-                Event::Started => {}
+                Event::Started | Event::KeyListen | Event::Picture(..) => {}
                 Event::Refused(reason) => bail!("refused: {reason}"),
             }
         }

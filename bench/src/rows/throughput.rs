@@ -82,7 +82,7 @@ fn measure(
     loop {
         let bytes = match client.wait(Instant::now() + Duration::from_secs(10))? {
             Event::Output(bytes) => bytes,
-            Event::Started => continue,
+            Event::Started | Event::KeyListen | Event::Picture(..) => continue,
             Event::Stopped(_) | Event::Closed => {
                 let text = format!("the output ended after {} bytes", follower.checked());
                 return Err(WrongBytes(text).into());

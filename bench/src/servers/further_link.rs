@@ -71,6 +71,7 @@ impl Server for FurtherLink {
             Ability::OwnProcess,
             Ability::Jobs,
             Ability::Python,
+            Ability::Channels,
             Ability::Deflate,
         ]
     }

@@ -31,6 +31,8 @@ pub(crate) enum Ability {
     Jobs,
     /// Python code.
     Python,
+    /// Video and keys beside the standard streams.
+    Channels,
     /// The extension permessage-deflate, perhaps.
     Deflate,
 }

@@ -34,6 +34,8 @@ pub(super) struct Manner {
     pub(super) pty: bool,
     /// With compression.
     pub(super) deflate: bool,
+    /// Shows widgets.
+    pub(super) widgets: bool,
     /// Reads so many bytes in each such time; `None`: what comes, at once.
     pub(super) pace: Option<(usize, Duration)>,
 }
@@ -46,6 +48,7 @@ impl Manner {
             speech,
             pty: visit.random.once_in(2),
             deflate: visit.random.once_in(4),
+            widgets: false,
             pace: None,
         }
     }
@@ -56,6 +59,7 @@ impl Manner {
             speech,
             pty: false,
             deflate: false,
+            widgets: false,
             pace: None,
         }
     }

@@ -1,9 +1,11 @@
 //! A WebSocket client that takes nothing for granted: it knows the order in which messages have to
 //! come, follows the offsets of the binary stream, and fails at whatever the protocol does not allow.
 
+mod take;
+
 use super::connect::{Manner, Speech, upgrade};
 use super::tasks;
-use super::wire::{self, Message, Output};
+use super::wire;
 use super::world::{PATIENCE, Visit, World};
 use crate::client::READ;
 use crate::client::link::{Frames, Handshake, Link};
@@ -31,6 +33,12 @@ pub(super) enum Told {
     Pong,
     /// Some of the input was handed over.
     Taken,
+    /// The program wants to be told of this key.
+    KeyListen(String),
+    /// A picture, which is undamaged, with this number.
+    Picture(u32),
+    /// A widget, as JSON.
+    Widget(String),
     /// An answer on `/ws`.
     Answer(Bytes),
     /// The connection is over.
@@ -47,6 +55,8 @@ struct Track {
     acknowledged: u64,
     sent: u64,
     taken: u64,
+    /// The least number that the next picture may have.
+    picture: u32,
 }
 
 /// Consumed bytes after which there has to be an acknowledgement.
@@ -94,7 +104,14 @@ impl Session {
             String::new()
         };
         let path = match manner.speech {
-            Speech::Run | Speech::Stream => format!("/run?{pty}client={client}"),
+            Speech::Run | Speech::Stream => {
+                let features = if manner.widgets {
+                    "features=widget&"
+                } else {
+                    ""
+                };
+                format!("/run?{pty}{features}client={client}")
+            }
             Speech::Py => format!("/run-py?{pty}"),
             Speech::Exec => "/exec".to_owned(),
             Speech::Lines(query) => format!("/ws{query}"),
@@ -184,6 +201,7 @@ impl Session {
             acknowledged: 0,
             sent: 0,
             taken: 0,
+            picture: 0,
         });
         self.world.count(|totals| totals.starts += 1);
         self.command("start", name, data)
@@ -198,6 +216,11 @@ impl Session {
     /// Asks for the end of a program.
     pub(super) fn stop(&mut self, name: &str) -> anyhow::Result<()> {
         self.command("stop", name, &Value::Null)
+    }
+
+    /// Tells a program of a key.
+    pub(super) fn key(&mut self, name: &str, key: &str) -> anyhow::Result<()> {
+        self.command("keyevent", name, &json!({"key": key, "event": "keydown"}))
     }
 
     /// Sets the size of a program's terminal.
@@ -433,135 +456,6 @@ impl Session {
             self.frames.binary(frame);
             self.write()?;
         }
-        Ok(())
-    }
-
-    /// Takes a message of the server, if it may come now.
-    fn take(&mut self, message: sockudo_ws::Message) -> anyhow::Result<()> {
-        let bytes = match message {
-            sockudo_ws::Message::Binary(bytes) => return self.take_frame(&bytes),
-            message => message.into_bytes(),
-        };
-        if matches!(self.manner.speech, Speech::Lines(_)) {
-            self.told.push_back((String::new(), Told::Answer(bytes)));
-            return Ok(());
-        }
-        let stream = self.manner.speech == Speech::Stream;
-        let shown = || String::from_utf8_lossy(&bytes[..bytes.len().min(300)]).into_owned();
-        let message: Message<'_> = serde_json::from_slice(&bytes)
-            .with_context(|| format!("a message that is not as it has to be: {}", shown()))?;
-        let has_envelope = matches!(self.manner.speech, Speech::Run | Speech::Stream);
-        ensure!(
-            message.client.as_deref() == has_envelope.then_some(&*self.client),
-            "another client's id: {}",
-            shown()
-        );
-        let name = if has_envelope {
-            message.process.as_deref().unwrap_or_default().to_owned()
-        } else {
-            P.to_owned()
-        };
-        let data = message.data.unwrap_or_default();
-        let place = self.tracks.iter().position(|track| track.name == name);
-        let started = place.is_some_and(|place| self.tracks[place].started);
-        let told = match (&*message.kind, data) {
-            ("pong", _) => Told::Pong,
-            ("error", data) => {
-                let text = data.message.unwrap_or_default().into_owned();
-                // A start that failed.
-                if let Some(place) = place
-                    && !started
-                    && text != "Bad message"
-                {
-                    self.tracks.remove(place);
-                }
-                Told::Error(text, data.detail.unwrap_or_default().into_owned())
-            }
-            ("started", data) => {
-                let place = place.with_context(|| format!("who was asked for? {}", shown()))?;
-                let number = data.number.unwrap_or_default();
-                ensure!(!started, "started twice: {}", shown());
-                if stream {
-                    let is_new = number > 0 && self.numbers.insert(number);
-                    ensure!(is_new, "a number again: {}", shown());
-                }
-                self.tracks[place].started = true;
-                self.tracks[place].number = number;
-                Told::Started
-            }
-            ("stdout" | "stderr", data) => {
-                let is_error = message.kind == "stderr";
-                ensure!(started, "output of what does not run: {}", shown());
-                ensure!(!stream, "output as text: {}", shown());
-                ensure!(!(is_error && self.manner.pty), "stderr of a terminal");
-                let Output::Text(text) = data.output else {
-                    bail!("output without output: {}", shown());
-                };
-                Told::Output(is_error, Bytes::copy_from_slice(text.as_bytes()))
-            }
-            ("stopped", data) => {
-                ensure!(started, "the end of what does not run: {}", shown());
-                let status = data.exit_code.context("no exit code")?;
-                let track = self.tracks.remove(place.context("which one?")?);
-                if stream {
-                    let Output::Count(count) = data.output else {
-                        bail!("the end without a count: {}", shown());
-                    };
-                    ensure!(
-                        count == track.received,
-                        "{count} bytes of output were said to be, {} came",
-                        track.received
-                    );
-                }
-                self.world.count(|totals| totals.ends += 1);
-                Told::Stopped(status)
-            }
-            _ => bail!("what is this? {}", shown()),
-        };
-        self.told.push_back((name, told));
-        Ok(())
-    }
-
-    /// Takes a binary frame.
-    fn take_frame(&mut self, bytes: &Bytes) -> anyhow::Result<()> {
-        ensure!(self.manner.speech == Speech::Stream, "a binary frame");
-        let frame = wire::Frame::read(bytes)?;
-        let found = self
-            .tracks
-            .iter_mut()
-            .find(|track| track.number == frame.number);
-        let track = found.with_context(|| format!("of no program: {frame:?}"))?;
-        let told = match (frame.kind, frame.channel) {
-            (wire::DATA, wire::OUTPUT) => {
-                ensure!(
-                    frame.offset == track.received,
-                    "{} bytes came, and the next are said to be at {}",
-                    track.received,
-                    frame.offset
-                );
-                ensure!((1..=16_384).contains(&frame.bytes.len()), "a frame's size");
-                ensure!(
-                    frame.stream == 1 || (frame.stream == 2 && !self.manner.pty),
-                    "stream {}",
-                    frame.stream
-                );
-                track.received += frame.bytes.len() as u64;
-                Told::Output(frame.stream == 2, frame.bytes)
-            }
-            (wire::ACK, wire::INPUT) => {
-                ensure!(
-                    (track.taken..=track.sent).contains(&frame.offset),
-                    "input up to {} of {} was said to be taken, after {}",
-                    frame.offset,
-                    track.sent,
-                    track.taken
-                );
-                track.taken = frame.offset;
-                Told::Taken
-            }
-            _ => bail!("what is this? {frame:?}"),
-        };
-        self.told.push_back((track.name.clone(), told));
         Ok(())
     }
 

@@ -41,6 +41,18 @@ pub(super) struct Data<'a> {
     pub(super) detail: Option<Cow<'a, str>>,
     /// Of `started`.
     pub(super) number: Option<u32>,
+    /// Of `keylisten`.
+    #[serde(borrow)]
+    pub(super) key: Option<Cow<'a, str>>,
+    /// Of `widget`.
+    #[serde(borrow)]
+    pub(super) id: Option<Cow<'a, str>>,
+    /// Of `widget`.
+    #[serde(borrow)]
+    pub(super) kind: Option<Cow<'a, str>>,
+    /// Of `widget`.
+    #[serde(borrow)]
+    pub(super) label: Option<Cow<'a, str>>,
 }
 
 /// Text of a program, or at its end how much there was of it.
@@ -64,6 +76,7 @@ pub(super) const END: u8 = 2;
 /// Channels.
 pub(super) const INPUT: u8 = 0;
 pub(super) const OUTPUT: u8 = 1;
+pub(super) const VIDEO: u8 = 2;
 /// Bytes before those of the program.
 const HEAD: usize = 16;
 

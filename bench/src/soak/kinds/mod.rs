@@ -1,5 +1,6 @@
 //! The kinds of sessions, and how often each comes.
 
+mod channels;
 mod floods;
 mod http;
 mod person;
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 
 /// The kinds with their weights. How many there are at a time also depends on how long each lasts: most
 /// of 200 sessions are people at shells, quiet ones, and readers that are slow or dead.
-pub(super) const KINDS: [(&str, u64); 25] = [
+pub(super) const KINDS: [(&str, u64); 30] = [
     ("person", 14),
     ("quiet", 5),
     ("short", 16),
@@ -39,6 +40,11 @@ pub(super) const KINDS: [(&str, u64); 25] = [
     ("echo", 5),
     ("input-flood", 3),
     ("forger", 3),
+    ("video", 3),
+    ("video-slow", 3),
+    ("video-left", 3),
+    ("keys", 3),
+    ("widgets", 3),
     ("half-closed", 4),
     ("cut", 5),
     ("garbage", 5),
@@ -69,6 +75,11 @@ pub(super) async fn visit(kind: &str, visit: &mut Visit) -> anyhow::Result<()> {
         "echo" => floods::echo(visit).await,
         "input-flood" => floods::input(visit).await,
         "forger" => floods::forger(visit).await,
+        "video" => channels::video(visit).await,
+        "video-slow" => channels::video_slow(visit).await,
+        "video-left" => channels::video_left(visit).await,
+        "keys" => channels::keys(visit).await,
+        "widgets" => channels::widgets(visit).await,
         "half-closed" => rude::half_closed(visit).await,
         "cut" => rude::cut(visit).await,
         "garbage" => rude::garbage(visit).await,
@@ -125,8 +136,12 @@ fn same(what: &str, found: &[u8], expected: &[u8]) -> anyhow::Result<()> {
 /// Reads the program's process, which it says first, with `pid N`.
 async fn being(session: &mut Session) -> anyhow::Result<Being> {
     session.started().await?;
-    let seen = session.output_with("\n").await?;
-    let line = String::from_utf8_lossy(&seen);
+    pid(&session.output_with("\n").await?)
+}
+
+/// The process that a program has said.
+fn pid(said: &[u8]) -> anyhow::Result<Being> {
+    let line = String::from_utf8_lossy(said);
     let pid = line
         .trim()
         .strip_prefix("pid ")
