@@ -44,6 +44,7 @@ pub(crate) async fn serve(
         tasks.spawn(connection.carry(Arc::clone(&channels), over.clone()));
     };
     let mut ended = over.clone();
+    let mut warned = false;
     loop {
         let free = tasks.len() < CONNECTIONS;
         let (accepted, socket) = tokio::select! {
@@ -59,7 +60,9 @@ pub(crate) async fn serve(
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             // There is no descriptor free, and trying at once would be in vain.
             Err(error) => {
-                tracing::warn!(%error, "a program's connection has to wait");
+                if !std::mem::replace(&mut warned, true) {
+                    tracing::warn!(%error, "a program's connection has to wait");
+                }
                 tokio::time::sleep(PAUSE).await;
             }
         }
