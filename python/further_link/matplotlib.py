@@ -1,7 +1,7 @@
 """matplotlib's figures at the client, by `MPLBACKEND=module://further_link.matplotlib`.
 
-Further Link sets that variable for every program, and it is stronger than the `backend` in a
-`matplotlibrc`. So a person who has chosen a backend there gets that one.
+Further Link sets that variable for programs whose client shows figures, and it is stronger than the
+`backend` in a `matplotlibrc`. So a person who has chosen a backend there gets that one.
 """
 
 from __future__ import annotations
