@@ -594,6 +594,9 @@ def events_that_nobody_reads(client):
     client.start(f"{CHANNEL}c.send(KEYLISTEN, 'a')\n{WAIT}")
     client.expect("keylisten")
     client.output_until("ready")
+    # A schema cannot count its bytes.
+    client.send_unseen(client.message("keyevent", {"key": "k" * 16384, "event": "keydown"}))
+    client.refused()
     text = "k" * 16000
     events = [("keyevent", {"key": text, "event": "keydown"})]
     if client.channel in NAMED:
