@@ -35,14 +35,18 @@ pub use upload::{FetchError, Project};
 use crate::descriptor::watch;
 use crate::spawner::packet::{self, Packet};
 use nix::errno::Errno;
+use nix::sys::socket::{Shutdown, shutdown};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 /// How names begin of files and folders that are being made beside what they will replace. A process that makes one
 /// holds a lock on it (`flock(2)`); one that nobody has locked was left by a process that was killed, and whoever finds it
@@ -55,6 +59,10 @@ pub(crate) const PROCESSES: usize = 16;
 pub(crate) const TRANSFERS: usize = 16;
 /// Those beside them that watch folders, for as long as a page is open.
 pub(crate) const WATCHERS: usize = 32;
+
+/// How long a process keeps its place when the server has let go of it. One that hangs (a network's file system that does
+/// not answer) must not take it from all others for ever.
+const LAST: Duration = Duration::from_secs(30);
 
 /// The places for *files* processes, by how long those last.
 #[derive(Debug)]
@@ -80,7 +88,43 @@ impl Default for Places {
 pub struct FilesProcess {
     socket: AsyncFd<OwnedFd>,
     buffer: Vec<u8>,
-    _place: OwnedSemaphorePermit,
+    /// Given back when the process has ended; otherwise clients that leave could have any number of them.
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for FilesProcess {
+    fn drop(&mut self) {
+        let socket = self.socket.get_ref();
+        let _ = shutdown(socket.as_raw_fd(), Shutdown::Write);
+        let Some(place) = self.place.take() else {
+            return;
+        };
+        // Most have sent all that they had to say, and need a moment.
+        if let (Ok(runtime), Ok(socket)) = (Handle::try_current(), socket.try_clone()) {
+            runtime.spawn(async move {
+                let _ = timeout(LAST, ended(socket)).await;
+                drop(place);
+            });
+        }
+    }
+}
+
+/// Waits until a process has ended that is no longer listened to.
+async fn ended(socket: OwnedFd) -> io::Result<()> {
+    let socket = watch(socket)?;
+    let mut buffer = Vec::new();
+    loop {
+        let received = socket.async_io(Interest::READABLE, |socket| {
+            match packet::receive::<()>(socket.as_fd(), &mut buffer) {
+                // Whatever it says.
+                Err(Errno::EBADMSG) => Ok(true),
+                result => Ok(result?.is_some()),
+            }
+        });
+        if !received.await? {
+            return Ok(());
+        }
+    }
 }
 
 impl FilesProcess {
@@ -88,7 +132,7 @@ impl FilesProcess {
         Ok(Self {
             socket: watch(socket)?,
             buffer: Vec::new(),
-            _place: place,
+            place: Some(place),
         })
     }
 
@@ -113,7 +157,6 @@ impl FilesProcess {
 
     /// Lets the process undo what is not finished, and waits until it has ended.
     pub(crate) async fn end(mut self) {
-        use nix::sys::socket::{Shutdown, shutdown};
         let _ = shutdown(self.socket.get_ref().as_raw_fd(), Shutdown::Write);
         while !matches!(self.receive::<()>().await, Err(FilesError::Ended)) {}
     }
@@ -143,7 +186,11 @@ impl FilesProcess {
                 message: Err(error),
                 ..
             })) => Err(error),
-            Ok(_) | Err(_) => Err(FilesError::Ended),
+            Ok(None) | Err(_) => {
+                self.place = None;
+                Err(FilesError::Ended)
+            }
+            Ok(Some(_)) => Err(FilesError::Ended),
         }
     }
 }

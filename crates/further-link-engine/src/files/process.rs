@@ -52,9 +52,10 @@ impl Conversation {
         }
     }
 
-    /// Whether the server has gone.
+    /// Whether the server has gone, or wants no more.
     pub(crate) fn is_over(&self) -> bool {
-        let mut socket = [PollFd::new(self.socket.as_fd(), PollFlags::empty())];
+        let wants_no_more = PollFlags::from_bits_retain(libc::POLLRDHUP);
+        let mut socket = [PollFd::new(self.socket.as_fd(), wants_no_more)];
         matches!(poll(&mut socket, PollTimeout::ZERO), Ok(1..))
     }
 

@@ -19,6 +19,10 @@ use std::os::fd::OwnedFd;
 const FILES: usize = 200_000;
 /// Bytes of the names in that list, at the most.
 const NAMES: usize = 32 * 1024 * 1024;
+/// Bytes of a name in the archive, at the most: its length has 16 bits, and a folder's ends with a slash.
+const PATH: usize = u16::MAX as usize - 1;
+/// After so many files it is looked whether anybody still waits.
+const LOOK: usize = 256;
 /// How deep folders may be in one another.
 const DEPTH: usize = 256;
 
@@ -40,7 +44,8 @@ pub(super) fn archive(
         place::seen(name)?;
         let folder = root.open_folder(name).map_err(fail(name))?;
         // Later, nothing could be said any more: so first a look at all of it.
-        let mut look: Walk<std::io::Sink> = Walk {
+        let mut look: Walk<'_, std::io::Sink> = Walk {
+            conversation,
             name: name.clone(),
             zip: None,
             files: 0,
@@ -58,6 +63,7 @@ pub(super) fn archive(
     };
     conversation.send(&Ok(Archived::Begun), &[reader])?;
     let mut walk = Walk {
+        conversation,
         name: name.clone(),
         zip: Some(Zip::new(writer)),
         files: 0,
@@ -78,7 +84,8 @@ fn broken(error: std::io::Error) -> FilesError {
 }
 
 /// Goes through a folder, by descriptors: no link is followed, whoever changes it meanwhile.
-struct Walk<W> {
+struct Walk<'a, W> {
+    conversation: &'a Conversation,
     /// The folder that is archived.
     name: Name,
     /// `None`: only look whether all can be read.
@@ -87,7 +94,7 @@ struct Walk<W> {
     names: usize,
 }
 
-impl<W: std::io::Write> Walk<W> {
+impl<W: std::io::Write> Walk<'_, W> {
     /// `path`: in the archive, without a slash at its end.
     fn folder(&mut self, folder: &OwnedFd, path: &str, depth: usize) -> Result<(), FilesError> {
         let fail = |errno| FilesError::of(path, errno);
@@ -159,6 +166,15 @@ impl<W: std::io::Write> Walk<W> {
     fn count(&mut self, path: &str) -> Result<(), FilesError> {
         self.files += 1;
         self.names += path.len();
+        if self.files.is_multiple_of(LOOK) && self.conversation.is_over() {
+            return Err(FilesError::Ended);
+        }
+        if path.len() > PATH {
+            return Err(FilesError::TooMuch(format!(
+                "{} holds files in too deep folders for an archive",
+                place::shown(&self.name)
+            )));
+        }
         match self.files > FILES || self.names > NAMES {
             true => Err(FilesError::TooMuch(format!(
                 "{} holds too many files for an archive",

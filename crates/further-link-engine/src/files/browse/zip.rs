@@ -279,7 +279,7 @@ fn common(
     for number in numbers {
         out.extend(number.to_le_bytes());
     }
-    // A path has at most 4,095 bytes.
+    // Whoever adds it sees to it that it fits.
     out.extend((about.name.len() as u16).to_le_bytes());
     out.extend((extra as u16).to_le_bytes());
 }

@@ -6,8 +6,12 @@ mod replacing;
 mod uploading;
 
 use super::beneath::Root;
+use super::browse::Operation;
 use super::{FilesProcess, Name, Task, process};
 use crate::spawner::packet;
+use nix::fcntl::{OFlag, open, openat};
+use nix::sys::stat::{Mode, mkdirat};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -96,4 +100,52 @@ async fn start(task: &Task) -> (FilesProcess, std::thread::JoinHandle<i32>) {
     let process = FilesProcess::new(ours, place).unwrap();
     process.send(task, &[]).await.unwrap();
     (process, thread)
+}
+
+#[tokio::test]
+async fn a_process_keeps_its_place_until_it_has_ended() {
+    let places = Arc::new(Semaphore::new(1));
+    let (ours, theirs) = packet::pair().unwrap();
+    let place = Arc::clone(&places).acquire_owned().await.unwrap();
+    drop(FilesProcess::new(ours, place).unwrap());
+    // It is told that it is not wanted any more.
+    let told = packet::receive::<()>(theirs.as_fd(), &mut Vec::new());
+    assert!(matches!(told, Ok(None)));
+    for _ in 0..100 {
+        // What it still says is heard by nobody.
+        packet::send(theirs.as_fd(), &[1; 1000], &[]).unwrap();
+        tokio::task::yield_now().await;
+        assert_eq!(places.available_permits(), 0);
+    }
+    drop(theirs);
+    let place = tokio::time::timeout(super::LAST / 2, places.acquire_owned()).await;
+    drop(place.unwrap().unwrap());
+}
+
+#[tokio::test]
+async fn what_has_no_place_in_an_archive_is_refused() {
+    // With the longest names, the last path is a little longer than an archive can say.
+    let folder = Folder::new();
+    let long = "x".repeat(255);
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+    let mut inner = open(&folder.0, flags, Mode::empty()).unwrap();
+    for _ in 0..255 {
+        mkdirat(&inner, &*long, Mode::S_IRWXU).unwrap();
+        inner = openat(&inner, &*long, flags, Mode::empty()).unwrap();
+    }
+    openat(&inner, &*long, OFlag::O_CREAT, Mode::S_IRWXU).unwrap();
+    for (below, refused) in [(String::new(), true), (format!("{long}/{long}"), false)] {
+        let task = Task::Browse {
+            root: folder.0.to_str().unwrap().to_owned(),
+            operation: Operation::Archive {
+                name: Name::or_root(&below).unwrap(),
+                top: "t".to_owned(),
+            },
+        };
+        let (mut process, thread) = start(&task).await;
+        let answer = process.receive::<u8>().await;
+        assert_eq!(answer.is_err(), refused, "{answer:?}");
+        drop((answer, process));
+        thread.join().unwrap();
+    }
 }
