@@ -194,6 +194,8 @@ impl Staging {
             return None;
         }
         self.former = None;
+        // It has its name, and whoever writes in it locks it: they need not wait for the old one to be gone.
+        unlock(self.tree.as_fd());
         let removed = tree::remove(self.around.as_fd(), &c_name(&self.temporary));
         removed.err().map(|errno| (self.temporary.clone(), errno))
     }
@@ -342,6 +344,13 @@ pub(super) fn try_lock(opened: BorrowedFd<'_>, alone: bool) -> nix::Result<()> {
         TryLockError::WouldBlock => Errno::EWOULDBLOCK,
         TryLockError::Error(error) => Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)),
     })
+}
+
+/// Gives the lock of what is open back.
+fn unlock(opened: BorrowedFd<'_>) {
+    if let Ok(file) = opened.try_clone_to_owned() {
+        let _ = File::from(file).unlock();
+    }
 }
 
 /// Whether what is open is still what has that name.

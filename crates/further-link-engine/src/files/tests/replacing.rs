@@ -189,3 +189,28 @@ fn links_are_removed_and_not_what_they_lead_to() {
     assert_eq!(remove(&folder, "p"), Ok(()));
     assert_eq!(folder.tree(""), ["outside/", "outside/file"]);
 }
+
+#[test]
+fn who_writes_in_the_new_folder_does_not_wait_for_the_old_one_to_be_gone() {
+    let folder = Folder::new();
+    folder.write("project/first", "o");
+    for number in 0..20_000 {
+        File::create(folder.path(&format!("project/{number}"))).unwrap();
+    }
+    let mut staging = staged(&folder, "project", "n", true);
+    staging.swap().unwrap();
+    let new = File::open(folder.path("project")).unwrap();
+    assert!(new.try_lock().is_err(), "it may have to be taken back");
+    let finishing = std::thread::spawn(move || staging.finish());
+    let mut in_time = false;
+    while !finishing.is_finished() {
+        let free = new.try_lock().is_ok();
+        in_time |= free && folder.tree("").len() > 2;
+        if in_time {
+            break;
+        }
+    }
+    assert!(in_time);
+    assert_eq!(finishing.join().unwrap(), None);
+    assert_eq!(folder.tree(""), ["project/", "project/new"]);
+}
