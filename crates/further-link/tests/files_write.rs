@@ -185,3 +185,56 @@ fn links_are_written_through_if_they_stay_inside() {
     }
     assert!(work.join("d/real").exists() && server.folder.path().join("outside").exists());
 }
+
+#[test]
+fn what_is_private_is_so_while_it_is_written() {
+    let server = TestServer::start(&[]);
+    let work = server.work_dir();
+    assert_eq!(put(&server, "/fs/key", b"old").status, 201);
+    std::fs::set_permissions(work.join("key"), PermissionsExt::from_mode(0o600)).unwrap();
+    let body = vec![b'k'; 400_000];
+    let mut stream = server.tcp();
+    let head = head(&server, "PUT", "/fs/key", "Content-Length: 400000");
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&body[..300_000]).unwrap();
+    let temporary = || {
+        let mut names = names_in(&work).into_iter();
+        names.find(|name| name.starts_with(".flnew-"))
+    };
+    support::wait_for("the new file", || temporary().is_some());
+    let found = std::fs::metadata(work.join(temporary().unwrap())).unwrap();
+    assert_eq!(found.mode() & 0o777, 0o600);
+    stream.write_all(&body[300_000..]).unwrap();
+    assert_eq!(finish(stream, "PUT").status, 204);
+    let found = std::fs::metadata(work.join("key")).unwrap();
+    assert_eq!((found.mode() & 0o777, found.len()), (0o600, 400_000));
+}
+
+#[test]
+fn a_part_of_a_file_does_not_replace_it() {
+    let server = TestServer::start(&[]);
+    assert_eq!(put(&server, "/fs/a", b"0123456789").status, 201);
+    for range in ["bytes 8-9/10", "bytes 0-1/*", "nonsense"] {
+        let headers = format!("Content-Range: {range}");
+        assert_eq!(send(&server, "PUT", "/fs/a", &headers, b"xy").status, 400);
+    }
+    assert_eq!(get(&server, "/fs/a").text(), "0123456789");
+}
+
+#[test]
+fn times_that_no_file_can_have_are_refused() {
+    let server = TestServer::start(&[]);
+    for (time, status) in [
+        ("9223372000000", 201),
+        ("-9223372000000", 204),
+        ("9223372000001", 400),
+        ("9223372036854", 400),
+        ("-9223372036854", 400),
+        ("9223372036855", 400),
+    ] {
+        let headers = format!("X-Timestamp: {time}");
+        let reply = send(&server, "PUT", "/fs/a", &headers, b"x");
+        assert_eq!(reply.status, status, "{time}: {}", reply.text());
+    }
+    assert_eq!(names_in(&server.work_dir()), ["a"]);
+}

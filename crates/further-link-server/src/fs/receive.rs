@@ -19,6 +19,9 @@ use tokio::time::{Instant, timeout};
 /// much. A file that is not larger is waited for before anything is done: it is written as quickly as the disk
 /// allows then, however slow the client is.
 const PIECE: usize = 128 * 1024;
+/// The latest time that a file can get, in milliseconds since 1970, and as much before: in 2262. Some seconds beyond it,
+/// 64 bits do not hold the nanoseconds any more.
+const LATEST: u64 = 9_223_372_000_000;
 /// How long a client may send nothing of a file.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a client that was refused is still listened to. If the connection ended with something unread, it would not
@@ -45,6 +48,12 @@ pub(super) async fn receive(asked: Asked, body: Body) -> Result<Response, Refusa
 }
 
 async fn write(asked: &Asked, body: &mut Incoming, waits: bool) -> Result<Response, Refusal> {
+    if asked.headers.contains_key(header::CONTENT_RANGE) {
+        // As the whole file, it would be all that is left of it (RFC 9110 section 14.5).
+        return Err(Refusal::bad(
+            "A file is written as a whole, so Content-Range is not taken.",
+        ));
+    }
     let size = body.body.size_hint().exact();
     if size.is_some_and(|size| size > body.most) {
         return Err(body.too_large());
@@ -194,6 +203,7 @@ pub(super) fn timestamp(headers: &HeaderMap) -> Result<Option<i64>, Refusal> {
         .ok()
         .and_then(|text| text.parse::<i64>().ok());
     value
+        .filter(|milliseconds| milliseconds.unsigned_abs() <= LATEST)
         .and_then(|milliseconds| milliseconds.checked_mul(1_000_000))
         .map(Some)
         .ok_or_else(|| Refusal::bad("X-Timestamp is a number of milliseconds since 1970."))

@@ -20,6 +20,8 @@ use std::os::fd::{AsFd, OwnedFd};
 
 /// How often a name is made up again because somebody has removed what was made under it.
 const TRIES: usize = 16;
+/// The mode of a file that was not there.
+const NEW: libc::mode_t = 0o644;
 
 /// What is to be written.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -80,7 +82,8 @@ impl<'a> Temporary<'a> {
                 "{TEMPORARY}{:016x}",
                 getrandom::u64().map_err(|_| Errno::EIO)?
             );
-            let mode = Mode::from_bits_truncate(0o666);
+            // Nobody else's until it is known whose its content may be.
+            let mode = Mode::from_bits_truncate(0o600);
             let file = match openat(folder, &*name, flags, mode) {
                 Ok(file) => File::from(file),
                 Err(Errno::EEXIST) => continue,
@@ -215,6 +218,9 @@ fn prepare(place: &Place, temporary: &Temporary<'_>, request: &Request) -> nix::
         // Where the account may give it to that group.
         let _ = fchown(file, None, Some(Gid::from_raw(found.st_gid)));
         fchmod(file, Mode::from_bits_truncate(found.st_mode & 0o777))?;
+    } else {
+        // Not where files have no modes of their own (vfat).
+        let _ = fchmod(file, Mode::from_bits_truncate(NEW));
     }
     if let Some(modified) = request.modified_ns {
         futimens(file, &TimeSpec::UTIME_NOW, &TimeSpec::nanoseconds(modified))?;
