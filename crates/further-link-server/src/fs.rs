@@ -28,6 +28,8 @@ const X_DESTINATION: HeaderName = HeaderName::from_static("x-destination");
 const X_OVERWRITE: HeaderName = HeaderName::from_static("x-overwrite");
 /// When a file's content was last changed, in milliseconds since 1970.
 const X_TIMESTAMP: HeaderName = HeaderName::from_static("x-timestamp");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-resource-policy");
 
@@ -86,7 +88,14 @@ pub(crate) async fn answer(
     Query(pairs): Pairs,
     request: Request,
 ) -> Response {
-    let mut response = match handle(app, Options::new(pairs), request).await {
+    let result = match is_embedded(request.headers()) {
+        true => Err(Refusal::from(HttpError::new(
+            StatusCode::FORBIDDEN,
+            "Pages of other sites may not embed files.",
+        ))),
+        false => handle(app, Options::new(pairs), request).await,
+    };
+    let mut response = match result {
         Ok(response) => response,
         Err(refusal) => refusal.into_response(),
     };
@@ -104,6 +113,17 @@ pub(crate) async fn answer(
             .insert(name, HeaderValue::from_static(value));
     }
     response
+}
+
+/// Whether a page of another site embeds what is asked for, as a picture or a script: such a request has no `Origin`. The page
+/// would not get it (`Cross-Origin-Resource-Policy`), but could keep archives and watchers from everybody else.
+fn is_embedded(headers: &HeaderMap) -> bool {
+    let is = |name, value: &[u8]| {
+        let found = headers.get(name).map(HeaderValue::as_bytes);
+        found.is_some_and(|found: &[u8]| found.eq_ignore_ascii_case(value))
+    };
+    is(SEC_FETCH_MODE, b"no-cors")
+        && (is(SEC_FETCH_SITE, b"cross-site") || is(SEC_FETCH_SITE, b"same-site"))
 }
 
 async fn handle(app: SharedApp, options: Options, request: Request) -> Result<Response, Refusal> {
@@ -190,7 +210,7 @@ impl Asked {
         match self.options.archive.as_deref() {
             None => {
                 let folder = self.tree.list(name).await?;
-                Ok(Ok(listing::response(&folder, self.head)))
+                Ok(Ok(listing::response(folder, self.head).await?))
             }
             Some("zip") => Ok(Ok(archive::response(self).await?)),
             Some(_) => Ok(Err(Refusal::bad(

@@ -595,3 +595,55 @@ fn other_methods_and_users() {
         }
     }
 }
+
+#[test]
+fn only_get_knows_ranges() {
+    let server = TestServer::start(&[]);
+    assert_eq!(put(&server, "/fs/a", b"0123456789").status, 201);
+    for range in ["bytes=2-3", "bytes=20-"] {
+        let headers = format!("Range: {range}");
+        let reply = send(&server, "HEAD", "/fs/a", &headers, b"");
+        assert_eq!(
+            (reply.status, reply.header("content-length")),
+            (200, Some("10")),
+            "{range}"
+        );
+    }
+}
+
+#[test]
+fn a_list_ends_by_what_is_sent() {
+    // Each such character is six in JSON.
+    let server = TestServer::start(&[]);
+    let many = server.work_dir().join("many");
+    std::fs::create_dir_all(&many).unwrap();
+    for number in 0..3_000 {
+        let name = format!("{}{number:04}", "\u{1}".repeat(250));
+        std::fs::write(many.join(name), "").unwrap();
+    }
+    let reply = get(&server, "/fs/many/");
+    assert_eq!((reply.status, reply.whole), (200, true));
+    assert_eq!(reply.json()["truncated"], true);
+    assert!(reply.body.len() < 5 * 1024 * 1024, "{}", reply.body.len());
+}
+
+#[test]
+fn pages_of_other_sites_embed_nothing() {
+    let server = TestServer::start(&[]);
+    assert_eq!(put(&server, "/fs/a.png", b"picture").status, 201);
+    for (site, mode, status) in [
+        ("same-origin", "no-cors", 200),
+        ("same-origin", "cors", 200),
+        ("none", "navigate", 200),
+        ("cross-site", "navigate", 200),
+        ("cross-site", "no-cors", 403),
+        ("same-site", "no-cors", 403),
+    ] {
+        let headers = format!("Sec-Fetch-Site: {site}\nSec-Fetch-Mode: {mode}");
+        for path in ["/fs/a.png", "/fs/?archive=zip"] {
+            let reply = send(&server, "GET", path, &headers, b"");
+            assert_eq!(reply.status, status, "{headers} {path}");
+            assert!(reply.header("content-security-policy").is_some());
+        }
+    }
+}

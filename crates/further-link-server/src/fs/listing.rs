@@ -3,13 +3,21 @@
 use super::conditions::etag_text;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
-use further_link_engine::{Entry, Folder, Kind};
+use further_link_engine::{Entry, FilesError, Folder, Kind};
 use http::{HeaderValue, header};
 use serde_json::{Map, Value, json};
 
+/// Entries up to which the text is made at once. With more, it is made elsewhere: keys and output of programs would wait for it.
+const FEW: usize = 256;
+
 /// The answer to a request for a folder.
-pub(super) fn response(folder: &Folder, head: bool) -> Response {
-    let text = text(folder);
+pub(super) async fn response(folder: Folder, head: bool) -> Result<Response, FilesError> {
+    let text = match folder.entries.len() > FEW {
+        true => tokio::task::spawn_blocking(move || text(&folder))
+            .await
+            .map_err(|_| FilesError::Ended)?,
+        false => text(&folder),
+    };
     let length = HeaderValue::from(text.len());
     let body = match head {
         true => Body::empty(),
@@ -22,7 +30,7 @@ pub(super) fn response(folder: &Folder, head: bool) -> Response {
         HeaderValue::from_static("application/json"),
     );
     headers.insert(header::CONTENT_LENGTH, length);
-    response
+    Ok(response)
 }
 
 /// Entry by entry, so that a long list is not in memory as values too.

@@ -29,7 +29,12 @@ pub(super) fn response(file: OpenFile, asked: &Asked) -> Result<Response, Refusa
         modified_ns,
         version,
     } = file;
-    let (status, first, end) = match wanted(&asked.headers, version, modified_ns, size) {
+    let wanted = match wanted(&asked.headers, version, modified_ns, size) {
+        // Only GET knows ranges (RFC 9110 section 14.2).
+        Wanted::Part(..) | Wanted::NoSuchRange if asked.head => Wanted::Whole,
+        wanted => wanted,
+    };
+    let (status, first, end) = match wanted {
         Wanted::Whole => (StatusCode::OK, 0, size),
         Wanted::Part(first, end) => (StatusCode::PARTIAL_CONTENT, first, end),
         Wanted::NotModified => (StatusCode::NOT_MODIFIED, 0, 0),

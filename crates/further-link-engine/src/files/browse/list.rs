@@ -16,7 +16,7 @@ use std::os::fd::OwnedFd;
 
 /// Entries of a folder that are listed, at the most. A page with more is of no use to anybody.
 const ENTRIES: usize = 20_000;
-/// Bytes of names and of where links lead that are listed, at the most. Both are chosen by whoever made
+/// Bytes of names and of where links lead that are listed, as JSON, at the most. Both are chosen by whoever made
 /// the files, and the server keeps the list in memory until the client has read it.
 const TEXT: usize = 4 * 1024 * 1024;
 /// Bytes of names after which a packet is sent; with the longest name and link it is far below the largest packet.
@@ -100,6 +100,16 @@ fn text(entry: &Entry) -> usize {
     entry.name.len() + entry.link.as_ref().map_or(0, String::len)
 }
 
+/// Bytes that a text takes in JSON, which writes a control character as `\u0001`.
+fn as_json(text: &str) -> usize {
+    let length = |byte| match byte {
+        0..=0x1f => 6,
+        b'"' | b'\\' => 2,
+        _ => 1,
+    };
+    text.bytes().map(length).sum()
+}
+
 fn collect(root: &Root, name: &Name) -> Result<(Vec<Entry>, FolderState), FilesError> {
     place::seen(name)?;
     let folder = root.open_folder(name).map_err(fail(name))?;
@@ -133,7 +143,7 @@ fn collect(root: &Root, name: &Name) -> Result<(Vec<Entry>, FolderState), FilesE
         let Some(entry) = entry(root, &folder, name, text_of) else {
             continue;
         };
-        bytes += text(&entry);
+        bytes += as_json(&entry.name) + entry.link.as_deref().map_or(0, as_json);
         if bytes > TEXT {
             state.truncated = true;
             break;
@@ -199,5 +209,16 @@ fn described(name: &str, stat: &FileStat, link: Option<String>) -> Entry {
         modified_ns: modified(stat),
         version: is_file.then(|| Version::of(stat)),
         link,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::as_json;
+
+    #[test]
+    fn text_counts_as_it_is_sent() {
+        let text = "a\u{1}\"\\é";
+        assert_eq!(as_json(text), 1 + 6 + 2 + 2 + 2);
     }
 }
