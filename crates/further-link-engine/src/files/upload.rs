@@ -13,7 +13,7 @@ use std::io::{Seek as _, Write as _};
 use std::os::fd::OwnedFd;
 use tokio::task::JoinSet;
 
-/// Files of a project, at the most: as many names as one message of the process can hold twice over.
+/// Files of a project, at the most (`read_upload` keeps one more): as many names as one message of the process can hold twice over.
 const FILES: usize = 10_000;
 /// Downloads for one upload at the same time. More would not be quicker from one server, and each has buffers.
 const DOWNLOADS: usize = 4;

@@ -69,6 +69,10 @@ fn content(value: &RawValue) -> Result<UploadContent, &'static str> {
     }
 }
 
+/// Names of files that are read, at the most. Behind them no more are kept: each takes ten times as much memory as text, and
+/// whoever has asked for so many is refused anyway.
+const MOST_FILES: usize = 10_001;
+
 /// All keys of an object with their values; the last of several with one name, in the place of the first.
 struct Entries;
 
@@ -88,6 +92,7 @@ impl<'a> Visitor<'a> for Entries {
                     let place: &mut (String, &RawValue) = &mut entries[place];
                     place.1 = value;
                 }
+                None if entries.len() == MOST_FILES => {}
                 None => {
                     places.insert(name.clone(), entries.len());
                     entries.push((name, value));
@@ -95,5 +100,22 @@ impl<'a> Visitor<'a> for Entries {
             }
         }
         Ok(entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_very_many_files_no_more_are_kept_than_are_refused() {
+        let files: Vec<_> = (0..2 * MOST_FILES)
+            .map(|number| format!(r#""{number}":{{"type":"text","content":{{"text":""}}}}"#))
+            .collect();
+        let json = format!(r#"{{"name":"p","files":{{{}}}}}"#, files.join(","));
+        let upload = read_upload(json.as_bytes()).unwrap();
+        assert_eq!(upload.files.len(), MOST_FILES);
+        // Still to its end.
+        assert!(read_upload(&json.as_bytes()[..json.len() - 1]).is_err());
     }
 }
