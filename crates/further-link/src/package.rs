@@ -23,6 +23,8 @@ struct Shipped;
 
 /// The folder in the folder for state.
 const FOLDER: &str = "python";
+/// Where the package itself is, in the folder for this version.
+const PACKAGE: &str = "lib/further_link";
 /// In it and its folders: everybody may read, since programs of all accounts do.
 const MODE: u32 = 0o755;
 
@@ -36,7 +38,18 @@ pub(crate) fn unpacked(state: &Path) -> anyhow::Result<PathBuf> {
     let path = folder.join("path");
     open_way(state);
     if path.is_dir() {
-        return Ok(path);
+        if is_whole::<Shipped>(&path) && is_whole::<Package>(&folder.join(PACKAGE)) {
+            return Ok(path);
+        }
+        // As a power cut has left it, and as no program can use it.
+        tracing::warn!(
+            "the Python package in {} is unpacked again",
+            folder.display()
+        );
+        let old = all.join(format!(".old-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&old);
+        let _ = fs::rename(&folder, &old);
+        let _ = fs::remove_dir_all(&old);
     }
     let fail = |folder: &Path| format!("writing to {}", folder.display());
     make_folders(state).with_context(|| fail(state))?;
@@ -46,7 +59,8 @@ pub(crate) fn unpacked(state: &Path) -> anyhow::Result<PathBuf> {
     let new = all.join(format!(".new-{}", std::process::id()));
     let _ = fs::remove_dir_all(&new);
     let written = write::<Shipped>(&new.join("path"))
-        .and_then(|()| write::<Package>(&new.join("lib/further_link")));
+        .and_then(|()| write::<Package>(&new.join(PACKAGE)))
+        .and_then(|()| fs::File::open(&new)?.sync_all());
     let moved = written.and_then(|()| match fs::rename(&new, &folder) {
         Err(error)
             if !matches!(
@@ -60,6 +74,7 @@ pub(crate) fn unpacked(state: &Path) -> anyhow::Result<PathBuf> {
     });
     let _ = fs::remove_dir_all(&new);
     moved.with_context(|| fail(&folder))?;
+    let _ = fs::File::open(&all).and_then(|all| all.sync_all());
     if !path.is_dir() {
         bail!("{} is not what it should be; remove it", folder.display());
     }
@@ -86,9 +101,20 @@ fn write<Files: RustEmbed>(folder: &Path) -> std::io::Result<()> {
             make_folders(parent)?;
             fs::write(&path, &file.data)?;
             fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
+            // Once it has its name it is believed, so it has to outlast a power cut.
+            fs::File::open(&path)?.sync_all()?;
+            fs::File::open(parent)?.sync_all()?;
         }
     }
     Ok(())
+}
+
+/// Whether nothing of it is missing or empty.
+fn is_whole<Files: RustEmbed>(folder: &Path) -> bool {
+    Files::iter().all(|name| {
+        let is_empty = Files::get(&name).is_some_and(|file| file.data.is_empty());
+        fs::metadata(folder.join(&*name)).is_ok_and(|found| is_empty || found.len() > 0)
+    })
 }
 
 /// Lets everybody through the folder for state, if it is ours and closed. What is secret in it is in a folder
@@ -137,6 +163,15 @@ mod tests {
         fs::write(&package, "changed").unwrap();
         assert_eq!(unpacked(&state).unwrap(), path);
         assert_eq!(fs::read_to_string(&package).unwrap(), "changed");
+        // What a power cut leaves of a file that was not yet on the disk.
+        for spoil in [
+            (|file: &Path| fs::write(file, "")) as fn(&Path) -> _,
+            |file: &Path| fs::remove_file(file),
+        ] {
+            spoil(&package).unwrap();
+            assert_eq!(unpacked(&state).unwrap(), path);
+            assert!(fs::read_to_string(&package).unwrap().len() > 7);
+        }
         assert_eq!(fs::read_dir(state.join(FOLDER)).unwrap().count(), 1);
         fs::remove_dir_all(&state).unwrap();
     }
