@@ -17,6 +17,7 @@ const TEXT = {
   stopping: "Stopping…",
   finished: "Finished",
   notStarted: "Could not start",
+  showsNoMore: "This page shows no pictures and sends no keys to programs yet",
   stoppedWithConnection: "Stopped with the connection",
   endedWith: (/** @type {number} */ status) => `Ended with status ${status}`,
   stoppedBy: (/** @type {number} */ signal) =>
@@ -421,6 +422,8 @@ let phase = "idle";
 let processId = "";
 /** Whether the server said `started`. */
 let isStarted = false;
+/** The person knows that this page does not show all that the program says. */
+let isToldOfMore = false;
 let starts = 0;
 /** How the last program ended, in words. */
 let ending = { text: TEXT.ready, bad: false };
@@ -479,12 +482,19 @@ function receive(message) {
     case "started":
       if (!ours) return;
       isStarted = true;
+      isToldOfMore = false;
       if (phase === "starting") phase = "running";
       break;
     case "stdout":
     case "stderr":
       if (ours && typeof data.output === "string") output.add(message.type, data.output);
       return; // Nothing else on the page changes, and it comes often.
+    case "video":
+    case "keylisten":
+      // Once for each program; there is more of it, and often.
+      if (ours && !isToldOfMore) output.note(TEXT.showsNoMore, "");
+      isToldOfMore ||= ours;
+      return;
     case "stopped":
       if (ours) end(describeExit(Number(data.exitCode)));
       break;

@@ -202,6 +202,11 @@ impl Asked {
     async fn found(&self) -> Result<Result<Response, Refusal>, FilesError> {
         let name = self.address.name.clone();
         if !self.address.folder {
+            if self.options.watch || self.options.archive.is_some() {
+                let detail =
+                    "Only a folder is watched or made an archive of; its path ends with a slash.";
+                return Ok(Err(Refusal::bad(detail)));
+            }
             return Ok(send::response(self.tree.open(name).await?, self));
         }
         if self.options.watch {

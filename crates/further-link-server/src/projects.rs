@@ -109,6 +109,26 @@ pub(crate) async fn upload(
     account: &Result<Account, AccountError>,
     json: impl AsRef<[u8]> + Send + 'static,
 ) -> Result<Uploaded, UploadError> {
+    let user = account.as_ref().map_or("", |account| &account.name);
+    let result = carry_out(app, account, json).await;
+    match &result {
+        Ok(uploaded) => {
+            tracing::info!(
+                user,
+                fetched_urls = uploaded.fetched_urls,
+                "a project was uploaded"
+            );
+        }
+        Err(error) => tracing::info!(user, %error, "an upload failed"),
+    }
+    result
+}
+
+async fn carry_out(
+    app: &SharedApp,
+    account: &Result<Account, AccountError>,
+    json: impl AsRef<[u8]> + Send + 'static,
+) -> Result<Uploaded, UploadError> {
     let account = account
         .as_ref()
         .map_err(|error| FilesError::Account(error.clone().into()))?;

@@ -67,8 +67,10 @@ impl From<HttpError> for Refusal {
 impl From<FilesError> for Refusal {
     fn from(error: FilesError) -> Self {
         let status = status(&error);
-        if status.is_server_error() && status != StatusCode::INSUFFICIENT_STORAGE {
-            tracing::warn!(%error, "a task with files failed");
+        match status {
+            // The server's or the device's own trouble.
+            StatusCode::INTERNAL_SERVER_ERROR => tracing::warn!(%error, "a task with files failed"),
+            _ => tracing::debug!(%error, "a task with files was refused"),
         }
         let refusal = HttpError::new(status, error.to_string());
         match status {

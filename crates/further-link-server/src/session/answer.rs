@@ -71,6 +71,7 @@ pub(super) fn no_such_process(process: ProcessName) -> Control {
 
 /// What is told of a start that failed: why, or that it is the server's fault and why.
 pub(super) fn start_error(process: ProcessName, error: &StartError) -> Control {
+    tracing::info!(%error, "a program was not started");
     if error.is_internal() {
         return Control::Error {
             process: Some(process),

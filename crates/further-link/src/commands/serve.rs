@@ -242,6 +242,16 @@ fn check_people_and_places(config: &Config, accounts: &Accounts) -> anyhow::Resu
     if !temp.is_dir() {
         tracing::warn!("run.temp_dir: there is no folder {}", temp.display());
     }
+    // Those below a home are each account's own business.
+    let venv = &config.run.venv;
+    if venv.is_absolute() && !venv.join("bin/python3").exists() {
+        let venv = venv.display();
+        tracing::warn!("run.venv: there is no {venv}/bin/python3; programs run without it");
+    }
+    let work = &config.run.work_dir;
+    if work.is_absolute() && work.exists() && !work.is_dir() {
+        tracing::warn!("run.work_dir: {} is no folder", work.display());
+    }
     Ok(())
 }
 
