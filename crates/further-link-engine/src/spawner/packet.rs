@@ -177,6 +177,8 @@ mod tests {
                 assert_eq!(status, nix::sys::wait::WaitStatus::Exited(child, 0));
             }
             nix::unistd::ForkResult::Child => {
+                // Those of tests that run beside this one would be among the numbers below.
+                super::super::child::close_all_but(None::<&OwnedFd>).unwrap();
                 let (left, right) = pair().unwrap();
                 let sent: Vec<OwnedFd> = (0..3).map(|_| left.try_clone().unwrap()).collect();
                 let highest = sent.iter().map(|fd| fd.as_raw_fd()).max().unwrap();
