@@ -114,7 +114,7 @@ class FigureManager(FigureManagerBase):
 
     def __init__(self, canvas: FigureCanvas, num: int) -> None:
         self.num = num
-        self._title = ""
+        self._title = "Figure %d" % num
         self._id = ""
         # The client has been told of it, or will be.
         self._shown = False

@@ -10,7 +10,6 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import ModuleType
     from typing import Any, Callable
 
 # Of 100. Below about 75 the edges of drawings get visibly dirty, above about 85 files grow quickly.
@@ -31,12 +30,13 @@ class Picture:
 
     def __init__(self, frame: Any) -> None:
         self._frame = frame
-        pil = sys.modules.get("PIL.Image")
+        # If another thread is importing it just now, then there are no such images yet.
+        pil_image = getattr(sys.modules.get("PIL.Image"), "Image", ())
         if isinstance(frame, (bytes, bytearray, memoryview)):
             if bytes(frame[:3]) != b"\xff\xd8\xff":
                 raise ValueError("these bytes are not a JPEG file")
             self._encode: Callable[[Any], bytes] = bytes
-        elif pil is not None and isinstance(frame, pil.Image):
+        elif isinstance(frame, pil_image):
             self._encode = _encode_pil_image
             _check_size(*frame.size)
         elif hasattr(frame, "__array_interface__") or hasattr(frame, "__array__"):
@@ -223,21 +223,21 @@ _found: list[Callable[[Any], bytes]] = []
 
 def _find_encoder() -> Callable[[Any], bytes]:
     for name in _IF_LOADED:
-        module = sys.modules.get(name)
-        if module is not None:
-            encoder = _try(name, module)
+        if sys.modules.get(name) is not None:
+            encoder = _try(name)
             if encoder is not None:
                 return encoder
     for name in _ENCODERS:
-        encoder = _try(name, None)
+        encoder = _try(name)
         if encoder is not None:
             return encoder
     raise ImportError(NO_ENCODER)
 
 
-def _try(name: str, module: ModuleType | None) -> Callable[[Any], bytes] | None:
+def _try(name: str) -> Callable[[Any], bytes] | None:
     try:
-        return _ENCODERS[name](module or importlib.import_module(name))
+        # Also if it is loaded: another thread may be in the midst of that, and this waits for it.
+        return _ENCODERS[name](importlib.import_module(name))
     except Exception:
         # Not installed; or installed, but its libraries are not.
         return None

@@ -23,8 +23,12 @@ if TYPE_CHECKING:
     Messages = Iterable[Tuple[int, bytes]]
     Produce = Callable[[], Messages]
 
-# Seconds that the end of a program waits for what has not been sent yet.
+# Seconds that the end of a program waits for a client that takes nothing,
 EXIT_WAIT = 2.0
+# and for all that is still to be done: making a picture may take a while.
+_LONGEST_EXIT_WAIT = 10.0
+# How often it looks meanwhile what it waits for, in seconds.
+_LOOK = 0.1
 
 
 class NotYet(Exception):  # noqa: N818 (no error)
@@ -50,6 +54,8 @@ class Outbox:
         self._slots: dict[Hashable, _Slot] = {}
         self._thread: threading.Thread | None = None
         self._busy = False
+        # Since when it waits for the server to take a message.
+        self._blocked_since: float | None = None
         # The program is about to end: everything is due now.
         self._hurry = False
 
@@ -61,36 +67,39 @@ class Outbox:
         due = monotonic() + delay
         with self._changed:
             slot = self._slots.get(key)
+            # If there is something in it, then the thread knows of it, and need not wake up.
+            news = slot is None or slot.produce is None
             if slot is None:
                 self._slots[key] = _Slot(produce, interval, due)
-            elif slot.produce is None:
-                slot.due = max(slot.due, due)
-                slot.produce = produce
             else:
-                # The thread knows of it already, and need not wake up.
+                slot.due = max(slot.due, due) if news else slot.due
                 slot.produce = produce
-                return
-            self._start()
-            self._changed.notify_all()
+            if news:
+                self._start()
+                self._changed.notify_all()
         if not threading.main_thread().is_alive():
             # What is registered with atexit runs now. Perhaps nobody comes after it.
             self.flush()
 
     def flush(self, seconds: float = EXIT_WAIT) -> bool:
-        """Wait until all is sent, but not longer than this."""
+        """Wait until all is sent, but only so long for a message to be taken."""
         if threading.current_thread() is self._thread:
             return False
-        end = monotonic() + seconds
+        start = monotonic()
         with self._changed:
             self._hurry = True
             try:
                 self._changed.notify_all()
                 while self._busy or self._waiting():
-                    left = end - monotonic()
+                    now = monotonic()
+                    left = start + max(seconds, _LONGEST_EXIT_WAIT) - now
+                    blocked = self._blocked_since
+                    if blocked is not None:
+                        left = min(left, max(blocked, start) + seconds - now)
                     if left <= 0:
                         return False
                     if self._alive():
-                        self._changed.wait(left)
+                        self._changed.wait(min(left, _LOOK))
                     else:
                         self._send_next()
             finally:
@@ -147,7 +156,7 @@ class Outbox:
             try:
                 self._changed.release()
                 try:
-                    again = _send(produce)
+                    again = self._send(produce)
                 finally:
                     self._changed.acquire()
             finally:
@@ -157,17 +166,20 @@ class Outbox:
                 slot.produce = produce
                 slot.due = monotonic() + again
 
-
-def _send(produce: Produce) -> float | None:
-    try:
-        for kind, payload in produce():
-            channel().send(kind, payload)
-    except NotYet as not_yet:
-        return not_yet.seconds
-    except Exception:
-        # One thing that cannot be sent must not keep the others from it.
-        traceback.print_exc()
-    return None
+    def _send(self, produce: Produce) -> float | None:
+        try:
+            for kind, payload in produce():
+                self._blocked_since = monotonic()
+                channel().send(kind, payload)
+                self._blocked_since = None
+        except NotYet as not_yet:
+            return not_yet.seconds
+        except Exception:
+            # One thing that cannot be sent must not keep the others from it.
+            traceback.print_exc()
+        finally:
+            self._blocked_since = None
+        return None
 
 
 _outbox = Outbox()

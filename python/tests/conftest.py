@@ -114,6 +114,8 @@ def environment(server: FakeServer | None = None, **more: str) -> dict[str, str]
     }
     variables["PYTHONPATH"] = str(PACKAGE)
     variables["PYTHONDONTWRITEBYTECODE"] = "1"
+    # From Python 3.12 on, for each fork of a process that has threads.
+    variables["PYTHONWARNINGS"] = "ignore:This process:DeprecationWarning"
     if server is not None:
         variables["FURTHER_LINK_CHANNEL"] = server.path
     variables.update(more)

@@ -28,8 +28,11 @@ def only(monkeypatch, *names):
 
 def has(name):
     try:
-        __import__(name)
-    except ImportError:
+        module = __import__(name)
+        if name == "turbojpeg":
+            # The library in C is not part of it.
+            module.TurboJPEG()
+    except (ImportError, OSError, RuntimeError):
         return False
     return True
 
@@ -338,7 +341,7 @@ def test_without_pil_arrays_are_encoded_by_opencv(run):
         print(jpeg[:3] == b"\\xff\\xd8\\xff", "cv2" in sys.modules)
         """
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.out == "True True\n"
 
 
@@ -351,5 +354,44 @@ def test_nothing_is_loaded_for_bytes(run):
         print([name for name in ("numpy", "PIL", "cv2", "matplotlib") if name in sys.modules])
         """
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.out == "[]\n"
+
+
+def test_pil_while_another_thread_imports_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL.Image", types.ModuleType("PIL.Image"))
+    _jpeg.Picture(numpy.zeros((8, 8), numpy.uint8))
+    with pytest.raises(TypeError):
+        _jpeg.Picture(5)
+
+
+def test_an_encoder_while_another_thread_imports_it(tmp_path, monkeypatch):
+    """It is in sys.modules already, and has nothing in it."""
+    import threading
+
+    only(monkeypatch)
+    monkeypatch.delitem(sys.modules, "simplejpeg", raising=False)
+    (tmp_path / "simplejpeg.py").write_text(
+        "import builtins\n"
+        "builtins.further_link_started.set()\n"
+        "builtins.further_link_go_on.wait()\n"
+        "def encode_jpeg(array, **options): return b'whole'\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import builtins
+
+    started, go_on = threading.Event(), threading.Event()
+    monkeypatch.setattr(builtins, "further_link_started", started, raising=False)
+    monkeypatch.setattr(builtins, "further_link_go_on", go_on, raising=False)
+    importer = threading.Thread(target=lambda: __import__("simplejpeg"))
+    importer.start()
+    started.wait()
+    picture = _jpeg.Picture(numpy.zeros((8, 8), numpy.uint8))
+    results = []
+    encoder = threading.Thread(target=lambda: results.append(picture.encode()))
+    encoder.start()
+    encoder.join(0.05)
+    go_on.set()
+    encoder.join()
+    importer.join()
+    assert results == [b"whole"]

@@ -171,7 +171,7 @@ def test_a_mistake_in_a_function_is_told_and_the_next_is_called(server, run):
     wait_until(lambda: program.out.count("b\n") == 2)
     wait_until(lambda: program.err.count("ZeroDivisionError") == 2)
     program.line()
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert "return 1 / 0" in program.err
     assert "SystemExit" in program.err
 
@@ -191,7 +191,7 @@ def test_a_program_ends_when_its_last_line_is_done(server, run):
     server.connection().key("a", "keydown")
     program.wait_for("called")
     program.line()
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.err == ""
 
 

@@ -102,7 +102,7 @@ def test_an_unmodified_program(server, draw):
     assert share_of(image, WHITE) > 0.8
     assert program.process.poll() is None
     close(server, data)
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.out == "closed\n"
     assert program.err == ""
     wait_until(lambda: server.connection().closed)
@@ -137,7 +137,7 @@ def test_show_waits_until_all_figures_are_closed(server, draw):
         assert "after" not in program.out
         close(server, data)
         server.wait_for(FIGURE, 5 + number)
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.out.splitlines()[1] == "after []"
 
 
@@ -157,7 +157,7 @@ def test_show_does_not_wait_when_it_is_told_so(server, draw):
         """,
         server,
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.out == "shown\nall\n"
     assert program.err == ""
     wait_until(lambda: server.connection().closed)
@@ -179,7 +179,7 @@ def test_what_is_not_shown_is_not_sent(server, draw):
         """,
         server,
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.err == ""
     assert server.connections == []
 
@@ -199,7 +199,7 @@ def test_close_by_the_program(server, draw):
         """,
         server,
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.out == "close True\n[2]\n"
     wait_until(lambda: server.connection().closed)
     assert [(data["figure"], data["closed"]) for data, _ in server.figures()] in (
@@ -228,7 +228,7 @@ def test_close_by_the_person_calls_the_programs_function(server, draw):
     for _ in range(3):
         close(server, data)
     close(server, {"id": "nobody's"})
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.out == "close_event True\n"
 
 
@@ -244,7 +244,7 @@ def test_other_events_do_not_close(server, draw):
     with pytest.raises(Exception, match="timed out"):
         program.process.wait(0.3)
     close(server, data)
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.err == ""
 
 
@@ -262,7 +262,7 @@ def test_ctrl_c_during_show(server, draw):
     )
     server.wait_for(FIGURE)
     program.interrupt()
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.out == "interrupted [1]\n"
     assert program.err == ""
 
@@ -278,7 +278,7 @@ def test_show_ends_when_the_server_is_gone(server, draw):
     program = draw("import matplotlib.pyplot as plt; plt.figure(); plt.show()", server)
     server.wait_for(FIGURE)
     server.connection().shut()
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.err.count("\n") == 1
     assert "closed the connection" in program.err
 
@@ -297,7 +297,7 @@ def test_a_client_that_shows_no_figures(make_server, draw):
         """,
         server,
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.out == "done\n"
     assert program.err == (
         "further_link: this client does not show figures, so they are not seen\n"
@@ -319,7 +319,7 @@ def test_without_a_server(draw):
         print("done")
         """
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.out == "done\n"
     assert program.err.count("\n") == 1
     assert "does not run under Further Link" in program.err
@@ -340,7 +340,7 @@ def test_a_server_that_says_no_hello(make_server, draw):
         """,
         server,
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.out == "done\n"
     assert program.err == ("further_link: the server does not answer, so figures are not seen\n")
 
@@ -362,7 +362,7 @@ for colour in ("red", "green", "blue"):
     for colour in (RED, GREEN, BLUE):
         wait_for_share(server, colour, 0.3)
         program.line()
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.out == "True\n" * 3
     assert program.err == ""
 
@@ -380,7 +380,7 @@ def test_pause_closes_what_the_person_has_closed(server, draw):
     )
     server.wait_for(FIGURE)
     close(server, server.figures()[0][0])
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.out == "closed\n"
 
 
@@ -398,7 +398,7 @@ def test_flush_events(server, draw):
     )
     server.wait_for(FIGURE)
     close(server, server.figures()[0][0])
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.out == "closed\n"
 
 
@@ -430,7 +430,7 @@ input()
     # The last one is drawn, though the program now waits for something else.
     wait_for_share(server, BLUE, 0.3)
     program.line()
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     drawn, elapsed = map(float, program.out.split()[:2])
     assert drawn <= 2 + elapsed / 0.05
     assert len(server.figures()) <= 4 + elapsed / 0.05
@@ -468,7 +468,7 @@ plt.draw()
     program.wait_for("last")
     wait_for_share(server, BLUE, 0.3)
     program.line()
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.err == ""
     drawn, elapsed = map(float, program.out.split()[:2])
     assert 1 <= drawn <= 1 + elapsed / 0.05
@@ -502,7 +502,7 @@ input()
     program.wait_for("\n")
     wait_for_share(server, BLUE, 0.3)
     program.line()
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.err == ""
     assert len(server.figures()) <= 3 + float(program.out) / 0.05
 
@@ -537,7 +537,7 @@ def test_interactive_mode(server, draw):
     program.wait_for("closed")
     wait_until(lambda: {d["figure"] for d, _ in server.figures() if d["closed"]} == {1, 2})
     program.line()
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.err == ""
 
 
@@ -562,7 +562,7 @@ def test_interactive_mode_with_a_program_that_never_rests(server, draw):
     number = len(server.figures())
     wait_until(lambda: len(server.figures()) > number + 3)
     program.line()
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.out == "True\n"
     assert program.err == ""
 
@@ -575,7 +575,7 @@ def test_the_figure_that_a_program_has_left_is_drawn_whole(server, draw):
         plt.ion()
         draws = []
         figure = plt.figure()
-        figure.canvas.mpl_connect("draw_event", draws.append)
+        figure.canvas.mpl_connect("draw_event", lambda event: draws.append(event))
         axes = figure.subplots(3, 3)
         for axis in axes.flat:
             axis.plot([1, 2, 3])
@@ -589,7 +589,7 @@ def test_the_figure_that_a_program_has_left_is_drawn_whole(server, draw):
     program.wait_for("ready")
     server.wait_for(FIGURE)
     program.line()
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert int(program.out.split()[-1]) <= 5
 
 
@@ -617,7 +617,7 @@ def test_animations_run_while_show_waits(server, draw, blit):
     program = draw(ANIMATION % blit, server)
     wait_until(lambda: len({image for _, image in server.figures()}) >= 5)
     close(server, server.figures()[0][0])
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.err == ""
     assert int(program.out) >= 5
     wait_until(lambda: server.connection().closed)
@@ -648,7 +648,7 @@ def test_a_mistake_in_an_animation_is_told_and_the_figure_stays(server, draw):
     server.wait_for(FIGURE)
     assert program.process.poll() is None
     close(server, server.figures()[0][0])
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.out == "closed\n"
     assert program.err.count("ValueError: a mistake") == 1
 
@@ -741,7 +741,7 @@ def test_event_loops_end(server, draw):
     program.wait_for("looping")
     server.wait_for(FIGURE)
     close(server, server.figures()[0][0])
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.out == "looping\nclosed\n"
 
 
@@ -764,7 +764,7 @@ def test_show_from_within_show(server, draw):
         """,
         server,
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.out == "done\n"
     assert program.err == ""
 
@@ -778,7 +778,7 @@ def test_savefig_is_what_it_always_was(server, draw, tmp_path):
     if matplotlib.get_backend() != "agg":
         plt.show(block=False)
     for suffix in ("png", "svg", "pdf", "jpg"):
-        plt.savefig(sys.argv[0] + "." + suffix, dpi=50, metadata={} if suffix == "png" else None)
+        plt.savefig(sys.argv[0] + "." + suffix, dpi=50)
     plt.savefig(sys.argv[0] + ".tight.png", bbox_inches="tight", facecolor="red")
     assert plt.gcf().dpi == 100
     """
@@ -812,7 +812,7 @@ def test_in_another_thread(server, draw):
     )
     server.wait_for(FIGURE)
     close(server, server.figures()[0][0])
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.out == "closed\n"
     assert program.err == ""
 
@@ -845,7 +845,7 @@ def test_figures_drawn_in_threads(server, draw):
     for number in (1, 2, 3):
         wait_for_share(server, BLUE, 0.3, figure=number)
     program.line()
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.err == ""
 
 
@@ -867,7 +867,7 @@ else:
 """,
         server,
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.err == ""
     wait_until(lambda: all(connection.closed for connection in server.connections))
     ids = {}
@@ -888,7 +888,7 @@ def test_a_figure_with_a_transparent_background(server, draw):
         """,
         server,
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     server.wait_for(FIGURE)
     image = Image.open(io.BytesIO(server.figures()[0][1]))
     assert image.mode == "RGBA"
@@ -906,7 +906,7 @@ def test_a_figure_that_is_very_large(server, draw):
         """,
         server,
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.err == ""
     server.wait_for(FIGURE)
     data, image = server.figures()[0]
@@ -930,7 +930,7 @@ def test_svg(server, draw):
         server,
         FURTHER_LINK_FIGURE_FORMAT="SVG",
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.err == ""
     wait_until(lambda: server.connection().closed)
     for data, image in server.figures():
@@ -960,7 +960,7 @@ def test_titles(server, draw):
     program.line()
     wait_until(lambda: server.figures()[-1][0]["title"] == "other")
     program.line()
-    assert program.end() == 0
+    assert program.end() == 0, program.err
 
 
 def test_a_figure_that_cannot_be_drawn(server, draw):
@@ -987,7 +987,7 @@ def test_a_figure_that_cannot_be_drawn(server, draw):
     program.wait_for("ready")
     wait_until(lambda: "a figure could not be drawn" in program.err)
     program.line()
-    assert program.end() == 0
+    assert program.end() == 0, program.err
 
 
 def test_keys_and_figures_together(server, draw):
@@ -1006,7 +1006,7 @@ def test_keys_and_figures_together(server, draw):
     server.connection().key("a", "keydown")
     program.wait_for("pressed")
     close(server, server.figures()[0][0])
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert len(server.connections) == 1
 
 
@@ -1033,7 +1033,7 @@ def test_a_backend_of_the_persons_own_choice(server, draw, tmp_path, name):
 def test_a_matplotlibrc_without_a_backend(server, draw, tmp_path):
     (tmp_path / "matplotlibrc").write_text("figure.dpi: 50\n#backend: agg\n")
     program = draw("import matplotlib.pyplot as plt; plt.figure(); plt.show(False)", server)
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     server.wait_for(FIGURE)
     assert server.figures()[0][0]["width"] == 320
 
@@ -1048,14 +1048,14 @@ def test_a_matplotlibrc_elsewhere(server, draw, tmp_path, where):
         server,
         **{where: str(folder)},
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.out == "FigureCanvasAgg\n"
 
 
 def test_a_matplotlibrc_that_names_this_backend(server, draw, tmp_path):
     (tmp_path / "matplotlibrc").write_text("backend: %s\n" % BACKEND)
     program = draw("import matplotlib.pyplot as plt; plt.figure(); plt.show(False)", server)
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     server.wait_for(FIGURE)
 
 
@@ -1070,7 +1070,7 @@ def test_the_programs_own_choice_is_stronger_than_all(server, draw, tmp_path):
         """,
         server,
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.out.lower() == "agg\n"
     (tmp_path / "matplotlibrc").write_text("backend: agg\n")
     program = draw(
@@ -1085,7 +1085,7 @@ def test_the_programs_own_choice_is_stronger_than_all(server, draw, tmp_path):
         """,
         server,
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     server.wait_for(FIGURE)
 
 
@@ -1120,7 +1120,7 @@ input()
     server.may_read.set()
     wait_for_share(server, BLUE, 0.3)
     program.line()
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.err == ""
 
 

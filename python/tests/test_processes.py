@@ -41,7 +41,7 @@ def test_a_child_has_a_connection_of_its_own(server, run):
         """,
         server,
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.err == ""
     parent = server.connection(0)
     child = of_child(server, program)
@@ -68,7 +68,7 @@ def test_a_child_that_does_nothing_makes_no_connection(server, run):
     )
     server.wait_for(KEYLISTEN)
     program.line()
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert len(server.connections) == 1
 
 
@@ -97,8 +97,8 @@ def test_a_fork_that_python_is_not_told_of(server, run):
         import ctypes, os
         from further_link import KeyboardButton, send_image
         send_image(b"\\xff\\xd8\\xffparent")
-        # Not os.fork: that would call what is registered for it. (With threads in the parent, Python
-        # itself does not survive that.)
+        # Not os.fork: that would call what is registered for it. (With threads in the parent,
+        # Python itself does not survive that.)
         if ctypes.PyDLL(None).fork() == 0:
             send_image(b"\\xff\\xd8\\xffchild")
             KeyboardButton("b")
@@ -107,7 +107,7 @@ def test_a_fork_that_python_is_not_told_of(server, run):
         """,
         server,
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     child = of_child(server, program)
     wait_until(lambda: child.closed)
     assert child.messages[1:] == [(VIDEO, b"\xff\xd8\xffchild"), (KEYLISTEN, b"b")]
@@ -148,7 +148,7 @@ def test_a_fork_while_other_threads_send(server, run):
         """,
         server,
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.out == "done\n"
     for child in range(20):
         assert b"\xff\xd8\xffchild%d" % child in server.of_kind(VIDEO)
@@ -195,7 +195,7 @@ def test_functions_are_called_where_they_were_set(server, run):
     program.wait_for("child released")
     wait_until(lambda: "parent 7" in program.out and "parent\n" in program.out)
     program.line()
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.out.count("parent\n") == 1
     assert program.out.count("parent 7") == 1
 
@@ -214,7 +214,7 @@ def test_widgets_of_a_child_have_ids_of_their_own(server, run):
         """,
         server,
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     wait_until(lambda: len(server.widgets()) == 3)
     assert len({data["id"] for data in server.widgets().values()}) == 3
 
@@ -248,7 +248,7 @@ def test_children_of_multiprocessing(server, run, method):
         % method,
         server,
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.err == ""
     assert program.out == "[0, 0, 0]\n"
     wait_until(lambda: all(connection.closed for connection in server.connections))
@@ -280,7 +280,7 @@ def test_a_pool(server, run):
         """,
         server,
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     server.wait_for(VIDEO, 21)
     assert {b"\xff\xd8\xff%d" % number for number in range(20)} <= set(server.of_kind(VIDEO))
 
@@ -300,7 +300,8 @@ def test_a_daemon(server, run):
         send_image(b"\\xff\\xd8\\xffdaemon")
         button.when_pressed = lambda: print("pressed")
         plot("a", 1, 1)
-        print("ready", os.getpid())
+        # In one piece: what is waited for is then all there.
+        sys.stdout.write("ready %d\\n" % os.getpid())
         sys.stdin.readline()
         """,
         server,
@@ -332,7 +333,7 @@ def test_what_the_parent_has_not_sent_is_not_sent_by_the_child(server, run):
         """,
         server,
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     wait_until(lambda: all(connection.closed for connection in server.connections))
     assert server.series("a", "a")[1] == list(range(100))
     assert server.series("b", "b")[1] == [1]
@@ -349,7 +350,7 @@ def test_a_program_that_the_program_starts(server, run):
         """,
         server,
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert set(server.wait_for(VIDEO, 2)) == {b"\xff\xd8\xffouter", b"\xff\xd8\xffinner"}
     hellos = [json.loads(payload)["pid"] for payload in server.of_kind(HELLO)]
     assert len(set(hellos)) == 2 and os.getpid() not in hellos

@@ -450,17 +450,28 @@ def test_one_that_is_installed_to_be_edited(state, venv):
     assert "sources" in found["file"]
 
 
-def test_the_backend_of_matplotlib(state):
+FIGURE = """
+import further_link, matplotlib.pyplot as plt
+plt.plot([1])
+plt.show()
+print(further_link.__version__, type(plt.gcf().canvas).__module__)
+"""
+
+
+@pytest.mark.parametrize("version", ["0.1.0", "5.2.1"])
+def test_the_backend_of_matplotlib(state, tmp_path, version):
+    """Also beside an old package: matplotlib was told to use it, and would not work without."""
     pytest.importorskip("matplotlib")
+    if version != "0.1.0":
+        write(tmp_path / "further_link", OLD)
     variables = environment(
-        PYTHONPATH=str(state / "path"), MPLBACKEND="module://further_link.matplotlib"
+        PYTHONPATH=os.pathsep.join([str(state / "path"), str(tmp_path)]),
+        MPLBACKEND="module://further_link.matplotlib",
     )
-    code = (
-        "import matplotlib.pyplot as plt; plt.plot([1]); plt.show();"
-        "print(type(plt.gcf().canvas).__module__)"
+    out = subprocess.check_output(
+        [sys.executable, "-c", FIGURE], env=variables, stderr=subprocess.DEVNULL, cwd=str(state)
     )
-    out = subprocess.check_output([sys.executable, "-c", code], env=variables, stderr=-3)
-    assert out == b"further_link._figures\n"
+    assert out.decode() == version + " further_link._figures\n"
 
 
 # Other Pythons

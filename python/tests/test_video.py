@@ -150,7 +150,7 @@ def test_the_last_one_is_sent_when_the_program_ends(server, run):
         """,
         server,
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.err == ""
     import io
 
@@ -178,7 +178,7 @@ def test_the_end_of_a_program_waits_only_so_long(server, run):
     program.line()
     program.wait_for("sent")
     # Nothing is taken; it ends all the same.
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.err == ""
 
 
@@ -187,9 +187,9 @@ def test_in_the_last_moments_of_a_program(server, run):
     program = run(
         """
         import atexit
+        from further_link import KeyboardButton, Number, plot, send_image
         @atexit.register
         def stop():
-            from further_link import KeyboardButton, Number, plot, send_image
             send_image(b"\\xff\\xd8\\xffstopped", kind="latest")
             plot("a", 1, 1)
             Number("n").value = 3
@@ -198,7 +198,7 @@ def test_in_the_last_moments_of_a_program(server, run):
         """,
         server,
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.out == "stopped\n"
     assert program.err == ""
     wait_until(lambda: server.connection().closed)

@@ -75,7 +75,7 @@ def test_three_lines(server, run):
     connection.widget(server.widget("Stop"), "press")
     program.wait_for("stop")
     program.line()
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     assert program.err == ""
 
 
@@ -340,7 +340,7 @@ def test_the_last_value_is_sent_when_the_program_ends(server, run):
         """,
         server,
     )
-    assert program.end() == 0
+    assert program.end() == 0, program.err
     wait_until(lambda: server.connection().closed)
     assert server.widgets()["n"]["value"] == 100
     assert server.widgets()["s"]["value"] == 100
@@ -468,7 +468,7 @@ def test_a_mistake_in_a_function_is_told(server, run):
     connection.widget(data, "change", 6)
     program.wait_for("got 6")
     program.line()
-    assert program.end() == 0
+    assert program.end() == 0, program.err
 
 
 def test_many_threads_make_widgets(linked):

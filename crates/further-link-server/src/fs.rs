@@ -202,12 +202,13 @@ impl Asked {
     async fn found(&self) -> Result<Result<Response, Refusal>, FilesError> {
         let name = self.address.name.clone();
         if !self.address.folder {
+            let opened = self.tree.open(name).await?;
             if self.options.watch || self.options.archive.is_some() {
-                let detail =
-                    "Only a folder is watched or made an archive of; its path ends with a slash.";
-                return Ok(Err(Refusal::bad(detail)));
+                return Ok(Err(Refusal::bad(
+                    "Only a folder is watched, or made an archive of.",
+                )));
             }
-            return Ok(send::response(self.tree.open(name).await?, self));
+            return Ok(send::response(opened, self));
         }
         if self.options.watch {
             return Ok(Ok(watch::response(self, self.tree.watch(name).await?)));

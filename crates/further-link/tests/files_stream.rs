@@ -93,6 +93,7 @@ fn a_folder_is_downloaded_as_an_archive() {
         ("/fs/none/?archive=zip", 404),
         ("/fs/other/?archive=zip", 404),
         ("/fs/p?archive=zip", 301),
+        ("/fs/other?archive=zip", 400),
     ] {
         assert_eq!(get(&server, path).status, status, "{path}");
     }
@@ -345,6 +346,7 @@ fn watching_has_bounds_and_ends_with_the_client() {
         ("/fs/none/?watch", 404),
         ("/fs/few/x/?watch", 404),
         ("/fs/few?watch", 301),
+        ("/fs/few/x?watch", 400),
     ] {
         assert_eq!(get(&server, path).status, status, "{path}");
     }
