@@ -187,3 +187,21 @@ def linked(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake
         threads[0].join(PATIENCE)
     _channel._after_fork()
     _channel._told.clear()
+
+
+@pytest.fixture(scope="session")
+def configuration(tmp_path_factory):
+    """A folder for matplotlib, so that a person's own settings have no say here."""
+    return tmp_path_factory.mktemp("matplotlib")
+
+
+@pytest.fixture
+def draw(run, configuration):
+    """Runs a program that uses matplotlib, as the server does it."""
+
+    def start(code, server=None, **variables):
+        variables = {"MPLCONFIGDIR": str(configuration), **variables}
+        variables.setdefault("MPLBACKEND", "module://further_link.matplotlib")
+        return run(code, server, **variables)
+
+    return start
