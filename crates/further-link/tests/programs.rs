@@ -12,6 +12,8 @@ use world::{Picture, Programs, source, venv};
 async fn keys_drive_a_robot() {
     let mut program = Programs::new().file("examples/keys.py").await;
     program.until_printed("end with Escape.\n").await;
+    // They come by another way than what is printed, and not in step with it.
+    program.until("keys", |seen| seen.keys.len() == 5).await;
     let keys = ["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight", "Escape"];
     assert_eq!(program.keys, keys);
     for (key, event) in [
