@@ -334,7 +334,8 @@ def test_without_pil_arrays_are_encoded_by_opencv(run):
     program = run(
         """
         import sys
-        sys.modules["PIL"] = None
+        for name in ("PIL", "simplejpeg", "turbojpeg"):
+            sys.modules[name] = None
         import numpy
         from further_link import _jpeg
         jpeg = _jpeg.Picture(numpy.zeros((8, 8, 3), numpy.uint8)).encode()
