@@ -52,16 +52,16 @@ class FigureCanvas(FigureCanvasAgg):
 
     def draw(self) -> None:
         """Draw the figure now."""
+        manager = self.manager
         with _drawing:
-            manager = self.manager
             before = 0 if manager is None else manager.begins_to_draw()
             try:
                 super().draw()  # type: ignore[no-untyped-call]
             finally:
                 if manager is not None:
                     manager.ends_to_draw()
-            if manager is not None:
-                manager.has_drawn(before)
+        if manager is not None:
+            manager.has_drawn(before)
 
     def draw_idle(self, *arguments: Any, **options: Any) -> None:
         """Have the figure drawn soon."""
@@ -202,12 +202,12 @@ class FigureManager(FigureManagerBase):
         # does not come to an end. If the background draws, the program waits for it.
         with _drawing:
             since = self._dirty_since
-            if since is not None and monotonic() - since > _LONGEST_WAIT:
-                try:
-                    self.draw_if_due()
-                except Exception:
-                    # A half-made change cannot always be drawn: x is longer than y. The next one.
-                    pass
+        if since is not None and monotonic() - since > _LONGEST_WAIT:
+            try:
+                self.draw_if_due()
+            except Exception:
+                # A half-made change cannot always be drawn: x is longer than y. The next one.
+                pass
 
     def begins_to_draw(self) -> int:
         """How often the figure has been changed so far."""

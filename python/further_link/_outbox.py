@@ -62,7 +62,8 @@ class Outbox:
     def put(self, key: Hashable, produce: Produce, interval: float, delay: float = 0.0) -> None:
         """Have this called and sent, in `delay` seconds at the earliest.
 
-        Between two calls for one key are at least `interval` seconds.
+        Between two calls for one key are at least `interval` seconds. At the end of the program
+        this waits until it is sent, so no lock may be held that the function needs.
         """
         due = monotonic() + delay
         with self._changed:
@@ -77,8 +78,9 @@ class Outbox:
             if news:
                 self._start()
                 self._changed.notify_all()
-        if not threading.main_thread().is_alive():
-            # What is registered with atexit runs now. Perhaps nobody comes after it.
+        if not self._alive() or not threading.main_thread().is_alive():
+            # There is no background; or what is registered with atexit runs now, and perhaps
+            # nobody comes after it.
             self.flush()
 
     def flush(self, seconds: float = EXIT_WAIT) -> bool:

@@ -27,8 +27,6 @@ _POINTS_IN_MESSAGE = 10000
 # The names in a message must fit beside them: 100 names of at most 200 characters, 12 bytes each.
 _MOST_SERIES = 100
 _LONGEST_NAME = 200
-# How often `plot` looks whether there still is a server while it waits, in seconds.
-_LOOK = 0.1
 
 
 def plot(
@@ -203,15 +201,13 @@ def _add(
                 state.counted[label] = first + len(ys)
                 column = list(range(first, first + len(ys)))
             _append(state, label, column, ys)
-        if state.batch is not None:
-            outbox().put(("plot", name), lambda: _messages(name), INTERVAL)
-        while (
-            _waiting() > MOST_WAITING
-            and not channel().gone
-            # A function that is called while the background draws: it cannot wait for itself.
-            and not outbox().is_own_thread()
-        ):
-            _changed.wait(_LOOK)
+    # Without the lock, which the sender needs.
+    outbox().put(("plot", name), lambda: _messages(name), INTERVAL)
+    # A function that is called while the background draws: it cannot wait for itself.
+    if not outbox().is_own_thread():
+        with _changed:
+            while _waiting() > MOST_WAITING:
+                _changed.wait()
 
 
 def _append(state: _Plot, label: str, xs: list[Number | None], ys: list[Number | None]) -> None:

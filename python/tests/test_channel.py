@@ -397,6 +397,24 @@ def test_events_that_make_no_sense_are_ignored(server, run):
     assert "Traceback" not in program.err
 
 
+def test_a_mistake_of_ours_does_not_end_the_thread_that_reads(linked, monkeypatch, capsys):
+    from further_link import KeyboardButton, _channel
+
+    button = KeyboardButton("a")
+    listener = _channel._listeners[66]
+    monkeypatch.setitem(_channel._listeners, 66, lambda event: 1 / 0)
+    linked.connection().key("a", "keydown")
+    wait_until(lambda: "ZeroDivisionError" in _so_far(capsys))
+    monkeypatch.setitem(_channel._listeners, 66, listener)
+    linked.connection().key("a", "keydown")
+    wait_until(lambda: button.is_pressed)
+
+
+def _so_far(capsys, read=[]):  # noqa: B006 (what was read is gone)
+    read.append(capsys.readouterr().err)
+    return "".join(read)
+
+
 def test_many_threads_send_whole_messages(server, run):
     program = run(
         BIG

@@ -257,12 +257,16 @@ def test_messages_of_a_plot_keep_their_distance(linked):
 
 
 def test_the_first_point_is_sent_at_once(linked, monkeypatch):
-    from further_link import plot, plots
+    from further_link import _outbox, plot, plots
 
     monkeypatch.setattr(plots, "INTERVAL", 10000)
     plot("p", 1, 1)
     plot("q", 1, 1)
     linked.wait_for(PLOT, 2)
+    # And all others at once when the program is about to end.
+    plot("p", 2, 2)
+    assert _outbox.outbox().flush()
+    linked.wait_for(PLOT, 3)
 
 
 def test_the_program_waits_if_it_is_quicker_than_its_client(linked):
@@ -443,3 +447,26 @@ def test_from_many_threads(linked):
         assert all_points(linked, 500, "p", "s%d" % number)[1] == list(range(500))
     xs, ys = all_points(linked, 3000, "shared", "shared")
     assert xs == ys
+
+
+def test_a_system_without_threads(server, run):
+    program = run(
+        """
+        import threading
+        def start(self):
+            raise RuntimeError("can't start new thread")
+        threading.Thread.start = start
+        from further_link import KeyboardButton, plot, send_image, Slider
+        for number in range(200):
+            plot("p", list(range(1000)))
+        send_image(b"\\xff\\xd8\\xff", kind="latest")
+        print(KeyboardButton("a").is_pressed, Slider("s").value)
+        """,
+        server,
+    )
+    assert program.end() == 0, program.err
+    assert program.out == "False 0\n"
+    assert program.err == ""
+    wait_until(lambda: server.connection().closed)
+    assert server.series("p", "p")[1] == list(range(1000)) * 200
+    assert server.widgets()["s"]["value"] == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from fake_server import VIDEO, wait_until
 
@@ -177,9 +179,12 @@ def test_the_end_of_a_program_waits_only_so_long(server, run):
     server.may_read.clear()
     program.line()
     program.wait_for("sent")
+    start = time.monotonic()
     # Nothing is taken; it ends all the same.
     assert program.end() == 0, program.err
     assert program.err == ""
+    # 2 s, and less than the 10 s for which it would go on working.
+    assert time.monotonic() - start < 8
 
 
 def test_in_the_last_moments_of_a_program(server, run):
@@ -191,7 +196,9 @@ def test_in_the_last_moments_of_a_program(server, run):
         @atexit.register
         def stop():
             send_image(b"\\xff\\xd8\\xffstopped", kind="latest")
-            plot("a", 1, 1)
+            # More than one message: the later ones have to wait for their time.
+            for point in range(1000):
+                plot("a", point, point)
             Number("n").value = 3
             KeyboardButton("a")
             print("stopped")
@@ -203,7 +210,7 @@ def test_in_the_last_moments_of_a_program(server, run):
     assert program.err == ""
     wait_until(lambda: server.connection().closed)
     assert server.of_kind(VIDEO) == [JPEG + b"stopped"]
-    assert server.series("a", "a") == ([1], [1])
+    assert server.series("a", "a")[1] == list(range(1000))
     assert server.widgets()["n"]["value"] == 3
 
 

@@ -404,6 +404,7 @@ def test_remove(linked):
     wait_until(lambda: values)
     settled(linked)
     assert values == ["other"]
+    assert not button.is_pressed
     assert set(linked.widgets()) == {"c"}
     removed = [message for message in linked.json(WIDGET) if message.get("removed")]
     assert {"id": data["id"], "kind": "button", "removed": True} in removed
