@@ -486,6 +486,33 @@ def test_interactive_mode(server, draw):
     assert program.err == ""
 
 
+def test_what_changes_while_it_is_drawn_is_not_drawn_for_ever(server, draw):
+    program = draw(
+        """
+        import time
+        import matplotlib.pyplot as plt
+        from matplotlib.lines import Line2D
+        class Restless(Line2D):
+            def draw(self, renderer):
+                super().draw(renderer)
+                self.stale = True
+        plt.ion()
+        plt.gca().add_line(Restless([0, 1], [0, 1]))
+        draws = []
+        plt.gcf().canvas.mpl_connect("draw_event", lambda event: draws.append(event))
+        # Long enough for fifteen pictures.
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end:
+            time.sleep(0.01)
+        print(len(draws))
+        """,
+        server,
+    )
+    assert program.end() == 0, program.err
+    assert 1 <= int(program.out) <= 5
+    server.wait_for(FIGURE)
+
+
 def test_interactive_mode_with_a_program_that_never_rests(server, draw):
     program = draw(
         """

@@ -62,21 +62,26 @@ def test_a_mistake_in_an_animation_is_told_and_the_figure_stays(server, draw):
         def update(number):
             global count
             count += 1
-            if count == 5:
+            if count >= 5:
                 raise ValueError("a mistake")
             return []
         animation = FuncAnimation(figure, update, frames=100, interval=1)
+        # It goes on for long enough for many pictures more.
+        timer = figure.canvas.new_timer(interval=20, callbacks=[(print, ("tick",), {})])
+        timer.start()
         plt.show()
         print("closed")
         """,
         server,
     )
     wait_until(lambda: "ValueError: a mistake" in program.err)
+    ticks = program.out.count("tick")
+    wait_until(lambda: program.out.count("tick") > ticks + 5)
     server.wait_for(FIGURE)
     assert program.process.poll() is None
     close(server, server.figures()[0][0])
     assert program.end() == 0, program.err
-    assert program.out == "closed\n"
+    assert program.out.endswith("closed\n")
     assert program.err.count("ValueError: a mistake") == 1
 
 
