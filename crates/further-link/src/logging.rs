@@ -41,6 +41,13 @@ pub(crate) fn init(level: &str, format: LogFormat) -> Result<()> {
     started.map_err(|error| anyhow!("cannot start the log: {error}"))
 }
 
+/// Tells a person something outside of the log, on standard error, in one write: the spawner logs to the same
+/// file, and what is written piece by piece would have its lines in the middle.
+pub(crate) fn say(text: &str) {
+    // Where standard error is gone, nobody can be told.
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
 /// What of the log is let through: a plain level is meant for this program, and its libraries only
 /// warn.
 pub(crate) fn filter(level: &str) -> Result<Targets, String> {

@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("further-link: {error:#}");
+            logging::say(&format!("further-link: {error:#}\n"));
             ExitCode::FAILURE
         }
     }

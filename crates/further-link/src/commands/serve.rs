@@ -302,10 +302,12 @@ fn announce(config: &Config, address: SocketAddr) {
     if config.log.format == LogFormat::Json {
         tracing::info!(%address, url = own, "listening");
     } else {
-        eprintln!("Further Link is ready: open {own} in a browser (Ctrl-C stops it)");
+        let mut text =
+            format!("Further Link is ready: open {own} in a browser (Ctrl-C stops it)\n");
         for other in others {
-            eprintln!("From other devices: {other}");
+            text += &format!("From other devices: {other}\n");
         }
+        logging::say(&text);
     }
     if config.server.auth == Auth::Open && !ip.is_loopback() {
         tracing::warn!("everybody who reaches {address} may run programs on this device");
