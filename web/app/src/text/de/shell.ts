@@ -1,0 +1,5 @@
+import type { shell as measure } from "../en/shell";
+
+/** Deutsch: shell. */
+export const shell: Record<keyof typeof measure, string> = {
+};

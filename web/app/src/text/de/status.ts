@@ -1,0 +1,5 @@
+import type { status as measure } from "../en/status";
+
+/** Deutsch: status. */
+export const status: Record<keyof typeof measure, string> = {
+};

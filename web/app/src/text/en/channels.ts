@@ -1,0 +1,3 @@
+/** English: channels. */
+export const channels = {
+} as const satisfies Record<string, string>;

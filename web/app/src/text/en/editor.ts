@@ -1,0 +1,3 @@
+/** English: editor. */
+export const editor = {
+} as const satisfies Record<string, string>;

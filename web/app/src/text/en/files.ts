@@ -1,0 +1,3 @@
+/** English: files. */
+export const files = {
+} as const satisfies Record<string, string>;

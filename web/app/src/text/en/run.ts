@@ -1,0 +1,3 @@
+/** English: run. */
+export const run = {
+} as const satisfies Record<string, string>;

@@ -1,0 +1,3 @@
+/** English: shell. */
+export const shell = {
+} as const satisfies Record<string, string>;

@@ -1,0 +1,3 @@
+/** English: terminal. */
+export const terminal = {
+} as const satisfies Record<string, string>;
