@@ -28,6 +28,13 @@ pub enum StartError {
     /// The code or the command holds a NUL where the system takes none.
     #[error("A command must not hold a NUL character.")]
     NulInCommand,
+    /// More arguments than are handed over.
+    #[error(
+        "The arguments are too long: there may be {} of {} bytes in all.",
+        crate::runner::MOST_ARGUMENTS,
+        crate::runner::ARGUMENT_BYTES
+    )]
+    ArgumentsTooLong,
     /// The file to run does not exist.
     #[error("There is no file {0}.")]
     NoSuchFile(String),

@@ -9,6 +9,11 @@ use crate::{Account, StartError};
 use further_link_protocol::StartRequest;
 use std::path::{Path, PathBuf};
 
+/// How many arguments a program is started with at the most.
+pub(crate) const MOST_ARGUMENTS: usize = 1024;
+/// Bytes of all of them together, half of what is handed over to the spawner for one start.
+pub(crate) const ARGUMENT_BYTES: usize = 64 * 1024;
+
 /// One row: a kind of program that clients can start.
 ///
 /// In `command`, `{file}` stands for the file to run, `{folder}` for the folder it runs in, `{temp}`
@@ -81,10 +86,13 @@ fn is_executable(path: &Path) -> bool {
 }
 
 /// Compiles `{file}` into the private folder and runs the result there; `$0` is the file, `$1` the
-/// folder. The compiler's messages are the program's standard error.
-const COMPILE_C: &str = r#"cc -O1 -Wall -o "$1/program" "$0" -lm && exec "$1/program""#;
-const COMPILE_CPP: &str = r#"c++ -O1 -Wall -o "$1/program" "$0" && exec "$1/program""#;
-const COMPILE_RUST: &str = r#"rustc -o "$1/program" "$0" && exec "$1/program""#;
+/// folder, what follows the program's arguments. The compiler's messages are the program's standard error.
+const COMPILE_C: &str =
+    r#"temp=$1; shift; cc -O1 -Wall -o "$temp/program" "$0" -lm && exec "$temp/program" "$@""#;
+const COMPILE_CPP: &str =
+    r#"temp=$1; shift; c++ -O1 -Wall -o "$temp/program" "$0" && exec "$temp/program" "$@""#;
+const COMPILE_RUST: &str =
+    r#"temp=$1; shift; rustc -o "$temp/program" "$0" && exec "$temp/program" "$@""#;
 
 /// The backend by which figures appear at the client (`MPLBACKEND` of matplotlib).
 const MATPLOTLIB_BACKEND: &str = "module://further_link.matplotlib";
@@ -194,6 +202,13 @@ impl RunnerTable {
         {
             return Err(StartError::NulInPath);
         }
+        if request.arguments.iter().any(|word| word.contains('\0')) {
+            return Err(StartError::NulInCommand);
+        }
+        let bytes: usize = request.arguments.iter().map(String::len).sum();
+        if request.arguments.len() > MOST_ARGUMENTS || bytes > ARGUMENT_BYTES {
+            return Err(StartError::ArgumentsTooLong);
+        }
         let work_dir = context.work_dir();
         let path = request.path.as_ref().map(|path| work_dir.join(path));
         let mut launch = Launch {
@@ -235,6 +250,11 @@ impl RunnerTable {
             return Err(StartError::NothingToRun);
         };
 
+        // Behind a file they are the program's; a shell would take them as its own options.
+        let arguments = match runner.takes_file() {
+            true => request.arguments.as_slice(),
+            false => &[],
+        };
         launch.channels = true;
         if runner.uses_temp() || launch.code.as_ref().is_some_and(|code| code.private) {
             launch.temp_folder = Some(text(&temp));
@@ -254,6 +274,7 @@ impl RunnerTable {
                     .replace("{shell}", &context.account.shell)
                     .replace("{file}", &text(&file)),
             })
+            .chain(arguments.iter().cloned())
             .collect();
         launch.folder = text(&folder);
         launch.environment = context.environment_in(&launch.folder);
@@ -376,7 +397,7 @@ mod tests {
             runner: runner.to_owned(),
             code: code.map(str::to_owned),
             path: path.map(str::to_owned),
-            display: None,
+            ..StartRequest::default()
         };
         let context = LaunchContext {
             account: &account,

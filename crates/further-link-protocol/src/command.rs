@@ -106,6 +106,12 @@ pub struct StartRequest {
     pub code: Option<String>,
     /// The file to run, or with `code` the folder.
     pub path: Option<String>,
+    /// What the program finds behind its own name.
+    pub arguments: Vec<String>,
+    /// Whether it gets a terminal; `None` leaves it to what the connection says.
+    pub terminal: Option<bool>,
+    /// The terminal's first size.
+    pub size: Option<TerminalSize>,
     /// A display of its own, if the client asked for one.
     pub display: Option<DisplayRequest>,
 }

@@ -10,11 +10,24 @@ pub enum Feature {
     Plot,
     /// Buttons, sliders and the like.
     Widget,
+    /// `start` with arguments and a choice of terminal (`docs/protocol.md` section 2). They are taken from every client;
+    /// that the server lists the feature tells one that they will be.
+    Start,
 }
 
 impl Feature {
     /// All of them, in the order in which they are listed.
-    pub const ALL: [Feature; 3] = [Feature::Figure, Feature::Plot, Feature::Widget];
+    pub const ALL: [Feature; 4] = [
+        Feature::Figure,
+        Feature::Plot,
+        Feature::Widget,
+        Feature::Start,
+    ];
+
+    /// Whether a program is told that its client has it, as it then can show more.
+    pub(crate) fn is_for_programs(self) -> bool {
+        !matches!(self, Self::Start)
+    }
 
     /// Its name on the wire.
     pub fn name(self) -> &'static str {
@@ -22,6 +35,7 @@ impl Feature {
             Self::Figure => "figure",
             Self::Plot => "plot",
             Self::Widget => "widget",
+            Self::Start => "start",
         }
     }
 }
@@ -56,10 +70,20 @@ impl Features {
 
     /// Their names.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
+        self.all().map(Feature::name)
+    }
+
+    /// The names of those that programs are told of.
+    pub(crate) fn names_for_programs(self) -> impl Iterator<Item = &'static str> {
+        self.all()
+            .filter(|feature| feature.is_for_programs())
+            .map(Feature::name)
+    }
+
+    fn all(self) -> impl Iterator<Item = Feature> {
         Feature::ALL
             .into_iter()
             .filter(move |feature| self.has(*feature))
-            .map(Feature::name)
     }
 }
 
@@ -73,5 +97,10 @@ mod tests {
         assert!(features.has(Feature::Figure) && features.has(Feature::Widget));
         assert!(!features.has(Feature::Plot));
         assert_eq!(features.names().collect::<Vec<_>>(), ["figure", "widget"]);
+
+        let features = Features::of_names(["start", "plot"]);
+        assert_eq!(features.names().collect::<Vec<_>>(), ["plot", "start"]);
+        let for_programs: Vec<_> = features.names_for_programs().collect();
+        assert_eq!(for_programs, ["plot"]);
     }
 }

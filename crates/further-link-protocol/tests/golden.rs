@@ -73,16 +73,29 @@ fn cases(dialect: &str, file: &str) -> Vec<Value> {
 fn describe_command(command: &Command) -> Value {
     match command {
         Command::Ping => json!({"kind": "ping"}),
-        Command::Start { process, request } => json!({
-            "kind": "start",
-            "process": process.as_str(),
-            "runner": request.runner,
-            "code": request.code,
-            "path": request.path,
-            "display": request.display.map(|DisplayRequest { width, height }| {
-                json!({"width": width, "height": height})
-            }),
-        }),
+        Command::Start { process, request } => {
+            let mut described = json!({
+                "kind": "start",
+                "process": process.as_str(),
+                "runner": request.runner,
+                "code": request.code,
+                "path": request.path,
+                "display": request.display.map(|DisplayRequest { width, height }| {
+                    json!({"width": width, "height": height})
+                }),
+            });
+            // Additions, described where they are.
+            if !request.arguments.is_empty() {
+                described["arguments"] = json!(request.arguments);
+            }
+            if let Some(terminal) = request.terminal {
+                described["terminal"] = json!(terminal);
+            }
+            if let Some(size) = request.size {
+                described["size"] = json!({"rows": size.rows, "columns": size.columns});
+            }
+            described
+        }
         Command::Stdin { process, input } => {
             json!({"kind": "stdin", "process": process.as_str(), "input": input})
         }

@@ -399,7 +399,10 @@ impl Client {
                 return Some(start_error(name, &error.clone().into()));
             }
         };
-        let terminal = self.options.terminal.then_some(TerminalSize::INITIAL);
+        let terminal = request
+            .terminal
+            .unwrap_or(self.options.terminal)
+            .then(|| request.size.unwrap_or(TerminalSize::INITIAL));
         let features = self.outbox().features;
         match engine.start(runner, request, account, terminal, features) {
             Ok(job) => {
@@ -412,7 +415,7 @@ impl Client {
                 let mut outbox = self.outbox();
                 outbox.last_number = outbox.last_number.wrapping_add(1);
                 let number = outbox.last_number;
-                let terminal = self.options.terminal;
+                let terminal = job.has_terminal();
                 let output = match self.options.binary_stream {
                     true => Output::as_binary(cursor, terminal, number),
                     false => Output::as_text(cursor, terminal),

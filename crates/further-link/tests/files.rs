@@ -32,6 +32,14 @@ fn listed(server: &TestServer, path: &str) -> Vec<Value> {
         assert!(list[key].as_u64().unwrap() > 0, "{list}");
     }
     assert_eq!(list["writable"], true);
+    let asked = path.split('?').next().unwrap().trim_matches('/');
+    let below = server
+        .work_dir()
+        .join(asked.strip_prefix("fs").unwrap().trim_matches('/'));
+    if !asked.contains('%') {
+        let told = list["path"].as_str().unwrap();
+        assert_eq!(told, below.to_str().unwrap().trim_end_matches('/'));
+    }
     list["files"].as_array().unwrap().clone()
 }
 

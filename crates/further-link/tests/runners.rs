@@ -111,6 +111,11 @@ async fn compiled_code_runs_and_leaves_nothing() {
         ("42\n", 7),
         "{finished:?}"
     );
+    let code = "#include <stdio.h>\nint main(int n, char **words) { for (int i = 1; i < n; i++) puts(words[i]); return 0; }";
+    let finished = client
+        .run(json!({"runner": "c", "code": code, "arguments": ["two words", ""]}))
+        .await;
+    assert_eq!(finished.stdout, "two words\n\n");
     client
         .start("1", "c", "int main(void) { return nothing; }")
         .await;

@@ -413,3 +413,48 @@ async fn a_pipe_in_place_of_a_file_holds_nothing_up() {
         client.until("stopped").await;
     }
 }
+
+/// `start` says by itself what its program gets, whatever the connection says.
+#[tokio::test]
+async fn a_start_with_arguments_and_a_terminal_of_its_own() {
+    let server = TestServer::start(&[]);
+    let ask = "import os, sys; print(sys.argv[1:], os.isatty(0), os.isatty(0) and os.get_terminal_size())";
+    for query in ["/run", "/run?pty=1"] {
+        let mut client = server.connect(query).await;
+        let words = ["--speed", "3", "", "two words", "ä", "$HOME", "-c"];
+        let terminal = client
+            .run(json!({"runner": "python3", "code": ask, "arguments": words, "pty": true, "rows": 31, "cols": 99}))
+            .await;
+        let shown = "['--speed', '3', '', 'two words', 'ä', '$HOME', '-c'] True os.terminal_size(columns=99, lines=31)\r\n";
+        assert_eq!(terminal.stdout, shown);
+        let pipes = client
+            .run(json!({"runner": "python3", "code": ask, "pty": false, "rows": 31, "cols": 99}))
+            .await;
+        assert_eq!(pipes.stdout, "[] False False\n");
+    }
+    let mut client = server.connect("/run?features=start,hologram").await;
+    let message = client
+        .refused(json!({"runner": "python3", "code": ask, "arguments": ["a\0b"]}))
+        .await;
+    assert_eq!(message, "A command must not hold a NUL character.");
+    for arguments in [vec!["x".repeat(65_537)], vec![String::new(); 1025]] {
+        let message = client
+            .refused(json!({"runner": "python3", "code": ask, "arguments": arguments}))
+            .await;
+        let sentence = "The arguments are too long: there may be 1024 of 65536 bytes in all.";
+        assert_eq!(message, sentence);
+    }
+    // As much as the protocol permits is taken by the system, too.
+    let longest = vec!["x".repeat(32 * 1024); 2];
+    let counted = "import sys; print([len(word) for word in sys.argv[1:]])";
+    let finished = client
+        .run(json!({"runner": "python3", "code": counted, "arguments": longest}))
+        .await;
+    assert_eq!(finished.stdout, "[32768, 32768]\n");
+    let many = vec!["y"; 1024];
+    let counted = "import sys; print(len(sys.argv))";
+    let finished = client
+        .run(json!({"runner": "python3", "code": counted, "arguments": many}))
+        .await;
+    assert_eq!(finished.stdout, "1025\n");
+}

@@ -140,7 +140,7 @@ impl Link {
             locked(&self.waiting).remove(&id);
             return Err(StartError::System {
                 what: "Starting the program".to_owned(),
-                reason: "its paths and environment are too long".to_owned(),
+                reason: "its paths, arguments and environment are too long".to_owned(),
             });
         }
         Ok(JobHandle {

@@ -89,7 +89,7 @@ impl ToProgram<'_> {
         out.extend_from_slice(&[0; HEAD]);
         let kind = match self {
             Self::Hello { version, features } => {
-                let names: Vec<_> = features.names().collect();
+                let names: Vec<_> = features.names_for_programs().collect();
                 let hello = serde_json::json!({"version": version, "features": names});
                 out.extend_from_slice(hello.to_string().as_bytes());
                 SERVER_HELLO

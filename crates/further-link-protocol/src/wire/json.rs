@@ -95,6 +95,19 @@ impl<'a, const N: usize> Fields<'a, N> {
         self.raw(name).is_some_and(|value| value.get() == "true")
     }
 
+    /// `true` or `false`, if it is one of them.
+    pub(super) fn boolean(&self, name: &str) -> Option<bool> {
+        self.raw(name)?.get().parse().ok()
+    }
+
+    /// A list of strings. Anything else counts as missing, a list with another item too: without it, those behind it would
+    /// move into its place.
+    pub(super) fn texts(&self, name: &str) -> Vec<String> {
+        let list = self.raw(name);
+        list.and_then(|list| serde_json::from_str(list.get()).ok())
+            .unwrap_or_default()
+    }
+
     /// The text of an object.
     pub(super) fn object(&self, name: &str) -> Option<&'a str> {
         let text = self.raw(name)?.get();

@@ -122,11 +122,27 @@ fn command<const N: usize>(
 }
 
 fn start<const N: usize>(message: &Fields<'_, N>, process: ProcessName) -> Result<Command, String> {
-    let data = message.inside("data", ["runner", "code", "path", "novncOptions"]);
+    let data = message.inside(
+        "data",
+        [
+            "runner",
+            "code",
+            "path",
+            "arguments",
+            "pty",
+            "rows",
+            "cols",
+            "novncOptions",
+        ],
+    );
+    let size = data.integer("rows").zip(data.integer("cols"));
     let request = StartRequest {
         runner: data.needed_text("start", "runner")?,
         code: data.text("code"),
         path: data.nonempty_text("path"),
+        arguments: data.texts("arguments"),
+        terminal: data.boolean("pty"),
+        size: size.map(|(rows, columns)| TerminalSize { rows, columns }),
         display: display(&data),
     };
     Ok(Command::Start { process, request })

@@ -116,7 +116,7 @@ fn start(message: &Message<'_>, folder: Option<String>) -> Result<Command, Strin
             runner: RUNNER.to_owned(),
             code,
             path,
-            display: None,
+            ..StartRequest::default()
         },
     })
 }

@@ -37,8 +37,12 @@ pub(super) async fn response(folder: Folder, head: bool) -> Result<Response, Fil
 fn text(folder: &Folder) -> String {
     let state = folder.state;
     let mut text = format!(
-        r#"{{"free":{},"total":{},"block_size":{},"writable":{}"#,
-        state.free, state.total, state.block_size, state.writable
+        r#"{{"free":{},"total":{},"block_size":{},"writable":{},"path":{}"#,
+        state.free,
+        state.total,
+        state.block_size,
+        state.writable,
+        json!(folder.path)
     );
     if state.truncated {
         text.push_str(r#","truncated":true"#);

@@ -110,6 +110,8 @@ pub(super) fn operate(
 /// What is in a folder.
 #[derive(Clone, Debug)]
 pub struct Folder {
+    /// Its absolute path on the device: programs name their files by it.
+    pub path: String,
     /// In the order of names.
     pub entries: Vec<Entry>,
     /// The folder itself.
@@ -242,12 +244,23 @@ impl Tree {
     /// # Errors
     /// If it is none, or may not be read.
     pub async fn list(&self, name: Name) -> Result<Folder, FilesError> {
+        let mut path = self.engine.work_dir(&self.account);
+        if !name.as_str().is_empty() {
+            path.push(name.as_str());
+        }
+        let path = path.to_string_lossy().into_owned();
         let mut process = self.start(Operation::List { name }).await?;
         let mut entries = Vec::new();
         loop {
             match process.receive().await?.0 {
                 Listed::Some(more) => entries.extend(more),
-                Listed::End(state) => return Ok(Folder { entries, state }),
+                Listed::End(state) => {
+                    return Ok(Folder {
+                        path,
+                        entries,
+                        state,
+                    });
+                }
             }
         }
     }
