@@ -13,8 +13,8 @@ export default defineConfig({
   build: {
     outDir: resolve(here, "../dist"),
     emptyOutDir: true,
-    // Browsers of the last four years: Safari 15.4 and its contemporaries.
-    target: ["es2022", "chrome98", "firefox97", "safari15.4"],
+    // Browsers of the last three and a half years.
+    target: ["es2022", "chrome111", "firefox113", "safari16.4"],
     modulePreload: { polyfill: false },
     // Data URLs are not what the content security policy lets in, but for pictures.
     assetsInlineLimit: 0,

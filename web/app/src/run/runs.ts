@@ -4,6 +4,8 @@ import { computed, type Signal, signal } from "@preact/signals";
 import type { Program, ProgramState, StartOptions } from "further-link";
 import { Channels } from "../channels/channels";
 import { link } from "../link";
+import { OutputFeed } from "./feed";
+import { Transcript } from "./transcript";
 
 export interface Run {
   /** Unique on this page. */
@@ -13,11 +15,22 @@ export interface Run {
   readonly kind: "program" | "shell";
   /** `console` shows text and a line for input; `terminal` is a terminal, for a program that has one. */
   readonly view: "console" | "terminal";
+  /** The file that is run; a run of the same file takes the place of one that is over. */
+  readonly path: string | null;
   readonly program: Program;
   readonly state: Signal<ProgramState>;
+  /** The person has pressed Stop. */
+  readonly stopAsked: Signal<boolean>;
+  /** Where a view takes the output from. */
+  readonly output: OutputFeed;
+  /** What was shown in the console, for saving and copying. */
+  readonly transcript: Transcript;
   /** Keys, video, figures, plots, widgets and windows of the program. */
   readonly channels: Channels;
+  /** ms since 1970 */
   readonly startedAt: number;
+  /** ms; null until it is over. */
+  readonly took: Signal<number | null>;
 }
 
 export const runs = signal<readonly Run[]>([]);
@@ -34,36 +47,63 @@ export interface RunOptions extends StartOptions {
   readonly kind: Run["kind"];
 }
 
-/** Starts a program in a tab of its own, in front. */
+export function isOver(state: ProgramState): boolean {
+  return state.kind !== "starting" && state.kind !== "running";
+}
+
+/** The run of a file that is not over. */
+export function runningOf(path: string): Run | null {
+  return runs.value.find((run) => run.path === path && run.kind === "program" && !isOver(run.state.value)) ?? null;
+}
+
+/** Starts a program in a tab, in front. It takes the tab of a run of the same file that is over, else it gets a new one. */
 export function start({ title, kind, ...options }: RunOptions): Run {
   count += 1;
   const program = link.start(options);
+  const startedAt = Date.now();
   const state = signal(program.state);
+  const took = signal<number | null>(null);
   program.on("state", (next) => {
     state.value = next;
+    if (isOver(next)) took.value = Date.now() - startedAt;
   });
   const run: Run = {
     id: `run-${count}`,
     title,
     kind,
     view: options.pty === true ? "terminal" : "console",
+    path: options.code === undefined ? (options.path ?? null) : null,
     program,
     state,
+    stopAsked: signal(false),
+    output: new OutputFeed(program),
+    transcript: new Transcript(),
     channels: new Channels(program),
-    startedAt: Date.now(),
+    startedAt,
+    took,
   };
-  runs.value = [...runs.value, run];
+  const before = runs.value.find(
+    (other) => run.path !== null && other.path === run.path && other.kind === kind && isOver(other.state.value),
+  );
+  if (before === undefined) {
+    runs.value = [...runs.value, run];
+  } else {
+    before.channels.dispose();
+    runs.value = runs.value.map((other) => (other === before ? run : other));
+  }
   shown.value = run.id;
   return run;
 }
 
-export function isOver(state: ProgramState): boolean {
-  return state.kind !== "starting" && state.kind !== "running";
+export function stop(run: Run): void {
+  if (isOver(run.state.value)) return;
+  run.stopAsked.value = true;
+  run.program.stop();
 }
 
 /** Takes a tab away; its program is stopped. */
 export function close(run: Run): void {
-  if (!isOver(run.state.value)) run.program.stop();
+  stop(run);
   run.channels.dispose();
   const index = runs.value.indexOf(run);
   runs.value = runs.value.filter((other) => other !== run);

@@ -1,0 +1,66 @@
+import { useSignal, useSignalEffect } from "@preact/signals";
+import { ChannelsPane } from "../channels/ChannelsPane";
+import { AgainIcon, StopIcon } from "../shell/icons";
+import { notify } from "../shell/notices";
+import { TerminalView } from "../terminal/TerminalView";
+import { language, t } from "../text";
+import { type ConsoleHandle, ConsoleView } from "./console/ConsoleView";
+import { duration } from "./duration";
+import { explain, tone } from "./exit";
+import { RunTools } from "./RunTools";
+import { isOver, type Run, start, stop } from "./runs";
+
+/** One program or shell: how it is, what it shows, and what can be done with it. */
+export function RunPanel({ run, active }: { readonly run: Run; readonly active: boolean }) {
+  const handle = useSignal<ConsoleHandle | null>(null);
+  useSignalEffect(() => run.program.on("error", ({ message, detail }) => {
+    notify(t("errorFromDevice", { message: detail ?? message }), "bad");
+  }));
+  const state = run.state.value;
+  const over = isOver(state);
+  const took = run.took.value;
+  const words = explain(state, run.kind, run.stopAsked.value);
+  const again = () => start({ ...run.program.options, title: run.title, kind: run.kind });
+  return (
+    <div
+      class="run-panel"
+      role="tabpanel"
+      id={`${run.id}-panel`}
+      aria-labelledby={`${run.id}-tab`}
+      hidden={!active}
+      data-state={state.kind}
+    >
+      <div class="run-bar">
+        <span class="run-state" data-tone={tone(state, run.kind, run.stopAsked.value)} role="status">
+          {words}
+          {took !== null && state.kind === "stopped" && (
+            <span class="run-took"> {t("after", { time: duration(took, language.value) })}</span>
+          )}
+        </span>
+        <span class="run-tools" role="toolbar" aria-label={t("outputOf", { title: run.title })}>
+          {run.view === "console" && <RunTools run={run} handle={handle} />}
+          {over ? (
+            <button type="button" class="icon-button" aria-label={t("runAgain")} title={t("runAgain")} onClick={again}>
+              <AgainIcon />
+            </button>
+          ) : (
+            <button type="button" class="run-stop bad" disabled={run.stopAsked.value} onClick={() => stop(run)}>
+              <StopIcon />
+              {t("stop")}
+            </button>
+          )}
+        </span>
+      </div>
+      <div class="run-shown">
+        <div class="run-view">
+          {run.view === "console" ? (
+            <ConsoleView run={run} active={active} handle={handle} />
+          ) : (
+            <TerminalView run={run} active={active} />
+          )}
+        </div>
+        <ChannelsPane run={run} active={active} />
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,66 @@
+/** How a program ended, in words. */
+
+import type { ProgramState } from "further-link";
+import { type Key, t } from "../text";
+
+const STATUS: Readonly<Record<number, Key>> = {
+  0: "finished",
+  2: "endedStatus2",
+  126: "endedStatus126",
+  127: "endedStatus127",
+  130: "endedStatus130",
+};
+
+const SIGNALS: Readonly<Record<number, Key>> = {
+  1: "endedHangup",
+  2: "endedInterrupt",
+  4: "endedInstruction",
+  6: "endedAborted",
+  8: "endedCalculation",
+  9: "endedKilled",
+  11: "endedCrashed",
+  13: "endedPipe",
+};
+
+const SIGTERM = 15;
+
+/** What a state means. A shell's status is that of its last command, and says nothing about the shell. */
+export function explain(state: ProgramState, kind: "program" | "shell", stopped: boolean): string {
+  switch (state.kind) {
+    case "starting":
+      return t("starting");
+    case "running":
+      return stopped ? t("stopping") : t("running");
+    case "failed":
+      return state.message;
+    case "lost":
+      return t("lost");
+    case "stopped":
+      return kind === "shell" ? t("shellOver") : explainCode(state.code, stopped);
+  }
+}
+
+function explainCode(code: number, stopped: boolean): string {
+  if (code >= 0) {
+    const key = STATUS[code];
+    return key === undefined ? t("endedWith", { code }) : t(key);
+  }
+  if (code === -SIGTERM && stopped) return t("stopped");
+  const key = SIGNALS[-code];
+  return key === undefined ? t("endedBySignal", { signal: -code }) : t(key);
+}
+
+/** How an end looks: well, as an error, or neither. */
+export function tone(state: ProgramState, kind: "program" | "shell", stopped: boolean): "busy" | "good" | "bad" | "plain" {
+  switch (state.kind) {
+    case "starting":
+    case "running":
+      return "busy";
+    case "failed":
+    case "lost":
+      return "bad";
+    case "stopped":
+      if (kind === "shell" || (state.code === -SIGTERM && stopped)) return "plain";
+      return state.code === 0 ? "good" : "bad";
+  }
+}

@@ -1,0 +1,120 @@
+/** From a file to a running program: which runner, which arguments, saved first. */
+
+import { computed } from "@preact/signals";
+import type { Runner } from "further-link";
+import { activePath, saveAll } from "../files/workspace";
+import { connection, runners } from "../link";
+import { coarse, reveal } from "../shell/layout";
+import { notify } from "../shell/notices";
+import { stored } from "../stored";
+import { t } from "../text";
+import { runningOf, start, stop } from "./runs";
+import { splitWords } from "./words";
+
+/** How a person wants a file to be run. */
+export interface LaunchOptions {
+  /** A runner's name; null for what fits the file. */
+  readonly runner: string | null;
+  /** As typed. */
+  readonly arguments: string;
+  readonly terminal: boolean;
+}
+
+const USUAL: LaunchOptions = { runner: null, arguments: "", terminal: false };
+
+/** Files whose options are remembered; the oldest are forgotten. */
+const MOST = 200;
+
+function isOptions(value: unknown): value is Record<string, LaunchOptions> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return Object.values(value).every((options: Partial<LaunchOptions> | null) => {
+    const runner = options?.runner;
+    return (
+      (runner === null || typeof runner === "string") &&
+      typeof options?.arguments === "string" &&
+      typeof options.terminal === "boolean"
+    );
+  });
+}
+
+const chosen = stored<Record<string, LaunchOptions>>("launch", {}, isOptions);
+
+export function optionsOf(path: string): LaunchOptions {
+  return Object.hasOwn(chosen.value, path) ? (chosen.value[path] ?? USUAL) : USUAL;
+}
+
+export function choose(path: string, options: LaunchOptions): void {
+  const { [path]: _, ...others } = chosen.value;
+  const kept = Object.entries(others).slice(-(MOST - 1));
+  chosen.value = { ...Object.fromEntries(kept), [path]: options };
+}
+
+/** The runner for a file by the end of its name; `exec`, which lets the file itself decide, where none fits. */
+export function runnerFor(path: string, all: readonly Runner[]): Runner | null {
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  const fitting = all.filter(({ extension }) => extension !== "" && name.endsWith(extension));
+  const longest = fitting.sort((a, b) => b.extension.length - a.extension.length)[0];
+  return longest ?? all.find(({ name }) => name === "exec") ?? null;
+}
+
+/** Whether there is something that could be run now. */
+export const canRun = computed(() => activePath.value !== null && connection.value.kind === "connected");
+
+let launching = false;
+
+/** Saves and runs the file in front. One that is running already is stopped first, so that two of them do not drive the
+ * same motors. */
+export async function runActive(): Promise<void> {
+  const path = activePath.value;
+  if (path === null) {
+    notify(t("nothingToRun"));
+    return;
+  }
+  if (launching) return;
+  launching = true;
+  try {
+    await launch(path);
+  } finally {
+    launching = false;
+  }
+}
+
+async function launch(path: string): Promise<void> {
+  try {
+    await saveAll();
+  } catch (error) {
+    notify(t("notSaved", { reason: error instanceof Error ? error.message : String(error) }), "bad");
+    return;
+  }
+  const running = runningOf(path);
+  if (running !== null) {
+    stop(running);
+    await running.program.ended;
+  }
+  const options = optionsOf(path);
+  const words = splitWords(options.arguments);
+  if (words === null) {
+    notify(t("argumentsQuote"), "bad");
+    return;
+  }
+  const runner = options.runner ?? runnerFor(path, runners.value)?.name ?? "exec";
+  reveal("output");
+  start({
+    title: path.slice(path.lastIndexOf("/") + 1),
+    kind: "program",
+    runner,
+    path,
+    ...(words.length > 0 ? { arguments: words } : {}),
+    pty: options.terminal,
+  });
+}
+
+export function openShell(): void {
+  reveal("output");
+  start({ title: t("shellTitle"), kind: "shell", runner: "shell", pty: true });
+}
+
+/** Whether a program that was just started gets the focus: not where that brings up a keyboard over half of the page. */
+export function takesFocus(): boolean {
+  return !coarse.value;
+}

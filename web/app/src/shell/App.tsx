@@ -1,0 +1,158 @@
+import { useEffect } from "preact/hooks";
+import { EditorPane } from "../editor/EditorPane";
+import { FileTree } from "../files/FileTree";
+import { openShell, runActive } from "../run/launch";
+import { RunArea } from "../run/RunArea";
+import { isOver, runningOf, runs, shownRun, stop } from "../run/runs";
+import { activePath } from "../files/workspace";
+import { Banner } from "../status/Banner";
+import { StatusBar } from "../status/StatusBar";
+import { t } from "../text";
+import { Questions } from "./dialog";
+import { CodeIcon, FilesIcon, ShellIcon } from "./icons";
+import {
+  AREAS,
+  type Area,
+  area,
+  arrangement,
+  EDITOR_SHARE,
+  editorShare,
+  FILES_WIDTH,
+  filesShown,
+  filesWidth,
+  focusArea,
+} from "./layout";
+import { Notices } from "./Notices";
+import { Splitter } from "./Splitter";
+import { TopBar } from "./TopBar";
+
+/** The page. All parts stay in it, whichever are seen, so that nothing in them is lost. */
+export function App() {
+  useEffect(() => {
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  }, []);
+  const shape = arrangement.value;
+  const single = shape === "single";
+  const seen = (part: Area) => (single ? area.value === part : part !== "files" || filesShown.value);
+  return (
+    <div class="page" data-arrangement={shape}>
+      <TopBar />
+      <Banner />
+      <main class="areas">
+        <section id="area-files" class="area area-files" tabIndex={-1} aria-label={t("files")} hidden={!seen("files")} style={single ? undefined : { width: `${filesWidth.value}px` }}>
+          <FileTree />
+        </section>
+        {!single && filesShown.value && (
+          <Splitter
+            label={t("widthOfFiles")}
+            value={filesWidth.value}
+            {...FILES_WIDTH}
+            step={20}
+            scale={() => 1}
+            onChange={(value) => {
+              filesWidth.value = value;
+            }}
+          />
+        )}
+        <div class="area-pair" hidden={single && area.value === "files"}>
+          <section
+            id="area-program"
+            class="area"
+            tabIndex={-1}
+            aria-label={t("program")}
+            hidden={!seen("program")}
+            style={single ? undefined : { flexGrow: editorShare.value }}
+          >
+            <EditorPane />
+          </section>
+          {!single && (
+            <Splitter
+              label={t("widthOfEditor")}
+              value={editorShare.value}
+              {...EDITOR_SHARE}
+              step={5}
+              horizontal={shape === "stacked"}
+              scale={() => 100 / pairSize(shape === "stacked")}
+              onChange={(value) => {
+                editorShare.value = value;
+              }}
+            />
+          )}
+          <section
+            id="area-output"
+            class="area"
+            tabIndex={-1}
+            aria-label={t("output")}
+            hidden={!seen("output")}
+            style={single ? undefined : { flexGrow: 100 - editorShare.value }}
+          >
+            <RunArea />
+          </section>
+        </div>
+      </main>
+      {single && <AreaBar />}
+      <StatusBar />
+      <Notices />
+      <Questions />
+    </div>
+  );
+}
+
+function pairSize(high: boolean): number {
+  const box = document.querySelector(".area-pair")?.getBoundingClientRect();
+  return Math.max(1, (high ? box?.height : box?.width) ?? 1);
+}
+
+const ICONS = { files: FilesIcon, program: CodeIcon, output: ShellIcon } as const;
+
+/** On a narrow page: which part of it is seen. */
+function AreaBar() {
+  const busy = runs.value.some((run) => !isOver(run.state.value));
+  return (
+    <nav class="area-bar" aria-label={t("areas")}>
+      {AREAS.map((part) => {
+        const Icon = ICONS[part];
+        return (
+          <button
+            key={part}
+            type="button"
+            aria-current={area.value === part ? "page" : undefined}
+            onClick={() => {
+              area.value = part;
+            }}
+          >
+            <Icon />
+            {t(part)}
+            {part === "output" && busy && <span class="area-busy" aria-hidden="true" />}
+          </button>
+        );
+      })}
+    </nav>
+  );
+}
+
+/** Keys that work everywhere on the page. */
+function onKey(event: KeyboardEvent): void {
+  const control = (event.ctrlKey || event.metaKey) && !event.altKey;
+  if (control && event.key === "Enter") void runActive();
+  else if (control && !event.shiftKey && event.key === ".") stopSeen();
+  else if (control && event.shiftKey && event.code === "Backquote") openShell();
+  else if (event.key === "F6" && !control) focusNext(event.shiftKey ? -1 : 1);
+  else return;
+  event.preventDefault();
+}
+
+/** Stops the program whose file is in front, else the one whose output is. */
+function stopSeen(): void {
+  const path = activePath.value;
+  const run = (path === null ? null : runningOf(path)) ?? shownRun.value;
+  if (run !== null) stop(run);
+}
+
+function focusNext(by: number): void {
+  const parts = AREAS.filter((part) => arrangement.value === "single" || part !== "files" || filesShown.value);
+  const at = parts.findIndex((part) => document.getElementById(`area-${part}`)?.contains(document.activeElement));
+  const next = parts[(at + by + parts.length) % parts.length];
+  if (next !== undefined) focusArea(next);
+}

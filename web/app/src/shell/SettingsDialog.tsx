@@ -1,0 +1,87 @@
+import { chooseLanguage, type Key, type Language, language, languages, t } from "../text";
+import { Dialog } from "./dialog";
+import { TEXT_SIZES, type Theme, textSize, theme } from "./settings";
+
+const THEMES: readonly [Theme, Key][] = [
+  ["system", "themeSystem"],
+  ["light", "themeLight"],
+  ["dark", "themeDark"],
+];
+
+const KEYS: readonly [string, Key][] = [
+  ["Ctrl+Enter", "keysRun"],
+  ["Ctrl+.", "keysStop"],
+  ["Ctrl+S", "keysSave"],
+  ["Ctrl+F", "keysSearch"],
+  ["Ctrl+Shift+´ / `", "keysShell"],
+  ["F6", "keysNextArea"],
+  ["Esc, Tab", "keysLeaveEditor"],
+];
+
+export function SettingsDialog({ onClose }: { readonly onClose: () => void }) {
+  const resize = (by: number) => {
+    textSize.value = Math.min(TEXT_SIZES.largest, Math.max(TEXT_SIZES.smallest, textSize.value + by));
+  };
+  return (
+    <Dialog title={t("settings")} onClose={onClose}>
+      <label class="field">
+        <span>{t("language")}</span>
+        <select
+          value={language.value}
+          onChange={({ currentTarget }) => chooseLanguage(currentTarget.value as Language)}
+        >
+          {Object.entries(languages).map(([code, name]) => (
+            <option key={code} value={code} lang={code}>
+              {name}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label class="field">
+        <span>{t("theme")}</span>
+        <select
+          value={theme.value}
+          onChange={({ currentTarget }) => {
+            theme.value = currentTarget.value as Theme;
+          }}
+        >
+          {THEMES.map(([value, key]) => (
+            <option key={value} value={value}>
+              {t(key)}
+            </option>
+          ))}
+        </select>
+      </label>
+      <div class="field" role="group" aria-label={t("textSize")}>
+        <span>{t("textSize")}</span>
+        <span class="settings-size">
+          <button type="button" onClick={() => resize(-1)}>
+            {t("smaller")}
+          </button>
+          <output>{textSize.value} px</output>
+          <button type="button" onClick={() => resize(1)}>
+            {t("larger")}
+          </button>
+        </span>
+      </div>
+      <details>
+        <summary>{t("keyboardHelp")}</summary>
+        <dl class="settings-keys">
+          {KEYS.map(([keys, key]) => (
+            <div key={key}>
+              <dt>
+                <kbd>{keys}</kbd>
+              </dt>
+              <dd>{t(key)}</dd>
+            </div>
+          ))}
+        </dl>
+      </details>
+      <div class="dialog-buttons">
+        <button type="button" class="main" onClick={onClose}>
+          {t("done")}
+        </button>
+      </div>
+    </Dialog>
+  );
+}
