@@ -1,1 +1,7 @@
+/** Run code and terminals on a device with Further Link. `README.md` of the package shows how. */
+
+export { FilesError } from "./errors.js";
+export { FurtherLink, type LinkEvents, type LinkOptions } from "./link.js";
+export type * from "./messages.js";
+export type { WebSocketConstructor, WebSocketLike } from "./session.js";
 export type * from "./types.js";

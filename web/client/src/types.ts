@@ -7,7 +7,26 @@ export type ConnectionState =
   | { readonly kind: "connecting" }
   | { readonly kind: "connected"; readonly version: string | null }
   /** It was lost, or never came about. The next try is at `retryAt` (ms since 1970), or when the network is back. */
-  | { readonly kind: "waiting"; readonly retryAt: number; readonly reason: string };
+  | { readonly kind: "waiting"; readonly retryAt: number; readonly reason: WaitReason };
+
+/** Why there is no connection. Words for a program: what people read is the page's. */
+export type WaitReason =
+  /** Nobody answers: the device is off, out of reach, or the address is wrong. */
+  | "unreachable"
+  /** The device lets this page not in (status 403): its settings name neither the address nor the page's origin. */
+  | "refused"
+  /** The device has as many connections as it may (status 503). */
+  | "full"
+  /** There is something that answers, but it speaks no WebSocket here: no Further Link, or something between. */
+  | "no-websocket"
+  /** There was a connection, and it broke. */
+  | "lost"
+  /** There was a connection, or the begin of one, and nothing came any more. */
+  | "timeout"
+  /** The server on the device is being stopped or restarted (close code 1001). */
+  | "server-stopping"
+  /** The two did not understand each other (close codes 1002, 1007, 1009): a fault of one of them. */
+  | "protocol";
 
 /** Additions to the protocol that an application shows (`docs/protocol.md` section 11). */
 export type Feature = "figure" | "plot" | "widget";
@@ -33,14 +52,23 @@ export interface StartOptions {
   readonly display?: { readonly width?: number; readonly height?: number };
 }
 
+export type FailureCause =
+  /** The device refused to start it. */
+  | "device"
+  /** The server on the device is too old for arguments. */
+  | "no-arguments"
+  /** `stop` came before the device was asked to start it. */
+  | "stopped-before";
+
 /** How a program is. All but `starting` and `running` are final. */
 export type ProgramState =
   | { readonly kind: "starting" }
   | { readonly kind: "running" }
   /** `code` is the exit status, or the negative number of the signal that ended it. */
   | { readonly kind: "stopped"; readonly code: number }
-  /** It could not be started: why, in a sentence for people. */
-  | { readonly kind: "failed"; readonly message: string }
+  /** It could not be started: why, in a sentence for people. `cause` says whose words they are: the device's, or this
+   * library's, which a page may put into its own. */
+  | { readonly kind: "failed"; readonly message: string; readonly cause: FailureCause }
   /** The connection was lost, and the device stops the programs of a connection that is gone. */
   | { readonly kind: "lost" };
 
@@ -102,6 +130,8 @@ export interface ProgramEvents {
   widget: (widget: Widget) => void;
   /** A window has appeared on the program's display: a page that shows it. */
   window: (page: { readonly port: number; readonly path: string }) => void;
+  /** All input that had to wait was sent. */
+  drain: () => void;
   /** The device refused something for this program: `message` for programs, `detail` for people. */
   error: (error: { readonly message: string; readonly detail: string | null }) => void;
 }
@@ -117,9 +147,10 @@ export interface Program {
   readonly ended: Promise<ProgramState>;
   /** Input for the program. Waits in the client as long as the program takes none (4 MiB at most, then it throws). */
   write(input: string | Uint8Array): void;
-  /** There is no more input. Not for a terminal. Older servers know no end: false. */
+  /** There is no more input after what was written. False if there is no such thing: for a terminal (write `"\x04"`),
+   * and with older servers. */
   end(): boolean;
-  /** Bytes of input that the program has not taken yet. */
+  /** Bytes of input that wait here, since the program does not take what was sent before. */
   readonly waiting: number;
   resize(size: TerminalSize): void;
   key(key: string, event: "keydown" | "keyup"): void;
@@ -144,6 +175,8 @@ export interface Device {
   readonly model: string | null;
   readonly version: string;
   readonly system: string | null;
+  /** As `aarch64`. */
+  readonly architecture: string | null;
   /** Seconds since the device started. */
   readonly uptime: number | null;
   /** `load` from 0 to 1 over all cores. */
@@ -155,6 +188,25 @@ export interface Device {
   readonly temperature: number | null;
   readonly battery: { readonly level: number; readonly charging: boolean } | null;
   readonly programs: number;
+}
+
+/** Files that replace a folder of the work folder (`docs/protocol.md` section 5). */
+export interface Project {
+  /** The folder; it may have folders in front. */
+  readonly name: string;
+  readonly username?: string;
+  /** By their names below the folder. Those with an address are fetched by the device. */
+  readonly files: Readonly<Record<string, ProjectFile>>;
+}
+
+export type ProjectFile =
+  | { readonly text: string }
+  /** Kept under `bucketName` and `fileName` for the next time. */
+  | { readonly url: string; readonly bucketName: string; readonly fileName: string };
+
+export interface Uploaded {
+  /** False if files with an address were left out, as the device has no internet access. */
+  readonly fetchedUrls: boolean;
 }
 
 /** An entry of a folder (`docs/protocol.md` section 12). */
@@ -182,9 +234,20 @@ export interface FolderList {
 }
 
 export type FileChange =
-  | { readonly kind: "created" | "changed"; readonly path: string; readonly directory: boolean; readonly etag: string | null }
+  | {
+      readonly kind: "created" | "changed";
+      readonly path: string;
+      readonly directory: boolean;
+      readonly etag: string | null;
+    }
   | { readonly kind: "deleted"; readonly path: string; readonly directory: boolean }
-  | { readonly kind: "moved"; readonly path: string; readonly from: string; readonly directory: boolean; readonly etag: string | null }
+  | {
+      readonly kind: "moved";
+      readonly path: string;
+      readonly from: string;
+      readonly directory: boolean;
+      readonly etag: string | null;
+    }
   /** Something was missed: list again. Also after the stream of changes was lost and is back. */
   | { readonly kind: "overflow" }
   | { readonly kind: "gone" };

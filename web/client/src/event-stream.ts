@@ -1,0 +1,156 @@
+/** Server-Sent Events (HTML, section 9.2) over `fetch`: `EventSource` does not tell why it has failed, and Node.js has none. */
+
+import type { Address } from "./address.js";
+import { report } from "./listeners.js";
+
+/** Milliseconds until the next try: doubled from the first to the last, shorter by up to a half at random. */
+const RETRY_FIRST = 1_000;
+const RETRY_LAST = 30_000;
+
+/** Milliseconds without a byte after which a stream counts as lost: three of the device's comments (section 12, "Watching"). */
+const SILENCE = 45_000;
+
+/** Characters that one event may have: far more than any of the device's. */
+const LONGEST_EVENT = 1024 * 1024;
+
+export interface StreamHandler {
+  /** A stream is there. Not the first one: something may have been missed. */
+  opened(first: boolean): void;
+  event(name: string, data: string): void;
+  /** The device refused with this status, and it makes no sense to go on. 408, 429 and 5xx are tried again. */
+  refused(status: number): void;
+}
+
+/** Listens until the answer is called, or the device refuses. Comes back by itself. */
+export function listen(
+  address: Address,
+  path: string,
+  query: Readonly<Record<string, string>>,
+  handler: StreamHandler,
+): () => void {
+  let stopped = false;
+  let first = true;
+  let delay = RETRY_FIRST;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let abort = new AbortController();
+
+  const attempt = async (): Promise<void> => {
+    abort = new AbortController();
+    const { signal } = abort;
+    try {
+      const init = { headers: { Accept: "text/event-stream" }, cache: "no-store", signal } as const;
+      const response = await withPatience(abort, address.fetch(address.url(path, query), init));
+      if (stopped) return;
+      if (isFinal(response.status)) {
+        stop();
+        handler.refused(response.status);
+        return;
+      }
+      const type = response.headers.get("Content-Type") ?? "";
+      if (response.ok && response.body !== null && type.startsWith("text/event-stream")) {
+        delay = RETRY_FIRST;
+        handler.opened(first);
+        first = false;
+        await read(response.body, abort, (name, data) => {
+          if (!stopped) handler.event(name, data);
+        });
+      } else if (response.ok) {
+        // Something else lives at this address.
+        stop();
+        handler.refused(404);
+      }
+    } catch {
+      // The stream was lost, or never came about: below.
+    }
+    abort.abort();
+    if (stopped) return;
+    timer = setTimeout(attempt, delay * (1 - Math.random() / 2));
+    delay = Math.min(RETRY_LAST, delay * 2);
+  };
+  const stop = () => {
+    stopped = true;
+    clearTimeout(timer);
+    abort.abort();
+  };
+  void attempt();
+  return stop;
+}
+
+function isFinal(status: number): boolean {
+  return status >= 400 && status < 500 && status !== 408 && status !== 429;
+}
+
+/** Rejects if nothing has come for {@link SILENCE}. */
+async function withPatience<T>(abort: AbortController, promise: Promise<T>): Promise<T> {
+  const timer = setTimeout(() => abort.abort(), SILENCE);
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function read(
+  body: ReadableStream<Uint8Array>,
+  abort: AbortController,
+  event: (name: string, data: string) => void,
+): Promise<void> {
+  const reader = body.getReader();
+  const parser = new EventParser(event);
+  const decoder = new TextDecoder();
+  for (;;) {
+    const { done, value } = await withPatience(abort, reader.read());
+    if (done) return;
+    parser.push(decoder.decode(value, { stream: true }));
+  }
+}
+
+/** Makes events of text that comes in pieces. */
+export class EventParser {
+  readonly #event: (name: string, data: string) => void;
+  #rest = "";
+  #name = "";
+  #data: string[] = [];
+  #length = 0;
+
+  constructor(event: (name: string, data: string) => void) {
+    this.#event = event;
+  }
+
+  /** Throws if an event becomes too long. */
+  push(text: string): void {
+    const lines = (this.#rest + text).split(/\r\n|\n|\r(?!$)/);
+    this.#rest = lines.pop() ?? "";
+    for (const line of lines) this.#line(line);
+    if (this.#rest.length + this.#length > LONGEST_EVENT) throw new Error("an event is too long");
+  }
+
+  #line(line: string): void {
+    if (line === "") {
+      const data = this.#data.join("\n");
+      const name = this.#name || "message";
+      const said = this.#data.length > 0;
+      this.#data = [];
+      this.#name = "";
+      this.#length = 0;
+      if (said) this.#tell(name, data);
+      return;
+    }
+    const colon = line.indexOf(":");
+    const field = colon < 0 ? line : line.slice(0, colon);
+    const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
+    if (field === "event") this.#name = value;
+    else if (field === "data") {
+      this.#data.push(value);
+      this.#length += value.length + 1;
+    }
+  }
+
+  #tell(name: string, data: string): void {
+    try {
+      this.#event(name, data);
+    } catch (error) {
+      report(error);
+    }
+  }
+}
