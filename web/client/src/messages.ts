@@ -195,8 +195,11 @@ export type ServerMessage =
   | WidgetMessage
   | NovncMessage;
 
+/** Halves of surrogate pairs become U+FFFD: the device would count the whole string as missing. */
 export function encode(message: ClientMessage): string {
-  return JSON.stringify(message);
+  return JSON.stringify(message, (_, value: unknown) =>
+    typeof value === "string" ? value.replace(/\p{Surrogate}/gu, "\ufffd") : value,
+  );
 }
 
 /** Reads a text message; null for what is none, or is not known. Never throws. */
@@ -282,7 +285,7 @@ function plot(process: string, { name, series, clear, window }: Data): PlotMessa
     process,
     data: {
       name,
-      series: series.map(({ name, x, y }) => ({ name, x, y })),
+      series: series.map(({ name, x, y }) => ({ name, x, y: y.map(finite) })),
       ...(typeof clear === "boolean" ? { clear } : {}),
       ...(isCount(window, 1, Number.MAX_SAFE_INTEGER) ? { window } : {}),
     },
@@ -322,11 +325,17 @@ function isList<T>(value: unknown, is: (item: unknown) => item is T): value is r
   return Array.isArray(value) && value.every(is);
 }
 
+/** JSON can write numbers that are none in here: a gap. */
+function finite(value: number | null): number | null {
+  return Number.isFinite(value) ? value : null;
+}
+
 function isSeries(value: unknown): value is PlotMessage["data"]["series"][number] {
   if (!isObject(value) || typeof value.name !== "string") return false;
   const { x, y } = value;
   return (
     isList(x, isNumber) &&
+    x.every(Number.isFinite) &&
     isList(y, (item): item is number | null => item === null || isNumber(item)) &&
     x.length === y.length
   );
