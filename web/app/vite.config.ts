@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { defineConfig } from "vite";
 
-const here = import.meta.dirname ?? new URL(".", import.meta.url).pathname;
+const here = new URL(".", import.meta.url).pathname;
 /** A running server, for `npm run dev`. */
 const server = process.env.FURTHER_LINK_SERVER ?? "http://127.0.0.1:8028";
 
@@ -26,7 +26,7 @@ export default defineConfig({
     proxy: Object.fromEntries(
       ["/run", "/fs", "/device", "/runners", "/version", "/status", "/upload"].map((path) => [
         path,
-        { target: server, ws: true, changeOrigin: true },
+        { target: server, ws: true },
       ]),
     ),
   },

@@ -69,7 +69,6 @@ function Tab({ run }: { readonly run: Run }) {
     >
       <span class="tab-mark" data-tone={tone(state, run.kind, run.stopAsked.value)} aria-hidden="true" />
       <span class="tab-title">{run.title}</span>
-      {/* biome-ignore lint/a11y/useKeyWithClickEvents: see above */}
       <span
         class="tab-close"
         aria-hidden="true"

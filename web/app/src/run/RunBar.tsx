@@ -50,14 +50,20 @@ export function RunBar() {
         <StopIcon />
         <span>{t("stop")}</span>
       </button>
-      {choosing.value && path !== null && (
-        <Options path={path} name={name} onClose={() => (choosing.value = false)} />
-      )}
+      {choosing.value && path !== null && <Options path={path} name={name} onClose={() => (choosing.value = false)} />}
     </div>
   );
 }
 
-function Options({ path, name, onClose }: { readonly path: string; readonly name: string; readonly onClose: () => void }) {
+function Options({
+  path,
+  name,
+  onClose,
+}: {
+  readonly path: string;
+  readonly name: string;
+  readonly onClose: () => void;
+}) {
   const options = optionsOf(path);
   const fitting = runnerFor(path, runners.value);
   const bad = splitWords(options.arguments) === null;

@@ -13,9 +13,11 @@ import { isOver, type Run, start, stop } from "./runs";
 /** One program or shell: how it is, what it shows, and what can be done with it. */
 export function RunPanel({ run, active }: { readonly run: Run; readonly active: boolean }) {
   const handle = useSignal<ConsoleHandle | null>(null);
-  useSignalEffect(() => run.program.on("error", ({ message, detail }) => {
-    notify(t("errorFromDevice", { message: detail ?? message }), "bad");
-  }));
+  useSignalEffect(() =>
+    run.program.on("error", ({ message, detail }) => {
+      notify(t("errorFromDevice", { message: detail ?? message }), "bad");
+    }),
+  );
   const state = run.state.value;
   const over = isOver(state);
   const took = run.took.value;

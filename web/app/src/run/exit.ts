@@ -51,7 +51,11 @@ function explainCode(code: number, stopped: boolean): string {
 }
 
 /** How an end looks: well, as an error, or neither. */
-export function tone(state: ProgramState, kind: "program" | "shell", stopped: boolean): "busy" | "good" | "bad" | "plain" {
+export function tone(
+  state: ProgramState,
+  kind: "program" | "shell",
+  stopped: boolean,
+): "busy" | "good" | "bad" | "plain" {
   switch (state.kind) {
     case "starting":
     case "running":

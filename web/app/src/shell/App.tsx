@@ -1,10 +1,10 @@
 import { useEffect } from "preact/hooks";
 import { EditorPane } from "../editor/EditorPane";
 import { FileTree } from "../files/FileTree";
+import { activePath } from "../files/workspace";
 import { openShell, runActive } from "../run/launch";
 import { RunArea } from "../run/RunArea";
 import { isOver, runningOf, runs, shownRun, stop } from "../run/runs";
-import { activePath } from "../files/workspace";
 import { Banner } from "../status/Banner";
 import { StatusBar } from "../status/StatusBar";
 import { t } from "../text";
@@ -40,7 +40,14 @@ export function App() {
       <TopBar />
       <Banner />
       <main class="areas">
-        <section id="area-files" class="area area-files" tabIndex={-1} aria-label={t("files")} hidden={!seen("files")} style={single ? undefined : { width: `${filesWidth.value}px` }}>
+        <section
+          id="area-files"
+          class="area area-files"
+          tabIndex={-1}
+          aria-label={t("files")}
+          hidden={!seen("files")}
+          style={single ? undefined : { width: `${filesWidth.value}px` }}
+        >
           <FileTree />
         </section>
         {!single && filesShown.value && (

@@ -23,7 +23,6 @@ export function Splitter(props: SplitterProps) {
   const from = useRef<{ at: number; value: number } | null>(null);
   const change = (next: number) => onChange(Math.min(most, Math.max(least, next)));
   return (
-    // biome-ignore lint/a11y/useSemanticElements: a rule that can be moved is a splitter, and <hr> cannot have the focus
     <div
       role="separator"
       tabIndex={0}

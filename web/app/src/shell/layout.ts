@@ -14,11 +14,19 @@ export const filesShown = stored("files-shown", true, isBoolean);
 
 /** Pixels. */
 export const FILES_WIDTH = { least: 140, most: 520, usual: 230 } as const;
-export const filesWidth = stored("files-width", FILES_WIDTH.usual, isNumberBetween(FILES_WIDTH.least, FILES_WIDTH.most));
+export const filesWidth = stored(
+  "files-width",
+  FILES_WIDTH.usual,
+  isNumberBetween(FILES_WIDTH.least, FILES_WIDTH.most),
+);
 
 /** Per cent of the room for program and output. */
 export const EDITOR_SHARE = { least: 20, most: 80, usual: 52 } as const;
-export const editorShare = stored("editor-share", EDITOR_SHARE.usual, isNumberBetween(EDITOR_SHARE.least, EDITOR_SHARE.most));
+export const editorShare = stored(
+  "editor-share",
+  EDITOR_SHARE.usual,
+  isNumberBetween(EDITOR_SHARE.least, EDITOR_SHARE.most),
+);
 
 /** A signal that follows a media query. */
 function media(query: string) {

@@ -10,11 +10,7 @@ export const theme = stored<Theme>("theme", "system", isOneOf("system", "light",
 /** Pixels of text in the editor, the console and terminals. */
 export const TEXT_SIZES = { smallest: 10, largest: 32, usual: 14 } as const;
 
-export const textSize = stored(
-  "text-size",
-  TEXT_SIZES.usual,
-  isNumberBetween(TEXT_SIZES.smallest, TEXT_SIZES.largest),
-);
+export const textSize = stored("text-size", TEXT_SIZES.usual, isNumberBetween(TEXT_SIZES.smallest, TEXT_SIZES.largest));
 
 /** Keeps the page's root as the settings say. */
 export function applySettings(root: HTMLElement): void {

@@ -31,9 +31,7 @@ export function Banner() {
       {state.kind === "waiting" && state.reason === "server-stopping" && <span>{t("serverStopping")}</span>}
       {state.kind === "waiting" && state.reason === "full" && <span>{t("serverFull")}</span>}
       {stopped && <span>{t("stoppedPrograms")}</span>}
-      <span aria-live="off">
-        {state.kind === "waiting" && seconds > 0 ? t("retryIn", { seconds }) : t("retrying")}
-      </span>
+      <span aria-live="off">{state.kind === "waiting" && seconds > 0 ? t("retryIn", { seconds }) : t("retrying")}</span>
       <button type="button" onClick={() => link.retryNow()}>
         {t("tryNow")}
       </button>

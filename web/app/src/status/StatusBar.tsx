@@ -26,7 +26,11 @@ function DeviceLine() {
   if (found === null) return null;
   const { cpu, memory, disk, temperature, battery, uptime } = found;
   const percent = (share: number) => Math.round(share * 100);
-  const title = [found.model, found.system, uptime === null ? null : t("uptime", { time: duration(uptime * 1000, locale) })];
+  const title = [
+    found.model,
+    found.system,
+    uptime === null ? null : t("uptime", { time: duration(uptime * 1000, locale) }),
+  ];
   return (
     <>
       <span class="status-name" title={title.filter((part) => part !== null).join("\n")}>

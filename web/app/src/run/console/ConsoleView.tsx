@@ -102,13 +102,13 @@ export function ConsoleView({ run, active, handle }: ConsoleViewProps) {
 
   return (
     <>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard */}
-      {/* biome-ignore lint/a11y/useKeyWithClickEvents: the press only puts the focus where the keyboard finds it by Tab */}
+      {/* biome-ignore lint/a11y/useKeyWithClickEvents: the press only puts the focus where Tab puts it, too */}
       <div
         ref={scroller}
         class="console"
         role="group"
         aria-label={t("outputOf", { title: run.title })}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard
         tabIndex={0}
         onClick={() => {
           if (getSelection()?.isCollapsed !== false) input.current?.focus({ preventScroll: true });
@@ -176,9 +176,12 @@ function useTelling() {
   const text = useSignal("");
   const waiting = useRef("");
   const timer = useRef<ReturnType<typeof setTimeout> | null>(null);
-  useEffect(() => () => {
-    if (timer.current !== null) clearTimeout(timer.current);
-  }, []);
+  useEffect(
+    () => () => {
+      if (timer.current !== null) clearTimeout(timer.current);
+    },
+    [],
+  );
   const add = (more: string) => {
     waiting.current = (waiting.current + more).slice(-TOLD);
     timer.current ??= setTimeout(() => {

@@ -1,5 +1,4 @@
 import type { editor as measure } from "../en/editor";
 
 /** Deutsch: editor. */
-export const editor: Record<keyof typeof measure, string> = {
-};
+export const editor: Record<keyof typeof measure, string> = {};

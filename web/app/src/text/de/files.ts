@@ -1,5 +1,4 @@
 import type { files as measure } from "../en/files";
 
 /** Deutsch: files. */
-export const files: Record<keyof typeof measure, string> = {
-};
+export const files: Record<keyof typeof measure, string> = {};

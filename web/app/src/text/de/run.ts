@@ -13,10 +13,11 @@ export const run: Record<keyof typeof measure, string> = {
   runnerByFile: "Was zur Datei passt ({runner})",
   runnerMissing: "{runner} (auf diesem Gerät nicht installiert)",
   arguments: "Argumente",
-  argumentsHint: "Was das Programm in sys.argv findet, mit Leerzeichen dazwischen; \"zwei Wörter\" sind ein Argument.",
+  argumentsHint: 'Was das Programm in sys.argv findet, mit Leerzeichen dazwischen; "zwei Wörter" sind ein Argument.',
   argumentsQuote: "Ein Anführungszeichen ist nicht geschlossen.",
   inTerminal: "In einem Terminal",
-  inTerminalHint: "Für Programme, die auf den Bildschirm zeichnen, Farben benutzen oder Strg-C brauchen. Fehler sind dann nicht vom Rest zu unterscheiden.",
+  inTerminalHint:
+    "Für Programme, die auf den Bildschirm zeichnen, Farben benutzen oder Strg-C brauchen. Fehler sind dann nicht vom Rest zu unterscheiden.",
   nothingToRun: "Öffne zuerst eine Datei: Noch gibt es nichts zu starten.",
   notSaved: "Das Programm wurde nicht gestartet, weil eine Datei nicht gespeichert werden konnte: {reason}",
   notStarted: "Nicht gestartet",

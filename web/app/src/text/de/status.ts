@@ -10,7 +10,8 @@ export const status: Record<keyof typeof measure, string> = {
   retryIn: "Nächster Versuch in {seconds} s.",
   retrying: "Neuer Versuch …",
   tryNow: "Jetzt versuchen",
-  stoppedPrograms: "Das Gerät stoppt die Programme dieser Seite; von dem, was du geschrieben hast, geht nichts verloren.",
+  stoppedPrograms:
+    "Das Gerät stoppt die Programme dieser Seite; von dem, was du geschrieben hast, geht nichts verloren.",
   back: "Wieder verbunden. Programme, die liefen, wurden gestoppt; starte sie neu.",
   backIdle: "Wieder verbunden.",
   serverStopping: "Der Server auf dem Gerät wurde beendet.",

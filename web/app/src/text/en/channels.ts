@@ -1,3 +1,2 @@
 /** English: channels. */
-export const channels = {
-} as const satisfies Record<string, string>;
+export const channels = {} as const satisfies Record<string, string>;

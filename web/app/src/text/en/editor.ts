@@ -1,3 +1,2 @@
 /** English: editor. */
-export const editor = {
-} as const satisfies Record<string, string>;
+export const editor = {} as const satisfies Record<string, string>;

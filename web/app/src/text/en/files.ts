@@ -1,3 +1,2 @@
 /** English: files. */
-export const files = {
-} as const satisfies Record<string, string>;
+export const files = {} as const satisfies Record<string, string>;

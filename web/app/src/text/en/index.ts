@@ -1,10 +1,10 @@
-import { shell } from "./shell";
-import { run } from "./run";
-import { files } from "./files";
-import { editor } from "./editor";
-import { terminal } from "./terminal";
 import { channels } from "./channels";
+import { editor } from "./editor";
+import { files } from "./files";
+import { run } from "./run";
+import { shell } from "./shell";
 import { status } from "./status";
+import { terminal } from "./terminal";
 
 const all = { ...shell, ...run, ...files, ...editor, ...terminal, ...channels, ...status };
 

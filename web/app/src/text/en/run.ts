@@ -11,10 +11,11 @@ export const run = {
   runnerByFile: "What fits the file ({runner})",
   runnerMissing: "{runner} (not installed on this device)",
   arguments: "Arguments",
-  argumentsHint: "What the program finds in sys.argv, with spaces between; \"two words\" are one argument.",
+  argumentsHint: 'What the program finds in sys.argv, with spaces between; "two words" are one argument.',
   argumentsQuote: "A quotation mark is not closed.",
   inTerminal: "In a terminal",
-  inTerminalHint: "For programs that draw on the screen, use colours or want Ctrl-C. Errors are then not told apart from the rest.",
+  inTerminalHint:
+    "For programs that draw on the screen, use colours or want Ctrl-C. Errors are then not told apart from the rest.",
   nothingToRun: "Open a file first: there is nothing to run yet.",
   notSaved: "The program was not started, because a file could not be saved: {reason}",
   notStarted: "Not started",

@@ -1,3 +1,2 @@
 /** English: terminal. */
-export const terminal = {
-} as const satisfies Record<string, string>;
+export const terminal = {} as const satisfies Record<string, string>;
