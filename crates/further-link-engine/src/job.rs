@@ -338,8 +338,11 @@ struct Streams {
     outputs: Vec<(End, Stream)>,
     /// Input waits, or did when it was last looked at.
     input_waits: bool,
-    /// Which output is looked at first: not always the same, or one that is always ready hides the other.
+    /// Which output is looked at first. It is standard output, so that of what was written to both while nobody looked,
+    /// an error comes behind the lines before it; but not always, or one that is always ready hides the other.
     first: usize,
+    /// Reads of standard output in a row.
+    in_a_row: u8,
     /// Reads of which viewers were not told yet.
     untold: u8,
 }
@@ -384,6 +387,7 @@ impl Streams {
             outputs,
             input_waits: false,
             first: 0,
+            in_a_row: 0,
             untold: 0,
         })
     }
@@ -477,7 +481,17 @@ impl Streams {
     fn read(&mut self, job: &Job, index: usize) -> Reading {
         let (descriptor, stream) = &self.outputs[index];
         let reading = read_ready(descriptor, *stream, &job.log);
-        self.first = index + 1;
+        self.in_a_row = match index {
+            0 => self.in_a_row + 1,
+            _ => 0,
+        };
+        self.first = match reading {
+            Reading::Dry | Reading::Little if self.in_a_row < READS => 0,
+            _ => index + 1,
+        };
+        if self.first > 0 {
+            self.in_a_row = 0;
+        }
         if let Reading::Ended = reading {
             self.outputs.remove(index);
         }

@@ -281,3 +281,26 @@ async fn a_program_may_close_its_streams_and_go_on() {
     std::fs::write(&marker, "").unwrap();
     assert_eq!(client.expect("stopped").await["data"]["exitCode"], 6);
 }
+
+/// Of what a program writes to its two streams shortly after each other, the first comes first.
+#[tokio::test]
+async fn an_error_comes_behind_the_lines_before_it() {
+    let server = TestServer::start(&[]);
+    let mut client = server.connect("/run").await;
+    // In one go, or else the server has read the line before the error is there.
+    let code = "import os, time\nfor number in range(300):\n os.write(1, b'wait\\n')\n \
+                time.sleep(0.002)\n os.write(1, b'line\\n'); os.write(2, b'error\\n')\n";
+    client.start("pairs", "python3", code).await;
+    client.expect("started").await;
+    let (mut lines, mut errors) = (0, 0);
+    while errors < 300 {
+        let message = client.recv().await;
+        let output = message["data"]["output"].as_str().unwrap();
+        lines += output.matches("line").count();
+        errors += output.matches("error").count();
+        assert!(
+            lines >= errors,
+            "error {errors} came before its line: {message}"
+        );
+    }
+}
