@@ -6,7 +6,7 @@ use crate::gate::{self, Gate};
 use crate::metrics::Metrics;
 use crate::patience::ImpatientStream;
 use crate::projects::Projects;
-use crate::{App, ServerSettings, SharedApp, routes};
+use crate::{App, ServerSettings, SharedApp, page, routes};
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
@@ -142,6 +142,11 @@ impl Server {
         hostname: &str,
         tls: Option<Arc<ServerConfig>>,
     ) -> io::Result<Self> {
+        if !page::is_built() {
+            tracing::warn!(
+                "this server was built without its page: install Node.js 18 or newer, then `make run`"
+            );
+        }
         let ending = watch::Sender::new(false);
         let places = Arc::new(Semaphore::new(settings.max_connections));
         let app = Arc::new(App {

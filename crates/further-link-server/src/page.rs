@@ -1,60 +1,193 @@
-//! The page that the server brings along, embedded.
+//! The page that the server brings along: files that are a part of the program (`build.rs`), and what browsers are told
+//! about them. Nothing is read from a disk, and an address that is none of theirs is nothing's.
 
-use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue, header};
+mod encoding;
+mod inflate;
+#[cfg(test)]
+mod tests;
 
-/// Nothing comes from elsewhere, nothing runs that is not one of the files below, and no other site
-/// can put the page into a frame.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; \
-     base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'";
+use axum::body::Body;
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use encoding::Encoding;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-/// One file of the page.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PageFile {
-    pub(crate) path: &'static str,
-    content_type: &'static str,
-    content: &'static str,
+include!(concat!(env!("OUT_DIR"), "/page.rs"));
+
+/// Nothing comes from elsewhere, nothing runs that is not one of the page's files, and no other site can put the page into a
+/// frame. `'self'` covers WebSockets to this server (Content Security Policy 3, section 6.7.2.8; Safari since 15.4).
+/// Pictures of programs come as `data:` and `blob:`.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+     img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; \
+     worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// What a page like this never asks for, so that nothing that got into it can.
+const PERMISSIONS: &str =
+    "camera=(), display-capture=(), geolocation=(), microphone=(), midi=(), payment=(), usb=()";
+
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
+const CROSS_ORIGIN_OPENER_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-opener-policy");
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-resource-policy");
+
+/// Files whose names change with what is in them: who has one never asks again.
+const NAMED_BY_CONTENT: &str = "/assets/";
+/// A year, the longest that caches go by.
+const KEEP: &str = "public, max-age=31536000, immutable";
+/// To be asked about each time.
+const ASK: &str = "no-cache";
+
+/// What answers for a folder.
+const INDEX: &str = "index.html";
+
+/// One embedded file. Of its three forms at least `plain` or `gzip` is there.
+#[derive(Debug)]
+struct File {
+    /// Where it is served, with `/` in front.
+    path: &'static str,
+    /// Bytes of the file itself.
+    length: usize,
+    /// Changes with the content.
+    hash: &'static str,
+    plain: Option<&'static [u8]>,
+    gzip: Option<&'static [u8]>,
+    brotli: Option<&'static [u8]>,
 }
 
-/// All files of the page, by the path that they are served at.
-pub(crate) const FILES: [PageFile; 4] = [
-    PageFile {
-        path: "/",
-        content_type: "text/html; charset=utf-8",
-        content: include_str!("../../../web/first/index.html"),
-    },
-    PageFile {
-        path: "/first.css",
-        content_type: "text/css; charset=utf-8",
-        content: include_str!("../../../web/first/first.css"),
-    },
-    PageFile {
-        path: "/first.js",
-        content_type: "text/javascript; charset=utf-8",
-        content: include_str!("../../../web/first/first.js"),
-    },
-    PageFile {
-        path: "/first.svg",
-        content_type: "image/svg+xml",
-        content: include_str!("../../../web/first/first.svg"),
-    },
-];
+/// Whether the page is embedded, and not one that says how to build it.
+pub(crate) const fn is_built() -> bool {
+    BUILT
+}
 
-impl IntoResponse for PageFile {
-    fn into_response(self) -> Response {
-        let mut response = self.content.into_response();
-        let fixed: [(HeaderName, &'static str); 5] = [
-            (header::CONTENT_TYPE, self.content_type),
+/// Answers a request (`GET` or `HEAD`) for a file of the page by its path, and says nothing if there is none of that name.
+/// `/` and whatever ends with it is the `index.html` there.
+pub(crate) fn answer(path: &str, headers: &HeaderMap) -> Option<Response> {
+    answer_from(FILES, path, headers)
+}
+
+fn answer_from(files: &'static [File], path: &str, headers: &HeaderMap) -> Option<Response> {
+    let find = |path: &str| {
+        let found = files.binary_search_by(|file| file.path.cmp(path));
+        found.ok().map(|at| &files[at])
+    };
+    if !path.starts_with('/') {
+        return None;
+    }
+    if path.ends_with('/') {
+        return find(&format!("{path}{INDEX}")).map(|file| file.answer(headers));
+    }
+    if let Some(file) = find(path) {
+        return Some(file.answer(headers));
+    }
+    // Only a folder of ours, so this names no other host.
+    let index = find(&format!("{path}/{INDEX}"))?;
+    let folder = index.path.strip_suffix(INDEX)?;
+    let location = [(header::LOCATION, HeaderValue::from_static(folder))];
+    Some((StatusCode::PERMANENT_REDIRECT, location).into_response())
+}
+
+impl File {
+    fn answer(&self, headers: &HeaderMap) -> Response {
+        let forms = [(Encoding::Brotli, self.brotli), (Encoding::Gzip, self.gzip)];
+        let there: Vec<_> = forms
+            .iter()
+            .filter_map(|(encoding, bytes)| bytes.map(|_| *encoding))
+            .collect();
+        let encoding = encoding::chosen(headers, &there);
+        let tag = self.tag(encoding);
+        let mut response = if has(headers, &tag) {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            self.whole(encoding)
+        };
+        let fixed = [
             (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+            (PERMISSIONS_POLICY, PERMISSIONS),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (header::REFERRER_POLICY, "no-referrer"),
-            (header::CACHE_CONTROL, "no-cache"),
+            (CROSS_ORIGIN_OPENER_POLICY, "same-origin"),
+            (CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
+            (header::VARY, "Accept-Encoding"),
+            (
+                header::CACHE_CONTROL,
+                match self.path.starts_with(NAMED_BY_CONTENT) {
+                    true => KEEP,
+                    false => ASK,
+                },
+            ),
         ];
+        let headers = response.headers_mut();
         for (name, value) in fixed {
-            response
-                .headers_mut()
-                .insert(name, HeaderValue::from_static(value));
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        if let Ok(tag) = HeaderValue::try_from(tag) {
+            headers.insert(header::ETAG, tag);
         }
         response
     }
+
+    /// The entity tag: a strong one, so each form has its own.
+    fn tag(&self, encoding: Encoding) -> String {
+        match encoding.name() {
+            Some(name) => format!("\"{}-{name}\"", self.hash),
+            None => format!("\"{}\"", self.hash),
+        }
+    }
+
+    fn whole(&self, encoding: Encoding) -> Response {
+        let (body, length) = match (encoding, self.plain, self.gzip) {
+            (Encoding::Brotli, ..) => fixed(self.brotli),
+            (Encoding::Gzip, ..) => fixed(self.gzip),
+            (Encoding::Plain, None, Some(gzip)) => (inflate::body(gzip, self.length), self.length),
+            (Encoding::Plain, plain, _) => fixed(plain),
+        };
+        let mut response = body.into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, content_type(self.path));
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        if let Some(name) = encoding.name() {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(name));
+        }
+        response
+    }
+}
+
+fn fixed(bytes: Option<&'static [u8]>) -> (Body, usize) {
+    let bytes = Bytes::from_static(bytes.unwrap_or_default());
+    let length = bytes.len();
+    (bytes.into(), length)
+}
+
+/// Whether the client has what this tag names (RFC 9110, section 13.1.2: marked as weak or not).
+fn has(headers: &HeaderMap, tag: &str) -> bool {
+    headers.get_all(header::IF_NONE_MATCH).iter().any(|value| {
+        // Our tags hold no commas.
+        value.to_str().unwrap_or_default().split(',').any(|known| {
+            let known = known.trim();
+            known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag
+        })
+    })
+}
+
+/// By the name's end, as the web's standards name each.
+fn content_type(path: &str) -> HeaderValue {
+    let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
+    HeaderValue::from_static(match extension {
+        "css" => "text/css; charset=utf-8",
+        "html" => "text/html; charset=utf-8",
+        "ico" => "image/vnd.microsoft.icon",
+        "jpg" | "jpeg" => "image/jpeg",
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "json" => "application/json",
+        "png" => "image/png",
+        "svg" => "image/svg+xml",
+        "ts" | "py" | "txt" | "md" => "text/plain; charset=utf-8",
+        "ttf" => "font/ttf",
+        "wasm" => "application/wasm",
+        "webmanifest" => "application/manifest+json",
+        "webp" => "image/webp",
+        "woff" => "font/woff",
+        "woff2" => "font/woff2",
+        _ => "application/octet-stream",
+    })
 }

@@ -17,17 +17,19 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post};
 use further_link_protocol::Features;
 use further_link_protocol::wire::{Dialect, Exec, Run, RunPy, stream};
-use http::{HeaderValue, header};
+use http::{HeaderValue, Method, header};
 use serde_json::json;
 use std::sync::Arc;
 
 /// What `GET` routes allow. `HEAD` is not served, as on the servers before.
 const ONLY_GET: &str = "GET";
 const ONLY_POST: &str = "POST";
+/// What files of the page allow.
+const GET_AND_HEAD: &str = "GET, HEAD";
 
 /// Everything that this server answers.
 pub(crate) fn router(app: SharedApp) -> Router {
-    let mut router = Router::new()
+    let router = Router::new()
         .route("/status", only_get(get(async || "OK")))
         .route("/version", only_get(get(version)))
         .route("/version/apt/{package}", only_get(get(apt_version)))
@@ -44,11 +46,8 @@ pub(crate) fn router(app: SharedApp) -> Router {
             "/upload",
             post(upload).fallback(async || not_allowed(ONLY_POST)),
         );
-    for file in page::FILES {
-        router = router.route(file.path, only_get(get(async move || file)));
-    }
     let routes = router
-        .fallback(async || HttpError::new(StatusCode::NOT_FOUND, "There is nothing here."))
+        .fallback(page_or_nothing)
         .with_state(Arc::clone(&app));
     // Around the whole router, not around each route: those add to answers that are not theirs.
     Router::new()
@@ -69,6 +68,16 @@ fn not_allowed(allowed: &'static str) -> HttpError {
         format!("Here, only {allowed} is allowed."),
     )
     .with_header(header::ALLOW, allowed)
+}
+
+/// Everything that no other route answers.
+async fn page_or_nothing(request: Request) -> Response {
+    match page::answer(request.uri().path(), request.headers()) {
+        // The HTTP library leaves the body away for HEAD.
+        Some(answer) if [Method::GET, Method::HEAD].contains(request.method()) => answer,
+        Some(_) => not_allowed(GET_AND_HEAD).into_response(),
+        None => HttpError::new(StatusCode::NOT_FOUND, "There is nothing here.").into_response(),
+    }
 }
 
 fn json_response(value: &serde_json::Value) -> Response {

@@ -14,7 +14,7 @@ const REQUESTS: [(&str, &str, &str); 9] = [
     ("GET /runners", "200", "\"name\":\"python3\""),
     ("GET /metrics", "200", "further_link_clients"),
     ("GET /", "200", "<!doctype html"),
-    ("GET /first.js", "200", ""),
+    ("GET /index.html", "200", "<!doctype html"),
     ("GET /nothing", "404", "404: Not Found"),
     ("DELETE /status", "405", "405"),
     ("GET /run", "426", "426"),
