@@ -10,7 +10,6 @@ mod listing;
 mod receive;
 mod refusal;
 mod send;
-mod stream;
 mod watch;
 
 use crate::SharedApp;
@@ -117,7 +116,7 @@ pub(crate) async fn answer(
 
 /// Whether a page of another site embeds what is asked for, as a picture or a script: such a request has no `Origin`. The page
 /// would not get it (`Cross-Origin-Resource-Policy`), but could keep archives and watchers from everybody else.
-fn is_embedded(headers: &HeaderMap) -> bool {
+pub(crate) fn is_embedded(headers: &HeaderMap) -> bool {
     let is = |name, value: &[u8]| {
         let found = headers.get(name).map(HeaderValue::as_bytes);
         found.is_some_and(|found: &[u8]| found.eq_ignore_ascii_case(value))

@@ -6,6 +6,7 @@
 mod apt;
 mod body;
 mod connection;
+mod device;
 mod download;
 mod error;
 mod flow;
@@ -20,6 +21,7 @@ mod patience;
 mod projects;
 mod routes;
 mod session;
+mod stream;
 mod transport;
 
 pub use download::{DownloadError, DownloadSettings};
@@ -60,6 +62,7 @@ pub(crate) struct App {
     pub(crate) gate: gate::Gate,
     pub(crate) projects: projects::Projects,
     pub(crate) downloads: download::Downloader,
+    pub(crate) device: device::Device,
     /// Becomes true when the server is about to end.
     pub(crate) ending: watch::Receiver<bool>,
 }

@@ -1,5 +1,6 @@
 //! The port: accepting connections, telling TLS from plain HTTP, and serving requests on them.
 
+use crate::device::Device;
 use crate::download::Downloader;
 use crate::error::HttpError;
 use crate::gate::{self, Gate};
@@ -156,6 +157,7 @@ impl Server {
             projects: Projects::new(settings.max_upload_bytes),
             ending: ending.subscribe(),
             downloads: Downloader::new(settings.downloads.clone()),
+            device: Device::new("/"),
             settings,
         });
         Ok(Self {

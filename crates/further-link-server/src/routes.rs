@@ -7,7 +7,7 @@ use crate::projects::{self, UploadError};
 use crate::session::{self, ClientOptions};
 use crate::transport::deflate::Agreement;
 use crate::transport::websocket;
-use crate::{SharedApp, apt, body, fs, gate, line, page};
+use crate::{SharedApp, apt, body, device, fs, gate, line, page};
 use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, Request, State};
@@ -35,6 +35,7 @@ pub(crate) fn router(app: SharedApp) -> Router {
         .route("/version/apt/{package}", only_get(get(apt_version)))
         .route("/runners", only_get(get(runners)))
         .route("/metrics", only_get(get(metrics)))
+        .route("/device", only_get(get(device::answer)))
         .route("/run", only_get(get(run)))
         .route("/run-py", only_get(get(run_py)))
         .route("/exec", only_get(get(exec)))

@@ -12,12 +12,13 @@ use support::{Answer, TestServer, wait_for};
 
 /// Every route, and whether it is for WebSocket clients. `every_route_is_in_the_table` fails if one is
 /// missing.
-const ROUTES: [(&str, bool); 14] = [
+const ROUTES: [(&str, bool); 15] = [
     ("/status", false),
     ("/version", false),
     ("/version/apt/bash", false),
     ("/runners", false),
     ("/metrics", false),
+    ("/device", false),
     ("/upload", false),
     ("/", false),
     ("/run", true),

@@ -1,7 +1,7 @@
 //! Sending a folder as an archive.
 
 use super::Asked;
-use super::stream::{self, Sender};
+use crate::stream::{self, Sender};
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use further_link_engine::{Archive, FilesError};

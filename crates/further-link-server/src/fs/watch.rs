@@ -2,7 +2,7 @@
 
 use super::Asked;
 use super::conditions::etag_text;
-use super::stream::{self, Sender};
+use crate::stream::{self, Sender};
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use further_link_engine::{Change, ChangeKind, Seen, Watch};

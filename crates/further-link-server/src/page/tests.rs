@@ -35,9 +35,7 @@ impl Folder {
     }
 
     fn embed(&self) -> std::io::Result<Vec<embed::File>> {
-        let made = self.0.with_extension("made");
-        let files = embed::files(&self.0, &made);
-        files
+        embed::files(&self.0, &self.0.with_extension("made"))
     }
 
     /// What the server would have, built with this folder.

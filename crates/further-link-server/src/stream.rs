@@ -12,10 +12,10 @@ use tokio::sync::mpsc;
 const AHEAD: usize = 1;
 
 /// What a task writes to. Once the client is gone, writing fails.
-pub(super) type Sender = mpsc::Sender<io::Result<Bytes>>;
+pub(crate) type Sender = mpsc::Sender<io::Result<Bytes>>;
 
 /// A body, and what fills it. An error breaks the connection off, so that the client does not take what it has for the whole.
-pub(super) fn body() -> (Sender, Body) {
+pub(crate) fn body() -> (Sender, Body) {
     let (sender, receiver) = mpsc::channel(AHEAD);
     (sender, Body::new(StreamBody(receiver)))
 }

@@ -1,0 +1,148 @@
+use super::*;
+use serde_json::Value;
+use std::fs;
+
+fn about() -> About {
+    About {
+        version: "1.2.3".to_owned(),
+        programs: 7,
+        work: Some("/".into()),
+    }
+}
+
+fn data(sample: &Sample) -> Value {
+    serde_json::from_slice(&sample.json()).unwrap()
+}
+
+#[tokio::test]
+async fn the_first_comes_at_once_and_the_second_has_the_load() {
+    let device = Device::new("/");
+    let mut watcher = device.watch(about).unwrap();
+    let first = watcher.next().await.unwrap();
+    let value = data(&first);
+    assert_eq!(value["version"], "1.2.3");
+    assert_eq!(value["programs"], 7);
+    assert_eq!(value["cpu"]["load"], Value::Null);
+    assert!(value["disk"]["total"].as_u64().unwrap() > 0);
+    let since = Instant::now();
+    let second = watcher.next().await.unwrap();
+    assert!(since.elapsed() < INTERVAL / 2);
+    let load = data(&second)["cpu"]["load"].as_f64().unwrap();
+    assert!((0.0..=1.0).contains(&load));
+    // Whoever comes later has it without waiting, and after a pause too.
+    let mut late = device.watch(about).unwrap();
+    assert!(late.next().await.unwrap().is_complete);
+    drop((watcher, late));
+    let mut again = device.watch(about).unwrap();
+    assert_eq!(again.next().await.unwrap().event, second.event);
+}
+
+#[tokio::test]
+async fn it_is_read_for_all_and_only_while_somebody_watches() {
+    let device = Device::new("/");
+    let is_running = || device.running.lock().unwrap().upgrade().is_some();
+    assert!(!is_running());
+    let mut one = device.watch(about).unwrap();
+    let mut other = device.watch(about).unwrap();
+    let sample = one.next().await.unwrap();
+    // The same bytes, not only equal ones.
+    assert_eq!(
+        other.next().await.unwrap().event.as_ptr(),
+        sample.event.as_ptr()
+    );
+    let task = device
+        .running
+        .lock()
+        .unwrap()
+        .upgrade()
+        .unwrap()
+        .task
+        .clone();
+    drop(one);
+    assert!(is_running());
+    drop(other);
+    assert!(!is_running());
+    while !task.is_finished() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn as_many_watch_as_there_are_places() {
+    let device = Device::new("/");
+    let mut watchers: Vec<_> = (0..MAX_WATCHERS)
+        .map(|_| device.watch(about).unwrap())
+        .collect();
+    assert!(device.watch(about).is_none());
+    watchers.pop();
+    assert!(device.watch(about).is_some());
+}
+
+/// A device whose first file is a pipe that nobody fills.
+struct Stuck(PathBuf);
+
+impl Drop for Stuck {
+    fn drop(&mut self) {
+        // Readers that wait get an end, so that the runtime's does not wait for them.
+        let pipe = fs::OpenOptions::new()
+            .write(true)
+            .open(self.0.join("proc/stat"));
+        drop(pipe);
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[tokio::test]
+async fn files_that_do_not_answer_keep_one_thread() {
+    let root = std::env::temp_dir().join(format!("further-link-stuck-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&root);
+    fs::create_dir_all(root.join("proc")).unwrap();
+    let pipe = root.join("proc/stat");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let device = Device::new(root.to_str().unwrap());
+    let _stuck = Stuck(root);
+    let blocked = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
+    let turns = Arc::clone(&device.shared.turn);
+    for _ in 0..20 {
+        let watcher = device.watch(about).unwrap();
+        while turns.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(watcher);
+        // Nobody watches; the reading goes on, and holds its turn.
+        tokio::task::yield_now().await;
+        assert_eq!(turns.available_permits(), 0);
+    }
+    assert!(blocked() <= 1, "{}", blocked());
+}
+
+#[test]
+fn who_wants_events() {
+    let wants = |query: &[&str], accept: &[&'static str]| {
+        let pairs: Vec<_> = query
+            .iter()
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let mut headers = HeaderMap::new();
+        for value in accept {
+            headers.append(header::ACCEPT, HeaderValue::from_static(value));
+        }
+        wants_events(&pairs, &headers)
+    };
+    assert!(wants(&[], &["text/event-stream"]));
+    assert!(wants(
+        &[],
+        &["application/json", "a/b , TEXT/event-stream;q=1"]
+    ));
+    assert!(wants(&["watch"], &[]));
+    assert!(wants(&["x=1", "watch=1"], &["application/json"]));
+    assert!(!wants(&[], &[]));
+    assert!(!wants(&[], &["*/*", "text/*", "text/event-streams"]));
+    assert!(!wants(&["watch=0"], &["text/event-stream"]));
+    assert!(!wants(&["watch=false"], &[]));
+}
