@@ -14,6 +14,13 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 BROWSER_TESTS := tests/browser
 NODE_MODULES := $(BROWSER_TESTS)/node_modules/.package-lock.json
 
+# The page: what its build leaves, what that is made of (a folder changes when a file in it goes), and the tools for it.
+# `cargo build` embeds it if it is there, and alone builds a server with a page in its place that says so.
+PAGE := web/dist/index.html
+NOT_SOURCES := \( -name node_modules -o -name dist \) -prune
+PAGE_SOURCES := $(shell find web $(NOT_SOURCES) -o -type f -print; find web/*/* $(NOT_SOURCES) -o -type d -print)
+WEB_MODULES := web/node_modules/.package-lock.json
+
 # Python packages that tests use, beside this machine's own: the server's Python programs run in it, too.
 VENV := $(abspath $(TARGET_DIR))/venv
 VENV_MARK := $(VENV)/.installed
@@ -34,19 +41,23 @@ ifeq ($(CI),true)
 CARGO_FLAGS ?= --locked
 endif
 
-.PHONY: help run build test test-rust test-python test-browser fuzz bench soak lint deny fmt deps deps-run deps-test deps-lint clean
+.PHONY: help run build page test test-rust test-python test-web test-browser fuzz bench soak lint deny fmt
+.PHONY: deps deps-build deps-run deps-test deps-lint clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: deps-run ## build the server and run it on http://127.0.0.1:8028 (ARGS="…" for the server)
+run: deps-run $(PAGE) ## build the page and the server, and run it on http://127.0.0.1:8028 (ARGS="…" for the server)
 	@cargo build $(CARGO_FLAGS) --release --bin further-link
 	@exec "$(TARGET_DIR)/release/further-link" serve $(ARGS)
 
-build: deps-run ## build everything, for debugging
+build: deps-build ## build all Rust code, for debugging
 	cargo build $(CARGO_FLAGS) --workspace
 
-test: deps-test test-rust test-python ## run all tests, and each fuzz target for a moment
+page: deps-run $(PAGE) ## build the page, which the next build of the server embeds
+
+# The page first: what is built after it has it.
+test: deps-test $(PAGE) test-rust test-python test-web ## run all tests, and each fuzz target for a moment
 	@if [ -x fuzz/run.sh ]; then fuzz/run.sh 5; fi
 	@$(MAKE) --no-print-directory test-browser
 
@@ -70,7 +81,16 @@ $(VENV_MARK): $(REQUIREMENTS) | deps-test
 	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check $(addprefix -r ,$(REQUIREMENTS))
 	@touch $@
 
-test-browser: deps-test $(NODE_MODULES) ## run the tests that use the page in a browser
+test-web: deps-test $(PAGE) ## check the page's code and the client library, and run their tests
+	@cd web && npm test --silent
+
+# Half a page is none: the next attempt begins anew.
+$(PAGE): $(PAGE_SOURCES) $(WEB_MODULES) | deps-run
+	@echo "npm: building the page …"
+	@cd web && npm run build --silent || { rm -rf dist; exit 1; }
+	@touch $@
+
+test-browser: deps-test $(NODE_MODULES) $(PAGE) ## run the tests that use the page in a browser
 	@cargo build $(CARGO_FLAGS) --bin further-link
 	@cd $(BROWSER_TESTS) && \
 		FURTHER_LINK_BINARY="$${FURTHER_LINK_BINARY:-$(abspath $(TARGET_DIR))/debug/further-link}" \
@@ -83,15 +103,20 @@ $(NODE_MODULES): $(BROWSER_TESTS)/package-lock.json | deps-test
 	@cd $(BROWSER_TESTS) && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
+$(WEB_MODULES): web/package-lock.json | deps-run
+	@echo "npm: installing what builds and tests the page …"
+	@cd web && npm ci --include=dev --no-audit --no-fund --loglevel=error
+	@touch $@
+
 fuzz: deps-test ## fuzz each target (FUZZ_SECONDS=60)
 	@if [ -x fuzz/run.sh ]; then fuzz/run.sh $(FUZZ_SECONDS); else echo "there are no fuzz targets"; fi
 
-bench: deps-run ## measure the server and others into bench/RESULTS.md, 10 min (ARGS="--quick", "--help")
+bench: deps-build ## measure the server and others into bench/RESULTS.md, 10 min (ARGS="--quick", "--help")
 	@cargo build $(CARGO_FLAGS) --release --bin further-link
 	@cargo build $(CARGO_FLAGS) --release --package further-link-bench
 	@exec "$(TARGET_DIR)/release/further-link-bench" $(ARGS)
 
-soak: deps-run ## 200 mixed sessions for SOAK_SECONDS=600, of which nothing may be left (ARGS="--seed 1", "--help")
+soak: deps-build ## 200 mixed sessions for SOAK_SECONDS=600, of which nothing may be left (ARGS="--seed 1", "--help")
 	@cargo build $(CARGO_FLAGS) --release --bin further-link
 	@cargo build $(CARGO_FLAGS) --release --package further-link-bench
 	@exec "$(TARGET_DIR)/release/further-link-bench" soak --seconds $(SOAK_SECONDS) $(ARGS)
@@ -105,7 +130,7 @@ lint: deps-lint ## check format, lints and the arrows between the crates
 	fi
 
 # Built from its source once for each machine, which takes minutes; so it is no part of `make lint`.
-deny: deps-run ## check licences and duplicates of the dependencies (cargo-deny)
+deny: deps-build ## check licences and duplicates of the dependencies (cargo-deny)
 	@if ! cargo deny --version >/dev/null 2>&1; then \
 		echo "cargo-deny: building it, which takes some minutes …"; \
 		cargo install --quiet --locked cargo-deny@$(CARGO_DENY_VERSION); \
@@ -115,7 +140,10 @@ deny: deps-run ## check licences and duplicates of the dependencies (cargo-deny)
 fmt: deps-lint ## format the Rust code
 	cargo fmt --all
 
-deps: deps-test deps-lint $(NODE_MODULES) $(VENV_MARK) ## only install what running and testing need
+deps: deps-test deps-lint $(NODE_MODULES) $(WEB_MODULES) $(VENV_MARK) ## only install what running and testing need
+
+deps-build:
+	@scripts/install-deps.sh build
 
 deps-run:
 	@scripts/install-deps.sh run
@@ -127,5 +155,6 @@ deps-lint:
 	@scripts/install-deps.sh lint
 
 clean: ## remove what was built
+	rm -rf web/dist web/*/dist web/node_modules web/*/node_modules
 	rm -rf $(BROWSER_TESTS)/node_modules $(BROWSER_TESTS)/output
 	cargo clean

@@ -2,7 +2,8 @@
 # Installs what building, running or testing needs and this machine lacks. Debian and its kin get it
 # from their packages; elsewhere the script says what is missing.
 #
-#   scripts/install-deps.sh run     to build and run the server
+#   scripts/install-deps.sh build   to build the server, with the page if that is there
+#   scripts/install-deps.sh run     to build the page too
 #   scripts/install-deps.sh test    to run all tests as well
 #   scripts/install-deps.sh lint    to build, and Rust's formatter and linter
 #
@@ -10,13 +11,13 @@
 set -euo pipefail
 
 usage() {
-    echo "usage: $0 run|test|lint" >&2
+    echo "usage: $0 build|run|test|lint" >&2
     exit 2
 }
 
 [ $# -eq 1 ] || usage
 purpose=$1
-case $purpose in run | test | lint) ;; *) usage ;; esac
+case $purpose in build | run | test | lint) ;; *) usage ;; esac
 
 # rustup puts cargo here, and the shell that installed it knows that only after a new login.
 PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
@@ -85,12 +86,14 @@ browser() { [ -x "${CHROMIUM:-/usr/bin/chromium}" ]; }
 
 need "gcc libc6-dev" "a C compiler" c_compiler
 need python3 python3 have python3
+if [ "$purpose" = run ] || [ "$purpose" = test ]; then
+    need nodejs "Node.js (it builds the page)" have node
+    need npm "npm (it fetches what builds the page)" have npm
+fi
 if [ "$purpose" = test ]; then
     need g++ "a C++ compiler (fuzz targets)" cpp_compiler
     need procps "ps" have ps
     need python3-venv "virtual environments of Python" venv
-    need nodejs "Node.js (browser tests)" have node
-    need npm "npm (browser tests)" have npm
     need chromium "Chromium (browser tests)" browser
 fi
 
@@ -114,11 +117,16 @@ if [ ${#packages[@]} -gt 0 ]; then
         fail "the packages could not be installed (see above)." "The command was: $install"
 fi
 
-if [ "$purpose" = test ]; then
-    version=$(node --version)
+if [ "$purpose" = run ] || [ "$purpose" = test ]; then
+    # A wrapper of a version manager may be there without any version behind it.
+    version=$(node --version 2>/dev/null) || fail "There is a node on the PATH, but it does not run." \
+        "Install Node.js 18 or newer: https://nodejs.org/en/download"
     major=${version#v}
     major=${major%%.*}
-    [ "$major" -ge 18 ] || fail "Node.js $version is too old for the browser tests: 18 or newer is needed."
+    if ! [[ $major =~ ^[0-9]+$ ]] || [ "$major" -lt 18 ]; then
+        fail "Node.js $version is too old to build the page: 18 or newer is needed." \
+            "Install a newer one (https://nodejs.org/en/download), or let \"cargo build --release\" build the server without its page."
+    fi
 fi
 
 if [ "$purpose" = lint ]; then
