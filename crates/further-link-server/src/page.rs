@@ -17,7 +17,11 @@ include!(concat!(env!("OUT_DIR"), "/page.rs"));
 /// Nothing comes from elsewhere, nothing runs that is not one of the page's files, and no other site can put the page into a
 /// frame. `'self'` covers WebSockets to this server (Content Security Policy 3, section 6.7.2.8; Safari since 15.4).
 /// Pictures of programs come as `data:` and `blob:`.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+///
+/// Styles may stand inside of the page: xterm.js writes `<style>` elements and `style` attributes (24-bit colours of its
+/// DOM renderer), CodeMirror `<style>` elements, and neither knows another way that all supported browsers have. A style that
+/// got in from elsewhere could load nothing, so it could tell nobody what it sees.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
      img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; \
      worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// What a page like this never asks for, so that nothing that got into it can.

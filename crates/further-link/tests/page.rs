@@ -257,7 +257,7 @@ fn clients_that_do_not_read_cost_little() {
     assert_eq!(server.get("/status").body, "OK");
     let kib_each = memory().saturating_sub(before) / CLIENTS;
     assert!(
-        kib_each < 600,
+        kib_each < 250,
         "{kib_each} KiB for each of {CLIENTS}: {largest}"
     );
 }

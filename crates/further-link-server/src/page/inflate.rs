@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use zlib_rs::{Inflate, InflateFlush, Status};
 
-/// Bytes of a piece. The HTTP library gathers up to 16 of them for a client that is slow.
+/// Bytes of a piece. The HTTP library gathers some of them for a client that is slow; with what inflating remembers that was 100 KiB.
 const PIECE: usize = 16 * 1024;
 /// The shortest head of the gzip format (RFC 1952), which `build/embed.rs` has seen to, and its end: a check and a length.
 const HEAD: usize = 10;
