@@ -1,29 +1,49 @@
-// Makes FILE.br and FILE.gz beside every file of the built page that gets smaller by it. The server hands them out as they
-// are. Brotli at its best takes a second or two and is for https; browsers take gzip everywhere.
+// Puts compressed forms beside the page's files, once and as small as they get: the server embeds them and compresses nothing.
 
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { extname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
-const DIST = new URL("../../dist/", import.meta.url).pathname;
-const COMPRESSIBLE = /\.(html|js|css|svg|json|webmanifest|txt|map|wasm|ttf)$/;
+const DIST = fileURLToPath(new URL("../../dist", import.meta.url));
+/** What has not been compressed already: fonts and pictures have. */
+const KINDS = new Set([".css", ".html", ".js", ".json", ".md", ".svg", ".txt", ".wasm", ".webmanifest"]);
+const FORMS = [".br", ".gz"];
 
-function* files(folder) {
-  for (const name of readdirSync(folder)) {
-    const path = join(folder, name);
-    if (statSync(path).isDirectory()) yield* files(path);
-    else yield path;
+/** @param {Buffer} content */
+function brotli(content) {
+  return brotliCompressSync(content, {
+    params: {
+      [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY,
+      [constants.BROTLI_PARAM_LGWIN]: constants.BROTLI_MAX_WINDOW_BITS,
+      [constants.BROTLI_PARAM_SIZE_HINT]: content.length,
+    },
+  });
+}
+
+/** @param {string} file */
+function compress(file) {
+  const content = readFileSync(file);
+  const gzip = gzipSync(content, { level: constants.Z_BEST_COMPRESSION });
+  const small = brotli(content);
+  // Of a small file a form may be larger than the file. The server makes the file from the gzip form, so both are there or none.
+  if (Math.max(gzip.length, small.length) >= content.length) return;
+  writeFileSync(`${file}.gz`, gzip);
+  writeFileSync(`${file}.br`, small);
+}
+
+/** @param {string} folder */
+function collect(folder) {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) collect(path);
+    // Those of the last time are made anew, or are of a file that is gone.
+    else if (FORMS.includes(extname(path))) rmSync(path);
+    else if (KINDS.has(extname(path))) files.push(path);
   }
 }
 
-for (const path of files(DIST)) {
-  if (!COMPRESSIBLE.test(path)) continue;
-  const content = readFileSync(path);
-  const brotli = brotliCompressSync(content, {
-    params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: content.length },
-  });
-  // Without the time of day in its head, so that the same page has the same bytes.
-  const gzip = gzipSync(content, { level: 9 });
-  if (brotli.length < content.length) writeFileSync(`${path}.br`, brotli);
-  if (gzip.length < content.length) writeFileSync(`${path}.gz`, gzip);
-}
+/** @type {string[]} */
+const files = [];
+collect(DIST);
+files.forEach(compress);
