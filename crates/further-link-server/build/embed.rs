@@ -184,6 +184,7 @@ fn listing(folder: &Path, files: &[File]) -> io::Result<Option<Vec<u8>>> {
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <meta name="color-scheme" content="light dark">
+    <link rel="icon" href="data:,">
     <title>Examples – Further Link</title>
   </head>
   <body>

@@ -1,0 +1,95 @@
+// The page as the server serves it, with all that browsers are told about it: what was built in, or the page in its place.
+
+import { after, before, test } from "node:test";
+import assert from "node:assert/strict";
+import { launch, open, screenshot } from "./browser.mjs";
+import { Server } from "./server.mjs";
+
+let browser;
+let server;
+
+before(async () => {
+  [browser, server] = await Promise.all([launch(), Server.start()]);
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+/** What the page has got of the server, by path. */
+function files(page) {
+  return page.evaluate(() => {
+    const entries = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
+    return entries.map(({ name, transferSize, decodedBodySize }) => ({
+      path: new URL(name).pathname,
+      sent: transferSize,
+      size: decodedBodySize,
+    }));
+  });
+}
+
+test("it is shown, and nothing on it breaks the policy", async (t) => {
+  const page = await open(t, browser, server.url);
+  await page.waitForLoadState("load");
+  assert.match(await page.title(), /Further Link/);
+  await page.locator("h1, #page > *").first().waitFor();
+  await screenshot(page, "served");
+});
+
+test("files are compressed on their way, and kept", async (t) => {
+  const page = await open(t, browser, server.url);
+  await page.waitForLoadState("load");
+  const first = await files(page);
+  assert.ok(first.length > 0);
+  for (const { path, sent, size } of first.filter(({ path, size }) => /\.(js|css)$/.test(path) && size > 2000)) {
+    assert.ok(sent < size, `${path}: ${sent} bytes were sent for ${size}`);
+  }
+  await page.reload();
+  await page.waitForLoadState("load");
+  for (const { path, sent } of await files(page)) {
+    // A few hundred bytes are a head: the server was asked, and had nothing new.
+    if (path.startsWith("/assets/")) assert.equal(sent, 0, `${path} was asked for again`);
+    else if (path === "/") assert.ok(sent < 1000, `${path}: ${sent} bytes`);
+  }
+});
+
+test("a page of another site gets nothing of it", async (t) => {
+  const context = await browser.newContext();
+  t.after(() => context.close());
+  const page = await context.newPage();
+  // Not "127.0.0.1" but the same server, so another site.
+  const other = server.url.replace("127.0.0.1", "localhost");
+  await page.goto(`${other}/status`);
+  const outcome = (code) => page.evaluate(code, server.url);
+  const refused = (url) => fetch(`${url}/`).then(() => "read", () => "refused");
+  assert.equal(await outcome(refused), "refused");
+  const embedded = (url) => new Promise((done) => {
+    const script = document.createElement("script");
+    script.onload = () => done("run");
+    script.onerror = () => done("refused");
+    script.src = `${url}/index.html`;
+    document.documentElement.append(script);
+  });
+  assert.equal(await outcome(embedded), "refused");
+  const device = (url) => new Promise((done) => {
+    const events = new EventSource(`${url}/device?watch`);
+    events.onopen = () => done("read");
+    events.onerror = () => done("refused");
+  });
+  assert.equal(await outcome(device), "refused");
+});
+
+test("the device tells how it is, as events", async (t) => {
+  const page = await open(t, browser, server.url);
+  const told = await page.evaluate(() => new Promise((done, failed) => {
+    const events = new EventSource("/device");
+    events.onerror = () => failed(new Error("the stream failed"));
+    events.addEventListener("device", (event) => {
+      const device = JSON.parse(event.data);
+      if (device.cpu.load !== null) done(device);
+    });
+  }));
+  assert.ok(told.cpu.load >= 0 && told.cpu.load <= 1, JSON.stringify(told));
+  assert.equal(told.cpu.count, told.cpu.cores.length);
+});
