@@ -64,18 +64,23 @@ export class ConsoleLog implements Sink {
   #characters = 0;
   #dropped = 0;
   #following = true;
+  /** Where it was scrolled to last (px). */
+  #top = 0;
+  readonly #resized = new ResizeObserver(() => this.#follow());
   #frame: number | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
-  /** Nodes of the block that is being filled, until they are put in at once. */
   #currentDrawn: readonly Span[] = [];
 
   constructor(options: ConsoleLogOptions) {
     this.#options = options;
     options.scroller.addEventListener("scroll", this.#onScroll, { passive: true });
+    this.#resized.observe(options.list);
+    this.#resized.observe(options.scroller);
   }
 
   dispose(): void {
     this.#options.scroller.removeEventListener("scroll", this.#onScroll);
+    this.#resized.disconnect();
     if (this.#frame !== null) cancelAnimationFrame(this.#frame);
     if (this.#timer !== null) clearTimeout(this.#timer);
     for (const { done } of this.#waiting) done();
@@ -104,7 +109,7 @@ export class ConsoleLog implements Sink {
 
   toEnd(): void {
     this.#setFollowing(true);
-    this.#options.scroller.scrollTop = this.#options.scroller.scrollHeight;
+    this.#follow();
   }
 
   line(spans: readonly Span[], ended: boolean): void {
@@ -193,7 +198,7 @@ export class ConsoleLog implements Sink {
     this.#waiting.splice(0, taken);
     this.#drawCurrent();
     if (this.#dropped !== dropped) this.#options.onDropped(this.#dropped);
-    if (this.#following) this.#options.scroller.scrollTop = this.#options.scroller.scrollHeight;
+    this.#follow();
     for (const done of settled) done();
     if (this.#waiting.length > 0) this.#schedule();
   };
@@ -207,10 +212,22 @@ export class ConsoleLog implements Sink {
     append(current, spans, []);
   }
 
+  /** Only who scrolls up stops following: that the end is further away can also mean that lines have turned out to be
+   * higher than they were taken for. */
   #onScroll = (): void => {
     const { scroller } = this.#options;
-    this.#setFollowing(scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight <= NEAR);
+    const top = scroller.scrollTop;
+    if (scroller.scrollHeight - top - scroller.clientHeight <= NEAR) this.#setFollowing(true);
+    else if (top < this.#top - 1) this.#setFollowing(false);
+    this.#top = top;
   };
+
+  #follow(): void {
+    const { scroller } = this.#options;
+    if (!this.#following) return;
+    scroller.scrollTop = scroller.scrollHeight;
+    this.#top = scroller.scrollTop;
+  }
 
   #setFollowing(following: boolean): void {
     if (following === this.#following) return;
