@@ -48,7 +48,7 @@ export function RunPanel({ run, active }: { readonly run: Run; readonly active: 
           ) : (
             <button type="button" class="run-stop bad" disabled={run.stopAsked.value} onClick={() => stop(run)}>
               <StopIcon />
-              {t("stop")}
+              <span>{t("stop")}</span>
             </button>
           )}
         </span>
