@@ -14,8 +14,8 @@ const SILENCE = 45_000;
 const LONGEST_EVENT = 1024 * 1024;
 
 export interface StreamHandler {
-  /** A stream is there. Not the first one: something may have been missed. */
-  opened(first: boolean): void;
+  /** A stream has begun, the first one or a later one: something may have been missed before. */
+  opened(): void;
   event(name: string, data: string): void;
   /** The device refused with this status, and it makes no sense to go on. 408, 429 and 5xx are tried again. */
   refused(status: number): void;
@@ -29,7 +29,6 @@ export function listen(
   handler: StreamHandler,
 ): () => void {
   let stopped = false;
-  let first = true;
   let delay = RETRY_FIRST;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let abort = new AbortController();
@@ -49,8 +48,7 @@ export function listen(
       const type = response.headers.get("Content-Type") ?? "";
       if (response.ok && response.body !== null && type.startsWith("text/event-stream")) {
         delay = RETRY_FIRST;
-        handler.opened(first);
-        first = false;
+        handler.opened();
         await read(response.body, abort, (name, data) => {
           if (!stopped) handler.event(name, data);
         });

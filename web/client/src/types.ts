@@ -248,7 +248,7 @@ export type FileChange =
       readonly directory: boolean;
       readonly etag: string | null;
     }
-  /** Something was missed: list again. Also after the stream of changes was lost and is back. */
+  /** Something may have been missed: list again. Comes when the watch has begun, and again whenever it was lost and is back. */
   | { readonly kind: "overflow" }
   | { readonly kind: "gone" };
 

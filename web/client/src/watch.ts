@@ -12,9 +12,7 @@ export function watchFolder(address: Address, path: string, listener: (change: F
     path,
     { watch: "" },
     {
-      opened: (first) => {
-        if (!first) listener({ kind: "overflow" });
-      },
+      opened: () => listener({ kind: "overflow" }),
       event: (name, data) => {
         const change = changeOf(name, data);
         if (change === null) return;
