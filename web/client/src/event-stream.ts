@@ -2,6 +2,7 @@
 
 import type { Address } from "./address.js";
 import { report } from "./listeners.js";
+import { watchPage } from "./page.js";
 
 /** Milliseconds until the next try: doubled from the first to the last, shorter by up to a half at random. */
 const RETRY_FIRST = 1_000;
@@ -9,6 +10,9 @@ const RETRY_LAST = 30_000;
 
 /** Milliseconds without a byte after which a stream counts as lost: three of the device's comments (section 12, "Watching"). */
 const SILENCE = 45_000;
+
+/** Milliseconds for which nobody looks at the page until a stream is given up: not with every look at another page. */
+const REST_AFTER = 30_000;
 
 /** Characters that one event may have: far more than any of the device's. */
 const LONGEST_EVENT = 1024 * 1024;
@@ -21,7 +25,8 @@ export interface StreamHandler {
   refused(status: number): void;
 }
 
-/** Listens until the answer is called, or the device refuses. Comes back by itself. */
+/** Listens until the answer is called, or the device refuses. Comes back by itself, and rests while nobody looks at the page:
+ * browsers have six connections for all pages of a device. */
 export function listen(
   address: Address,
   path: string,
@@ -29,47 +34,67 @@ export function listen(
   handler: StreamHandler,
 ): () => void {
   let stopped = false;
+  /** Nobody looks. */
+  let resting = false;
+  /** There is a stream, or one on its way. */
+  let busy = false;
   let delay = RETRY_FIRST;
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let retry: ReturnType<typeof setTimeout> | undefined;
+  let rest: ReturnType<typeof setTimeout> | undefined;
   let abort = new AbortController();
 
   const attempt = async (): Promise<void> => {
+    busy = true;
     abort = new AbortController();
-    const { signal } = abort;
     try {
-      const init = { headers: { Accept: "text/event-stream" }, cache: "no-store", signal } as const;
+      const init = { headers: { Accept: "text/event-stream" }, cache: "no-store", signal: abort.signal } as const;
       const response = await withPatience(abort, address.fetch(address.url(path, query), init));
       if (stopped) return;
-      if (isFinal(response.status)) {
-        stop();
-        handler.refused(response.status);
-        return;
-      }
       const type = response.headers.get("Content-Type") ?? "";
       if (response.ok && response.body !== null && type.startsWith("text/event-stream")) {
         delay = RETRY_FIRST;
-        handler.opened();
+        tell(() => handler.opened());
         await read(response.body, abort, (name, data) => {
           if (!stopped) handler.event(name, data);
         });
-      } else if (response.ok) {
-        // Something else lives at this address.
+      } else if (response.ok || isFinal(response.status)) {
         stop();
-        handler.refused(404);
+        // Something else lives at this address.
+        tell(() => handler.refused(response.ok ? 404 : response.status));
       }
     } catch {
       // The stream was lost, or never came about: below.
     }
     abort.abort();
-    if (stopped) return;
-    timer = setTimeout(attempt, delay * (1 - Math.random() / 2));
+    busy = false;
+    if (stopped || resting) return;
+    retry = setTimeout(attempt, delay * (1 - Math.random() / 2));
     delay = Math.min(RETRY_LAST, delay * 2);
   };
   const stop = () => {
     stopped = true;
-    clearTimeout(timer);
+    clearTimeout(retry);
+    clearTimeout(rest);
     abort.abort();
+    leave();
   };
+  const leave = watchPage({
+    wake: () => {
+      resting = false;
+      clearTimeout(rest);
+      clearTimeout(retry);
+      // A stream that is just being ended, as nobody looked, tries again by itself.
+      if (!busy) void attempt();
+    },
+    hidden: () => {
+      clearTimeout(rest);
+      rest = setTimeout(() => {
+        resting = true;
+        clearTimeout(retry);
+        abort.abort();
+      }, REST_AFTER);
+    },
+  });
   void attempt();
   return stop;
 }
@@ -94,6 +119,8 @@ async function read(
   event: (name: string, data: string) => void,
 ): Promise<void> {
   const reader = body.getReader();
+  // Not every `fetch` that an application may give ends a body with its signal.
+  abort.signal.addEventListener("abort", () => void reader.cancel().catch(() => {}));
   const parser = new EventParser(event);
   const decoder = new TextDecoder();
   for (;;) {
@@ -131,7 +158,7 @@ export class EventParser {
       this.#data = [];
       this.#name = "";
       this.#length = 0;
-      if (said) this.#tell(name, data);
+      if (said) tell(() => this.#event(name, data));
       return;
     }
     const colon = line.indexOf(":");
@@ -143,12 +170,13 @@ export class EventParser {
       this.#length += value.length + 1;
     }
   }
+}
 
-  #tell(name: string, data: string): void {
-    try {
-      this.#event(name, data);
-    } catch (error) {
-      report(error);
-    }
+/** An error of a listener is no reason to end the stream. */
+function tell(listener: () => void): void {
+  try {
+    listener();
+  } catch (error) {
+    report(error);
   }
 }

@@ -5,6 +5,7 @@ import { device, runners, upload, watchDevice } from "./device.js";
 import { FilesClient } from "./files.js";
 import { Listeners } from "./listeners.js";
 import type { FeatureName } from "./messages.js";
+import { watchPage } from "./page.js";
 import { RemoteProgram } from "./program.js";
 import { type Phase, Session, type WebSocketConstructor } from "./session.js";
 import type {
@@ -92,7 +93,13 @@ export class FurtherLink {
   /** Connects, and connects again whenever the connection is lost, until {@link close}. */
   connect(): void {
     if (this.#state.kind !== "closed") return;
-    this.#leave = this.#watchForNetwork();
+    this.#leave = watchPage({
+      wake: () => {
+        this.retryNow();
+        this.#session?.check();
+        this.#terminals?.check();
+      },
+    });
     this.#attempt(true);
   }
 
@@ -299,25 +306,5 @@ export class FurtherLink {
   #become(state: ConnectionState): void {
     this.#state = state;
     this.#listeners.emit("state", state);
-  }
-
-  /** Tries again when the network is back or somebody looks at the page. */
-  #watchForNetwork(): () => void {
-    const wake = () => {
-      this.retryNow();
-      this.#session?.check();
-      this.#terminals?.check();
-    };
-    const seen = () => {
-      if (document.visibilityState === "visible") wake();
-    };
-    const hasWindow = typeof globalThis.addEventListener === "function" && typeof document !== "undefined";
-    if (!hasWindow) return () => {};
-    globalThis.addEventListener("online", wake);
-    document.addEventListener("visibilitychange", seen);
-    return () => {
-      globalThis.removeEventListener("online", wake);
-      document.removeEventListener("visibilitychange", seen);
-    };
   }
 }
