@@ -1,0 +1,202 @@
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { coarse } from "../shell/layout";
+import { type Key, t } from "../text";
+import { ArrowIcon, KeyboardIcon } from "./icons";
+import type { Keys } from "./keys";
+
+/** Names of keys that are words, and what a person calls them. */
+const NAMES: Readonly<Record<string, Key>> = {
+  " ": "keySpace",
+  ArrowUp: "keyArrowUp",
+  ArrowDown: "keyArrowDown",
+  ArrowLeft: "keyArrowLeft",
+  ArrowRight: "keyArrowRight",
+  Enter: "keyEnter",
+  Escape: "keyEscape",
+  Tab: "keyTab",
+  Backspace: "keyBackspace",
+  Delete: "keyDelete",
+  Shift: "keyShift",
+  Control: "keyControl",
+  Alt: "keyAlt",
+  Meta: "keyMeta",
+  Home: "keyHome",
+  End: "keyEnd",
+  PageUp: "keyPageUp",
+  PageDown: "keyPageDown",
+};
+
+const ARROWS = ["ArrowUp", "ArrowLeft", "ArrowDown", "ArrowRight"];
+const MODIFIERS = ["Shift", "Control", "Alt", "AltGraph", "Meta"];
+
+/** Milliseconds for which a key is down that is pressed by something that cannot hold it: a screen reader, a voice. */
+const TAP = 120;
+
+export function keyName(key: string): string {
+  const name = NAMES[key];
+  return name === undefined ? key : t(name);
+}
+
+/** The keys that a program wants: to be pressed here, or on the keyboard while this has the focus. */
+export function KeysPanel({ keys }: { readonly keys: Keys }) {
+  const pad = useRef<HTMLDivElement>(null);
+  const opener = useRef<HTMLButtonElement>(null);
+  const captured = useSignal(false);
+  const { wanted, enabled } = keys;
+
+  useEffect(() => {
+    const letGo = () => keys.releaseAll();
+    const hidden = () => {
+      if (document.visibilityState === "hidden") letGo();
+    };
+    // A key that goes up in another window is told of to nobody here.
+    window.addEventListener("blur", letGo);
+    window.addEventListener("pagehide", letGo);
+    document.addEventListener("visibilitychange", hidden);
+    return () => {
+      window.removeEventListener("blur", letGo);
+      window.removeEventListener("pagehide", letGo);
+      document.removeEventListener("visibilitychange", hidden);
+      letGo();
+    };
+  }, [keys]);
+
+  const wantsEscape = wanted.includes("Escape");
+  const leave = () => {
+    keys.releaseAll("key:");
+    opener.current?.focus();
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === "Escape" && (!wantsEscape || event.shiftKey)) {
+      event.preventDefault();
+      event.stopPropagation();
+      leave();
+      return;
+    }
+    const name = keys.nameOf(event.key);
+    if (name === null) return;
+    // With these it is a shortcut of the browser or the page, unless the program wants them too.
+    const shortcut =
+      (event.ctrlKey && !wanted.includes("Control")) ||
+      (event.altKey && !wanted.includes("Alt")) ||
+      (event.metaKey && !wanted.includes("Meta"));
+    if (shortcut && !MODIFIERS.includes(event.key)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (!event.repeat) keys.press(name, holderOf(event));
+  };
+  const onKeyUp = (event: KeyboardEvent) => {
+    // macOS tells nothing of keys that go up while Command is down.
+    if (event.key === "Meta") keys.releaseAll("key:");
+    keys.release(holderOf(event));
+  };
+
+  const arrows = wanted.filter((key) => ARROWS.includes(key));
+  const cross = arrows.length >= 2;
+  const others = wanted.filter((key) => !(cross && ARROWS.includes(key)));
+  const button = (key: string) => <KeyButton key={key} name={key} keys={keys} pad={pad} />;
+  return (
+    <section class="channels-card" data-kind="keys" aria-label={t("keysTitle")}>
+      <header class="channels-card-head">
+        <h3>{t("keysTitle")}</h3>
+        <button
+          ref={opener}
+          type="button"
+          class="icon-button"
+          disabled={!enabled}
+          aria-pressed={captured.value}
+          aria-label={t("keysUse")}
+          title={t("keysUse")}
+          onClick={() => pad.current?.focus()}
+        >
+          <KeyboardIcon />
+        </button>
+      </header>
+      {/* The keyboard is the program's in here, as an application's is. */}
+      <div
+        ref={pad}
+        class="channels-keys"
+        role="application"
+        aria-label={t("keysLabel")}
+        aria-describedby="channels-keys-sign"
+        tabIndex={enabled ? 0 : -1}
+        data-captured={captured.value && enabled}
+        onKeyDown={onKeyDown}
+        onKeyUp={onKeyUp}
+        onFocus={() => {
+          captured.value = true;
+        }}
+        onBlur={() => {
+          captured.value = false;
+          keys.releaseAll("key:");
+        }}
+      >
+        <div class="channels-keys-pads">
+          {cross && <div class="channels-keys-cross">{arrows.map(button)}</div>}
+          {others.length > 0 && <div class="channels-keys-row">{others.map(button)}</div>}
+        </div>
+        <p class="channels-keys-sign" id="channels-keys-sign">
+          {!enabled
+            ? t("keysOver")
+            : captured.value
+              ? t("keysCaptured", { key: wantsEscape ? `${t("keyShift")}+${t("keyEscape")}` : t("keyEscape") })
+              : t(coarse.value ? "keysHintTouch" : "keysHint")}
+        </p>
+      </div>
+    </section>
+  );
+}
+
+function holderOf(event: KeyboardEvent): string {
+  return `key:${event.code === "" ? event.key : event.code}`;
+}
+
+interface KeyButtonProps {
+  readonly name: string;
+  readonly keys: Keys;
+  readonly pad: { readonly current: HTMLElement | null };
+}
+
+function KeyButton({ name, keys, pad }: KeyButtonProps) {
+  const down = keys.down.has(name);
+  const arrow = ARROWS.includes(name);
+  const release = (event: PointerEvent) => keys.release(`pointer:${event.pointerId}`);
+  return (
+    <button
+      type="button"
+      class={arrow ? "channels-key channels-key-arrow" : "channels-key"}
+      // The keyboard is the pad's, where the keys themselves are pressed.
+      tabIndex={-1}
+      data-key={name}
+      data-down={down}
+      disabled={!keys.enabled}
+      aria-label={keyName(name)}
+      onPointerDown={(event) => {
+        if (event.button !== 0) return;
+        // No selection, no magnifier, and the focus is the pad's.
+        event.preventDefault();
+        pad.current?.focus({ preventScroll: true });
+        try {
+          event.currentTarget.setPointerCapture(event.pointerId);
+        } catch {
+          // The pointer is up already; its end is told of below.
+        }
+        keys.press(name, `pointer:${event.pointerId}`);
+      }}
+      onPointerUp={release}
+      onPointerCancel={release}
+      onLostPointerCapture={release}
+      onPointerLeave={release}
+      onContextMenu={(event) => event.preventDefault()}
+      onClick={(event) => {
+        // A press by pointer was told of; one without has no length.
+        if (event.detail !== 0) return;
+        keys.press(name, `tap:${name}`);
+        setTimeout(() => keys.release(`tap:${name}`), TAP);
+      }}
+    >
+      {arrow ? <ArrowIcon /> : keyName(name)}
+    </button>
+  );
+}

@@ -1,0 +1,167 @@
+/** Draws the curves of a plot with uPlot. Loaded when there is one. */
+
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { onSchemeChange, token } from "../styles/scheme";
+import { type Curve, type PlotData, sameNumbers } from "./plots";
+
+/** All have a contrast of at least 3 : 1 with the panel in both schemes, being colours of its text. */
+const COLOURS = ["--accent", "--bad", "--typed", "--wait", "--good", "--text", "--quiet"];
+
+/** Beyond as many curves as there are colours, lines are told apart by their dashes: pixels drawn, pixels left out. */
+const DASHES: readonly number[][] = [[], [8, 4], [2, 3], [10, 3, 2, 3], [4, 4]];
+
+/** Pixels between the plot and the edge of a picture that is saved. */
+const MARGIN = 16;
+
+type Drawing = "aligned" | "paths";
+
+export class Chart {
+  readonly #data: PlotData;
+  readonly #parent: HTMLElement;
+  readonly #leave: () => void;
+  #plot: uPlot | null = null;
+  /** What it was made for: other curves need another one. */
+  #made = "";
+
+  constructor(parent: HTMLElement, data: PlotData) {
+    this.#parent = parent;
+    this.#data = data;
+    this.#leave = onSchemeChange(() => {
+      this.#remove();
+      this.draw();
+    });
+  }
+
+  /** Draws what there is now. */
+  draw(): void {
+    const curves = this.#data.settled();
+    const drawing: Drawing = curves.every((curve) => curve.ascending) ? "aligned" : "paths";
+    const made = JSON.stringify([drawing, curves.map((curve) => curve.name)]);
+    const data = drawing === "aligned" ? aligned(curves) : paths(curves);
+    if (this.#plot !== null && this.#made === made) {
+      this.#plot.setData(data);
+      return;
+    }
+    this.#remove();
+    this.#made = made;
+    this.#plot = new uPlot(this.#options(curves, drawing), data, this.#parent);
+  }
+
+  resize(): void {
+    this.#plot?.setSize(this.#size());
+  }
+
+  /** A picture of it, with its title and the names of its curves. */
+  picture(title: string): Promise<Blob | null> {
+    const plot = this.#plot;
+    if (plot === null) return Promise.resolve(null);
+    const drawn = plot.ctx.canvas;
+    const ratio = drawn.width / Math.max(1, plot.width);
+    const line = 20 * ratio;
+    const canvas = document.createElement("canvas");
+    const context = canvas.getContext("2d");
+    if (context === null) return Promise.resolve(null);
+    canvas.width = drawn.width + 2 * MARGIN * ratio;
+    canvas.height = drawn.height + 2 * MARGIN * ratio + 2 * line;
+    context.fillStyle = token("--panel");
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    context.textBaseline = "top";
+    context.font = `600 ${15 * ratio}px ${token("--sans")}`;
+    context.fillStyle = token("--text");
+    context.fillText(title, MARGIN * ratio, MARGIN * ratio, drawn.width);
+    context.drawImage(drawn, MARGIN * ratio, MARGIN * ratio + line);
+    context.font = `${13 * ratio}px ${token("--sans")}`;
+    let left = MARGIN * ratio;
+    this.#data.settled().forEach((curve, index) => {
+      context.fillStyle = colour(index);
+      context.fillText(curve.name, left, canvas.height - MARGIN * ratio - line / 2);
+      left += context.measureText(curve.name).width + 16 * ratio;
+    });
+    return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+  }
+
+  dispose(): void {
+    this.#leave();
+    this.#remove();
+  }
+
+  #remove(): void {
+    this.#plot?.destroy();
+    this.#plot = null;
+    this.#parent.replaceChildren();
+  }
+
+  #size(): { width: number; height: number } {
+    const width = Math.max(120, this.#parent.clientWidth);
+    return { width, height: Math.max(140, Math.min(this.#parent.clientHeight || 220, 2000)) };
+  }
+
+  #options(curves: readonly Curve[], drawing: Drawing): uPlot.Options {
+    const axis: uPlot.Axis = {
+      stroke: token("--quiet"),
+      font: `12px ${token("--sans")}`,
+      grid: { stroke: token("--line"), width: 1 },
+      ticks: { stroke: token("--line"), width: 1 },
+    };
+    const series = curves.map((curve, index): uPlot.Series => {
+      const dash = DASHES[Math.floor(index / COLOURS.length) % DASHES.length] ?? [];
+      return {
+        label: curve.name,
+        stroke: colour(index),
+        width: 1.75,
+        ...(dash.length > 0 ? { dash: [...dash] } : {}),
+        ...(drawing === "paths" ? { paths: drawPath } : {}),
+        points: drawing === "paths" ? { show: false } : {},
+      };
+    });
+    return {
+      ...this.#size(),
+      mode: drawing === "aligned" ? 1 : 2,
+      scales: { x: { time: false }, y: { auto: true } },
+      axes: [axis, { ...axis, size: 56 }],
+      // Where lines cross themselves there is no one value at an x.
+      legend: { show: true, live: drawing === "aligned" },
+      cursor: { show: drawing === "aligned", drag: { x: true, y: false } },
+      series: [drawing === "aligned" ? { label: "x" } : (null as unknown as uPlot.Series), ...series],
+    };
+  }
+}
+
+function colour(index: number): string {
+  return token(COLOURS[index % COLOURS.length]!);
+}
+
+/** Columns that share one list of x. */
+function aligned(curves: readonly Curve[]): uPlot.AlignedData {
+  const first = curves[0];
+  if (first === undefined) return [[]];
+  if (curves.every((curve) => sameNumbers(curve.x, first.x))) return [first.x, ...curves.map((curve) => curve.y)];
+  // Points that a curve does not have are left out of its line; those that it has as null are gaps.
+  return uPlot.join(curves.map((curve) => [curve.x, curve.y]));
+}
+
+/** Lists of x and y for each curve. */
+function paths(curves: readonly Curve[]): uPlot.AlignedData {
+  return [null, ...curves.map((curve) => [curve.x, curve.y])] as unknown as uPlot.AlignedData;
+}
+
+/** A line from point to point in their order, for curves whose x goes back and forth. */
+const drawPath: uPlot.Series.PathBuilder = (plot, index) => {
+  const stroke = new Path2D();
+  uPlot.orient(plot, index, (_series, xs, ys, scaleX, scaleY, toX, toY, left, top, width, height, moveTo, lineTo) => {
+    let pen = false;
+    for (let point = 0; point < xs.length; point += 1) {
+      const y = ys[point];
+      if (y === null || y === undefined) {
+        pen = false;
+        continue;
+      }
+      const place: [number, number] = [toX(xs[point]!, scaleX, width, left), toY(y, scaleY, height, top)];
+      if (pen) (lineTo as uPlot.LineToH)(stroke, ...place);
+      else (moveTo as uPlot.MoveToH)(stroke, ...place);
+      pen = true;
+    }
+  });
+  return { stroke, fill: null, clip: null, band: null, gaps: null, flags: 0 } as unknown as uPlot.Series.Paths;
+};
