@@ -62,9 +62,14 @@ async fn it_is_read_for_all_and_only_while_somebody_watches() {
     assert!(is_running());
     drop(other);
     assert!(!is_running());
-    while !task.is_finished() {
-        tokio::task::yield_now().await;
-    }
+    let end = async {
+        while !task.is_finished() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(TIMEOUT, end)
+        .await
+        .expect("it goes on without anybody");
 }
 
 #[tokio::test]
