@@ -39,7 +39,7 @@ describe("the end of a program", () => {
     expect(explain(stopped(-9), "program", true)).toContain("by force");
     expect(explain(stopped(-11), "program", false)).toContain("Crashed");
     expect(explain(stopped(1), "shell", false)).toBe("The shell has ended");
-    expect(explain({ kind: "failed", message: "There is no file x." }, "program", false)).toBe("There is no file x.");
+    expect(explain({ kind: "failed", message: "There is no file x.", cause: "device" }, "program", false)).toBe("There is no file x.");
     chooseLanguage("de");
     expect(explain(stopped(0), "program", false)).toBe("Fertig");
     chooseLanguage("en");
