@@ -2,6 +2,7 @@
 
 import { effect } from "@preact/signals";
 import { render } from "preact";
+import { begin } from "./files/workspace";
 import { App } from "./shell/App";
 import { applySettings } from "./shell/settings";
 import { follow } from "./status/status";
@@ -12,6 +13,7 @@ effect(() => {
   document.documentElement.lang = language.value;
 });
 follow();
+begin();
 
 const page = document.getElementById("page");
 if (page !== null) render(<App />, page);

@@ -152,7 +152,7 @@ export class Tree {
   /** Asks for all folders again that are open. */
   async refresh(): Promise<void> {
     this.unfollowed.value = false;
-    const paths = [...this.#folders.keys()].filter((path) => path === "" || this.#expanded.has(path));
+    const paths = ["", ...[...this.#folders.keys()].filter((path) => path !== "" && this.#expanded.has(path))];
     for (const path of [...this.#folders.keys()]) if (!paths.includes(path)) this.#folders.delete(path);
     await Promise.all(paths.map((path) => this.list(path)));
   }

@@ -43,13 +43,16 @@ export function ConsoleView({ run, active, handle }: ConsoleViewProps) {
   const told = useTelling();
   const over = isOver(run.state.value);
 
+  // Where names that begin at no root begin.
+  const folder = run.path?.replace(/\/?[^/]*$/, "") ?? "";
+
   useLayoutEffect(() => {
     if (scroller.current === null || list.current === null || current.current === null) return;
     const made = new ConsoleLog({
       scroller: scroller.current,
       list: list.current,
       current: current.current,
-      linksOf,
+      linksOf: (line) => linksOf(line, folder),
       onDropped: (lines) => {
         dropped.value = lines;
       },
@@ -142,10 +145,10 @@ export function ConsoleView({ run, active, handle }: ConsoleViewProps) {
 }
 
 /** Where a line of output leads: to lines of files that can be opened here, and to addresses. */
-function linksOf(line: string): Link[] {
+function linksOf(line: string, folder: string): Link[] {
   const links: Link[] = [];
   for (const { start, end, path, line: number } of references(line)) {
-    const inside = path.startsWith("/") ? pathOf(path) : path.replace(/^\.\//, "");
+    const inside = pathOf(path, folder);
     if (inside === null) continue;
     links.push({
       start,
@@ -153,7 +156,7 @@ function linksOf(line: string): Link[] {
       title: t("openAt", { path: inside, line: number }),
       activate: () => {
         reveal("program");
-        void open(inside, number);
+        open(inside, number).catch((error: Error) => notify(error.message, "bad"));
       },
     });
   }
