@@ -32,7 +32,8 @@ export function explain(state: ProgramState, kind: "program" | "shell", stopped:
     case "running":
       return stopped ? t("stopping") : t("running");
     case "failed":
-      return state.message;
+      if (state.cause === "no-arguments") return t("noArguments");
+      return state.cause === "stopped-before" ? t("stoppedBefore") : state.message;
     case "lost":
       return t("lost");
     case "stopped":

@@ -5,8 +5,6 @@ export const shell: Record<keyof typeof measure, string> = {
   files: "Dateien",
   program: "Programm",
   output: "Ausgabe",
-  skipToEditor: "Zum Programm",
-  skipToOutput: "Zur Ausgabe",
   showFiles: "Dateien zeigen",
   hideFiles: "Dateien ausblenden",
   newShell: "Neue Shell",
@@ -23,7 +21,6 @@ export const shell: Record<keyof typeof measure, string> = {
   done: "Fertig",
   cancel: "Abbrechen",
   close: "Schließen",
-  ok: "OK",
   dismiss: "Ausblenden",
   widthOfFiles: "Breite der Dateien",
   widthOfEditor: "Anteil des Programms",
@@ -36,5 +33,4 @@ export const shell: Record<keyof typeof measure, string> = {
   keysLeaveEditor: "Den Editor mit Tab verlassen: vorher Esc drücken",
   keysSearch: "Suchen, im Editor oder in der Ausgabe",
   keysShell: "Neue Shell",
-  minimalExample: "Die kleinste Seite, die mit diesem Server spricht",
 };

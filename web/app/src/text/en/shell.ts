@@ -3,8 +3,6 @@ export const shell = {
   files: "Files",
   program: "Program",
   output: "Output",
-  skipToEditor: "Go to the program",
-  skipToOutput: "Go to the output",
   showFiles: "Show the files",
   hideFiles: "Hide the files",
   newShell: "New shell",
@@ -21,7 +19,6 @@ export const shell = {
   done: "Done",
   cancel: "Cancel",
   close: "Close",
-  ok: "OK",
   dismiss: "Dismiss",
   widthOfFiles: "Width of the files",
   widthOfEditor: "Share of the program",
@@ -34,5 +31,4 @@ export const shell = {
   keysLeaveEditor: "Leave the editor by Tab: press Esc first",
   keysSearch: "Search, in the editor or the output",
   keysShell: "New shell",
-  minimalExample: "The smallest page that talks to this server",
 } as const satisfies Record<string, string>;
