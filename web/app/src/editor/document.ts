@@ -29,6 +29,8 @@ const RETRY_FIRST = 5_000;
 const RETRY_LAST = 60_000;
 /** How often a write is tried when only the file's tag has changed (a program that changes its mode all the time). */
 const WRITE_ATTEMPTS = 5;
+/** Texts of writes without an answer that are remembered; older ones have been overwritten by then. */
+const MAX_UNANSWERED = 3;
 /** ms between two looks at a file that a program keeps changing. */
 const CHECK_GAP = 300;
 
@@ -99,8 +101,8 @@ export class OpenDocument {
   #base = "";
   #baseContent: Text = Text.empty;
   #etag: string | null = null;
-  /** What the last write without an answer has sent: it may have arrived. */
-  #attempted: string | null = null;
+  /** What writes without an answer have sent: it may have arrived. */
+  #unanswered: string[] = [];
 
   #queue: Promise<unknown> = Promise.resolve();
   #nextSave: Promise<void> | null = null;
@@ -317,7 +319,6 @@ export class OpenDocument {
       const gone = this.#gone.value;
       const condition = gone ? { ifMatch: null, parents: true } : this.#etag === null ? {} : { ifMatch: this.#etag };
       this.saving.value = true;
-      this.#attempted = raw;
       try {
         const { etag } = await this.files.write(path, raw, condition);
         if (this.path.value !== path) {
@@ -329,7 +330,10 @@ export class OpenDocument {
       } catch (error) {
         if (this.path.value !== path) continue;
         const status = statusOf(error);
-        if (status !== 412 && status !== 404) throw this.#failed(error);
+        if (status !== 412 && status !== 404) {
+          if (status === null || status >= 500) this.#unanswered = [...this.#unanswered, raw].slice(-MAX_UNANSWERED);
+          throw this.#failed(error);
+        }
       }
       // Something else is there, or nothing, or the same under another tag.
       try {
@@ -356,7 +360,7 @@ export class OpenDocument {
     this.#gone.value = false;
     if (content.raw === this.#base) {
       this.#etag = etag;
-    } else if (content.raw === this.#attempted || content.raw === toRaw(this.#content, this.#format)) {
+    } else if (this.#unanswered.includes(content.raw) || content.raw === toRaw(this.#content, this.#format)) {
       // An earlier write has arrived whose answer has not.
       this.#settle(content.raw, toDocument(content.raw, formatOf(content.raw)), etag);
     } else {
@@ -391,7 +395,7 @@ export class OpenDocument {
       const mine = toRaw(this.#content, this.#format);
       const kept = content.raw === this.#base;
       this.#gone.value = false;
-      if (kept || content.raw === mine) {
+      if (kept || content.raw === mine || this.#unanswered.includes(content.raw)) {
         this.#etag = etag;
         if (!kept) this.#settle(content.raw, toDocument(content.raw, formatOf(content.raw)), etag);
         if (this.problem.value?.kind !== "failed") this.problem.value = null;
@@ -411,7 +415,7 @@ export class OpenDocument {
     this.#base = raw;
     this.#baseContent = content;
     this.#etag = etag;
-    this.#attempted = null;
+    this.#unanswered = [];
     this.#gone.value = false;
     this.#dirty.value = !this.#content.eq(content);
     this.problem.value = null;

@@ -62,13 +62,16 @@ const forms: readonly Form[] = [
   // Dash: ./game.sh: 3: foo: not found
   {
     hint: ": ",
-    pattern: new RegExp(String.raw`^(?<mark>(?<path>[^\s:"'()<>|*?]{1,${MAX_PATH}}): (?<line>\d{1,7})):(?= )`, "g"),
+    pattern: new RegExp(
+      String.raw`^(?<mark>(?<path>[^\s:"'()<>|*?]{0,${MAX_PATH}}(?:/[^\s:"'()<>|*?]{1,${MAX_PATH}}|\.sh)): (?<line>\d{1,7})):(?= )`,
+      "g",
+    ),
   },
   // Node, with the address of a module: at file:///home/ann/further/game.mjs:3:5
   {
     hint: "file:///",
     pattern: new RegExp(
-      String.raw`file://(?<path>/[^\s:"'()<>|*?]{1,${MAX_PATH}}):(?<line>\d{1,7}):(?<column>\d{1,7})`,
+      String.raw`file://(?<path>/[^\s:"'()<>|*?]{1,${MAX_PATH}}):(?<line>\d{1,7})(?::(?<column>\d{1,7}))?`,
       "g",
     ),
   },
@@ -109,7 +112,8 @@ export function references(line: string): Reference[] {
       const end = start + (mark ?? match[0]).length;
       // The forms overlap; the ones in front know more.
       if (found.some((other) => start < other.end && other.start < end)) continue;
-      const place = { start, end, path: path.trimEnd(), line: Number(number) };
+      const name = match[0].startsWith("file://") ? decoded(path) : path.trimEnd();
+      const place = { start, end, path: name, line: Number(number) };
       if (place.line < 1) continue;
       found.push(column === undefined || Number(column) < 1 ? place : { ...place, column: Number(column) });
       if (found.length === MAX_REFERENCES) break;
@@ -117,4 +121,13 @@ export function references(line: string): Reference[] {
     if (found.length === MAX_REFERENCES) break;
   }
   return found.sort((a, b) => a.start - b.start);
+}
+
+/** The path of an address. */
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
 }
