@@ -14,7 +14,14 @@ describe("arguments", () => {
   it("are parted as a shell would", () => {
     expect(splitWords("")).toEqual([]);
     expect(splitWords("  a  b\tc ")).toEqual(["a", "b", "c"]);
-    expect(splitWords(`"two words" 'it''s' "" a\\ b "q\\"q" '\\'`)).toEqual(["two words", "its", "", "a b", 'q"q', "\\"]);
+    expect(splitWords(`"two words" 'it''s' "" a\\ b "q\\"q" '\\'`)).toEqual([
+      "two words",
+      "its",
+      "",
+      "a b",
+      'q"q',
+      "\\",
+    ]);
     expect(splitWords("--name=ä€😀")).toEqual(["--name=ä€😀"]);
     expect(splitWords("a\\")).toEqual(["a\\"]);
   });
@@ -39,7 +46,9 @@ describe("the end of a program", () => {
     expect(explain(stopped(-9), "program", true)).toContain("by force");
     expect(explain(stopped(-11), "program", false)).toContain("Crashed");
     expect(explain(stopped(1), "shell", false)).toBe("The shell has ended");
-    expect(explain({ kind: "failed", message: "There is no file x.", cause: "device" }, "program", false)).toBe("There is no file x.");
+    expect(explain({ kind: "failed", message: "There is no file x.", cause: "device" }, "program", false)).toBe(
+      "There is no file x.",
+    );
     chooseLanguage("de");
     expect(explain(stopped(0), "program", false)).toBe("Fertig");
     chooseLanguage("en");
