@@ -2,7 +2,6 @@ import type { channels as measure } from "../en/channels";
 
 /** Deutsch: channels. */
 export const channels: Record<keyof typeof measure, string> = {
-  channelsPane: "Was das Programm zeigt",
   channelsEnlarge: "{name} groß zeigen",
   channelsSave: "{name} speichern",
   channelsClose: "Schließen",
@@ -14,7 +13,6 @@ export const channels: Record<keyof typeof measure, string> = {
   keysHintTouch: "Halte eine Taste gedrückt, um zu steuern.",
   keysCaptured: "Deine Tastatur geht an das Programm. {key} beendet das.",
   keysOver: "Das Programm ist zu Ende und nimmt keine Tasten mehr an.",
-  keysMore: "Das Programm will mehr Tasten, als hier gezeigt werden.",
   keySpace: "Leertaste",
   keyArrowUp: "Pfeil nach oben",
   keyArrowDown: "Pfeil nach unten",

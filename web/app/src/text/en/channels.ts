@@ -1,6 +1,5 @@
 /** English: channels. */
 export const channels = {
-  channelsPane: "What the program shows",
   channelsEnlarge: "Enlarge {name}",
   channelsSave: "Save {name}",
   channelsClose: "Close",
@@ -12,7 +11,6 @@ export const channels = {
   keysHintTouch: "Press and hold a key to steer.",
   keysCaptured: "Your keyboard goes to the program. {key} leaves.",
   keysOver: "The program is over and takes no keys.",
-  keysMore: "The program wants more keys than are shown here.",
   keySpace: "Space",
   keyArrowUp: "Arrow up",
   keyArrowDown: "Arrow down",

@@ -1,0 +1,48 @@
+/** The terminal's colours: background, text and marks are the page's, the sixteen of programs fit to them. */
+
+import type { ITheme } from "@xterm/xterm";
+import { token } from "../styles/scheme";
+
+/** Black, red, green, yellow, blue, magenta, cyan, white, then the bright ones. On a light background all but the whites are
+ * dark enough to be read; the terminal itself mends what is not (`minimumContrastRatio`). */
+const LIGHT =
+  "#1b212a #b3261e #1c6b35 #8a5300 #2554b8 #8b2f8f #0f6a73 #6b7480 #57616f #c9372c #22803f #9a6200 #3366d6 #a43fa8 #147f89 #3a424d";
+const DARK =
+  "#39414b #ff7b72 #7fd49a #f0b95c #8fb4ff #d9a0f0 #67d0d8 #d5dae0 #7b8593 #ff9a90 #9be3b0 #f7cc7f #aac7ff #e6b9f7 #8ae0e6 #ffffff";
+
+const NAMES = [
+  "black",
+  "red",
+  "green",
+  "yellow",
+  "blue",
+  "magenta",
+  "cyan",
+  "white",
+  "brightBlack",
+  "brightRed",
+  "brightGreen",
+  "brightYellow",
+  "brightBlue",
+  "brightMagenta",
+  "brightCyan",
+  "brightWhite",
+] as const;
+
+export function themeNow(): ITheme {
+  const dark = getComputedStyle(document.documentElement).colorScheme === "dark";
+  const colours = (dark ? DARK : LIGHT).split(" ");
+  const background = token("--sunk");
+  return {
+    ...Object.fromEntries(NAMES.map((name, index) => [name, colours[index]])),
+    background,
+    foreground: token("--text"),
+    cursor: token("--accent"),
+    cursorAccent: background,
+    selectionBackground: token("--selection"),
+    selectionInactiveBackground: token("--line"),
+    scrollbarSliderBackground: `${token("--control-line")}66`,
+    scrollbarSliderHoverBackground: `${token("--control-line")}99`,
+    scrollbarSliderActiveBackground: token("--control-line"),
+  };
+}
