@@ -37,6 +37,26 @@ test("it is shown, and nothing on it breaks the policy", async (t) => {
   await screenshot(page, "served");
 });
 
+test("neither does anything on the pages beside it", async (t) => {
+  const beside = [];
+  for (const path of ["/terminal.html", "/examples/"]) {
+    // A server without the built page has neither.
+    const answer = await fetch(server.url + path);
+    if (answer.status === 404) continue;
+    assert.equal(answer.status, 200, path);
+    beside.push(path);
+    if (path !== "/examples/") continue;
+    for (const [, link] of (await answer.text()).matchAll(/href="([^"/:]+\.html)"/g)) beside.push(path + link);
+  }
+  for (const path of beside) {
+    await t.test(path, async (t) => {
+      const page = await open(t, browser, server.url + path);
+      await page.waitForLoadState("load");
+      await page.locator("body", { hasText: /\S/ }).waitFor();
+    });
+  }
+});
+
 test("files are compressed on their way, and kept", async (t) => {
   const page = await open(t, browser, server.url);
   await page.waitForLoadState("load");
