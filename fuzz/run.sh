@@ -10,7 +10,7 @@ set -eu
 cd "$(dirname "$0")"
 seconds=${1:-10}
 [ $# -eq 0 ] || shift
-[ $# -gt 0 ] || set -- run_decode run_py_decode exec_decode stream_decode channel_decode upload_decode utf8
+[ $# -gt 0 ] || set -- run_decode run_py_decode exec_decode stream_decode channel_decode upload_decode terminal_decode utf8
 
 # With an explicit --target the flags do not reach build scripts, which have no main function of libFuzzer.
 host=$(rustc -vV | sed -n 's/^host: //p')
@@ -30,7 +30,7 @@ def seed(target, content):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / hashlib.sha1(content).hexdigest()).write_bytes(content)
 
-for dialect, target in [("run", "run_decode"), ("run-py", "run_py_decode"), ("exec", "exec_decode"), ("upload", "upload_decode")]:
+for dialect, target in [("run", "run_decode"), ("run-py", "run_py_decode"), ("exec", "exec_decode"), ("upload", "upload_decode"), ("terminal", "terminal_decode")]:
     for case in json.loads(pathlib.Path("../tests/golden", dialect, "from-client.json").read_text()):
         if "messageHex" in case:
             message = bytes.fromhex(case["messageHex"])
@@ -70,7 +70,7 @@ for target in "$@"; do
     mkdir -p "corpus/$target" "artifacts/$target"
     # Long enough for the deeply nested cases; messages of the wire are longer, but not more varied.
     set -- -max_total_time="$seconds" -max_len=8192 -timeout=5 -rss_limit_mb=1024 -print_final_stats=1
-    case $target in run_decode | run_py_decode | exec_decode | upload_decode | channel_decode) set -- "$@" -dict=json.dict ;; esac
+    case $target in run_decode | run_py_decode | exec_decode | upload_decode | terminal_decode | channel_decode) set -- "$@" -dict=json.dict ;; esac
     "$target_dir/$host/release/$target" "$@" -artifact_prefix="artifacts/$target/" "corpus/$target" ||
         failed="$failed $target"
 done

@@ -65,6 +65,11 @@ impl<'a, const N: usize> Fields<'a, N> {
         self.values[index?]
     }
 
+    /// Whether there is a value of that name, whatever it is.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.raw(name).is_some()
+    }
+
     /// A string. Text with half a surrogate pair has no UTF-8 and counts as missing.
     pub(super) fn text(&self, name: &str) -> Option<String> {
         serde_json::from_str(self.raw(name)?.get()).ok()

@@ -5,12 +5,17 @@ mod json;
 mod run;
 mod run_py;
 pub mod stream;
+mod terminal;
 mod upload;
 
 use crate::{Command, Event, ProcessName};
 
 pub use run::Run;
 pub use run_py::{Exec, RunPy};
+pub use terminal::{
+    ListedSession, SizeOrder, TerminalInput, read_terminal_input, read_terminal_size,
+    write_sessions, write_terminal_output, wrong_size,
+};
 pub use upload::read_upload;
 
 /// `error` for whatever a client sent that is malformed or out of order.
