@@ -32,6 +32,8 @@ const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Bodies {
     /// Bytes of one body, at the most.
     max: usize,
+    /// What to say about a larger one.
+    too_large: String,
     memory: Arc<Semaphore>,
 }
 
@@ -45,8 +47,16 @@ pub(crate) struct WholeBody {
 impl Bodies {
     /// For bodies of up to `max` bytes.
     pub(crate) fn new(max: usize) -> Self {
+        let too_large =
+            format!("An upload may have {max} bytes (limits.upload_bytes in the configuration).");
+        Self::with_sentence(max, too_large)
+    }
+
+    /// The same, and what to say about a larger one.
+    pub(crate) fn with_sentence(max: usize, too_large: String) -> Self {
         Self {
             max,
+            too_large,
             memory: Arc::new(Semaphore::new(LARGEST * max.div_ceil(UNIT))),
         }
     }
@@ -99,11 +109,7 @@ impl Bodies {
     }
 
     fn too_large(&self) -> HttpError {
-        let detail = format!(
-            "An upload may have {} bytes (limits.upload_bytes in the configuration).",
-            self.max
-        );
-        HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+        HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, &*self.too_large)
             .with_header(header::CONNECTION, "close")
     }
 }

@@ -54,6 +54,12 @@ pub(crate) trait Conversation: Sync {
         false
     }
 
+    /// Asked when there is nothing to send: whether all has been said, and with which code and reason the client is told
+    /// so.
+    fn finished(&self) -> Option<(u16, &'static str)> {
+        None
+    }
+
     /// The client is gone or about to be told to go: whatever runs for it has to stop.
     fn over(&self);
 }
@@ -89,7 +95,10 @@ pub(crate) async fn carry(
     let mut ending = app.ending.clone();
     let goodbye = tokio::select! {
         goodbye = connection.receive(&mut reader, conversation) => goodbye,
-        _ = connection.send(&mut writer, &mut sending, conversation) => Goodbye::Nobody,
+        sent = connection.send(&mut writer, &mut sending, conversation) => match sent {
+            Ok((code, reason)) => Goodbye::Close(Some(code), reason),
+            Err(_) => Goodbye::Nobody,
+        },
         () = connection.watch_over(app.settings.limits.pong_timeout) =>
             Goodbye::Close(Some(ws::NO_ANSWER), "no sign of life"),
         _ = ending.wait_for(|ending| *ending) =>
@@ -267,13 +276,14 @@ impl Connection<'_> {
         }
     }
 
-    /// Sends what there is, for as long as it can be sent.
+    /// Sends what there is, for as long as it can be sent and there is more to come. Returns the code and the reason of
+    /// the end.
     async fn send(
         &self,
         writer: &mut Writer,
         sending: &mut Frames,
         conversation: &impl Conversation,
-    ) -> io::Result<Infallible> {
+    ) -> io::Result<(u16, &'static str)> {
         loop {
             let control = self.gather_control(sending);
             let allowance = {
@@ -291,6 +301,8 @@ impl Connection<'_> {
                     // Others first: a key of another client has waited for long enough.
                     tokio::task::yield_now().await;
                 }
+            } else if let Some(end) = conversation.finished() {
+                return Ok(end);
             } else {
                 sending.rest_now();
                 let stuck = self.flow().stuck_for(allowance.room);

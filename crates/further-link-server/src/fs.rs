@@ -6,6 +6,7 @@
 mod address;
 mod archive;
 mod conditions;
+pub(crate) mod elsewhere;
 mod listing;
 mod receive;
 mod refusal;

@@ -27,6 +27,8 @@ pub struct GateSettings {
     pub hosts: Vec<String>,
     /// Sites whose pages may use this server, as `scheme://host[:port]`.
     pub origins: Vec<String>,
+    /// Ports of this server, if it has several: pages that came from one of them may use the others, by the same name.
+    pub ports: Vec<u16>,
 }
 
 /// See the module's text.
@@ -34,6 +36,7 @@ pub struct GateSettings {
 pub(crate) struct Gate {
     names: Vec<String>,
     origins: Vec<String>,
+    ports: Vec<u16>,
 }
 
 /// A host with its port, if one was written.
@@ -132,6 +135,7 @@ impl Gate {
         names.extend(settings.hosts.iter().map(|host| host.to_ascii_lowercase()));
         Self {
             names,
+            ports: settings.ports.clone(),
             origins: settings
                 .origins
                 .iter()
@@ -166,13 +170,27 @@ impl Gate {
         let origin = single(headers, &header::ORIGIN)
             .ok_or_else(|| Refusal::Origin("several".to_owned()))?;
         let text = origin.to_str().unwrap_or("?");
-        if is_same(text, &authority) {
+        if is_same(text, &authority, &self.ports) {
             return Ok(None);
         }
         if self.origins.contains(&text.to_ascii_lowercase()) {
             return Ok(Some(origin.clone()));
         }
         Err(Refusal::Origin(printable(text)))
+    }
+
+    /// Whether a page whose address is `page` came from here, by the name that the request uses: what `Referer` says, of a
+    /// request that has passed.
+    pub(crate) fn is_own_page(&self, page: &str, headers: &HeaderMap) -> bool {
+        let host = single(headers, &header::HOST).and_then(|host| host.to_str().ok());
+        let origin = page.find("://").map(|colon| {
+            let rest = &page[colon + 3..];
+            &page[..colon + 3 + rest.find(['/', '?', '#']).unwrap_or(rest.len())]
+        });
+        match (host.and_then(Authority::parse), origin) {
+            (Some(host), Some(origin)) => is_same(origin, &host, &self.ports),
+            _ => false,
+        }
     }
 
     fn is_ours(&self, authority: &Authority<'_>) -> bool {
@@ -184,16 +202,18 @@ impl Gate {
     }
 }
 
-/// Whether `origin` is a page of this server itself, reached by the same name and port.
-fn is_same(origin: &str, host: &Authority<'_>) -> bool {
+/// Whether `origin` is a page of this server itself, reached by the same name and port, or another one of `ports`.
+fn is_same(origin: &str, host: &Authority<'_>, ports: &[u16]) -> bool {
     let (default_port, rest) = match origin.split_once("://") {
         Some(("http", rest)) => (80, rest),
         Some(("https", rest)) => (443, rest),
         _ => return false,
     };
     Authority::parse(rest).is_some_and(|origin| {
-        let port = |port: Option<u16>| port.filter(|port| *port != default_port);
-        origin.host.eq_ignore_ascii_case(host.host) && port(origin.port) == port(host.port)
+        let port = |port: Option<u16>| port.unwrap_or(default_port);
+        let (from, to) = (port(origin.port), port(host.port));
+        let same_port = from == to || (ports.contains(&from) && ports.contains(&to));
+        origin.host.eq_ignore_ascii_case(host.host) && same_port
     })
 }
 
@@ -279,6 +299,7 @@ mod tests {
         let settings = GateSettings {
             hosts: vec!["Robot.School.example".to_owned()],
             origins: vec!["https://further.pi-top.com".to_owned()],
+            ports: Vec::new(),
         };
         let gate = Gate::new(&settings, "pi-top.lan");
         let mut headers = HeaderMap::new();
@@ -352,6 +373,43 @@ mod tests {
             check(Some("localhost"), Some(configured)),
             Ok(Some(HeaderValue::from_static(configured)))
         );
+    }
+
+    #[test]
+    fn pages_of_one_port_may_use_the_others() {
+        let settings = GateSettings {
+            ports: vec![8000, 8001],
+            ..GateSettings::default()
+        };
+        let gate = Gate::new(&settings, "robot");
+        let check = |host, origin| {
+            let headers = [
+                (header::HOST, HeaderValue::from_static(host)),
+                (header::ORIGIN, HeaderValue::from_static(origin)),
+            ];
+            let headers = HeaderMap::from_iter(headers);
+            gate.check(&Uri::from_static("/"), &headers).is_ok()
+        };
+        assert!(check("robot:8001", "http://robot:8000"));
+        assert!(check("robot:8000", "http://robot:8000"));
+        assert!(!check("robot:8001", "http://robot:9000"));
+        assert!(!check("robot:9000", "http://robot:8000"));
+        assert!(!check("robot:8001", "http://localhost:8000"));
+        assert!(!check("robot:8001", "http://robot"));
+        assert!(!check("robot:8001", "http://evil.example:8000"));
+        let headers =
+            HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("robot:8000"))]);
+        assert!(gate.is_own_page("http://robot:8000/a?b#c", &headers));
+        assert!(gate.is_own_page("http://robot:8001", &headers));
+        for other in [
+            "http://evil.example/http://robot:8000",
+            "http://robot:8000@evil.example/",
+            "http://robot:9000/",
+            "robot:8000/",
+            "",
+        ] {
+            assert!(!gate.is_own_page(other, &headers), "{other}");
+        }
     }
 
     #[test]

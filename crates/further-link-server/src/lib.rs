@@ -22,12 +22,16 @@ mod projects;
 mod routes;
 mod session;
 mod stream;
+mod terminal;
 mod transport;
 
 pub use download::{DownloadError, DownloadSettings};
+pub use further_link_protocol::TerminalSize;
+pub use further_link_protocol::wire::{SizeOrder, read_terminal_size};
 pub use gate::GateSettings;
 pub use listener::{Server, bind};
 pub use session::Limits;
+pub use terminal::{TerminalServer, TerminalSettings};
 pub use transport::deflate::Compression;
 
 use further_link_engine::Engine;

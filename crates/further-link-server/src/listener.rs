@@ -125,8 +125,11 @@ pub fn bind(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
 /// The server, before it listens.
 pub struct Server {
     app: SharedApp,
+    /// What answers where nobody says otherwise.
     router: Router,
     tls: Option<TlsAcceptor>,
+    /// With TLS, those on other devices who come without it are sent to `https`.
+    redirects: bool,
     ending: watch::Sender<bool>,
     places: Arc<Semaphore>,
 }
@@ -148,6 +151,17 @@ impl Server {
                 "this server was built without its page: install Node.js 18 or newer, then `make run`"
             );
         }
+        Self::with_routes(engine, settings, hostname, tls, routes::router)
+    }
+
+    /// The same, and what it answers.
+    pub(crate) fn with_routes(
+        engine: Engine,
+        settings: ServerSettings,
+        hostname: &str,
+        tls: Option<Arc<ServerConfig>>,
+        routes: impl FnOnce(SharedApp) -> Router,
+    ) -> io::Result<Self> {
         let ending = watch::Sender::new(false);
         let places = Arc::new(Semaphore::new(settings.max_connections));
         let app = Arc::new(App {
@@ -161,20 +175,39 @@ impl Server {
             settings,
         });
         Ok(Self {
-            router: routes::router(Arc::clone(&app)),
+            router: routes(Arc::clone(&app)),
             app,
             tls: tls.map(TlsAcceptor::from),
+            redirects: true,
             ending,
             places,
         })
     }
 
+    /// Serves plain HTTP to everybody, with TLS or without: clients of old servers know no redirects.
+    pub(crate) fn without_redirects(mut self) -> Self {
+        self.redirects = false;
+        self
+    }
+
     /// Serves until `stop` completes; then tells all clients, and returns when they are gone.
     pub async fn serve(self, listeners: Vec<TcpListener>, stop: impl Future<Output = ()>) {
+        let router = self.router.clone();
+        let each = |listener| (listener, router.clone());
+        let listeners = listeners.into_iter().map(each).collect();
+        self.serve_each(listeners, stop).await;
+    }
+
+    /// The same, with something of its own to answer on each port.
+    pub(crate) async fn serve_each(
+        self,
+        listeners: Vec<(TcpListener, Router)>,
+        stop: impl Future<Output = ()>,
+    ) {
         let server = Arc::new(self);
         let mut accepting = JoinSet::new();
-        for listener in listeners {
-            accepting.spawn(Arc::clone(&server).accept(listener));
+        for (listener, router) in listeners {
+            accepting.spawn(Arc::clone(&server).accept(listener, router));
         }
         stop.await;
         accepting.shutdown().await;
@@ -184,7 +217,7 @@ impl Server {
         let _ = server.places.acquire_many(all).await;
     }
 
-    async fn accept(self: Arc<Self>, listener: TcpListener) {
+    async fn accept(self: Arc<Self>, listener: TcpListener, router: Router) {
         loop {
             let (stream, address) = match listener.accept().await {
                 Ok(accepted) => accepted,
@@ -197,7 +230,7 @@ impl Server {
             match Arc::clone(&self.places).try_acquire_owned() {
                 Ok(place) => {
                     let peer = Arc::new(Peer::new(place, is_near(&stream, address)));
-                    let greeted = Arc::clone(&self).greet(stream, address, peer);
+                    let greeted = Arc::clone(&self).greet(stream, address, peer, router.clone());
                     tokio::spawn(greeted);
                 }
                 Err(_) => {
@@ -210,7 +243,13 @@ impl Server {
     }
 
     /// Finds out what the client speaks, and serves it.
-    async fn greet(self: Arc<Self>, stream: TcpStream, address: SocketAddr, peer: Arc<Peer>) {
+    async fn greet(
+        self: Arc<Self>,
+        stream: TcpStream,
+        address: SocketAddr,
+        peer: Arc<Peer>,
+        router: Router,
+    ) {
         let _ = stream.set_nodelay(true);
         let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
         let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED));
@@ -221,14 +260,15 @@ impl Server {
         match &self.tls {
             Some(tls) if first[0] == TLS_HANDSHAKE => {
                 match self.in_time(tls.accept(stream)).await {
-                    Some(Ok(stream)) => self.speak_http(stream, peer, false).await,
+                    Some(Ok(stream)) => self.speak_http(stream, peer, router, false).await,
                     Some(Err(error)) => tracing::debug!(%address, %error, "no TLS session"),
                     None => tracing::debug!(%address, "the TLS handshake took too long"),
                 }
             }
             tls => {
-                let redirect = tls.is_some() && !address.ip().to_canonical().is_loopback();
-                self.speak_http(stream, peer, redirect).await;
+                let near = address.ip().to_canonical().is_loopback();
+                let redirect = self.redirects && tls.is_some() && !near;
+                self.speak_http(stream, peer, router, redirect).await;
             }
         }
     }
@@ -242,16 +282,21 @@ impl Server {
         }
     }
 
-    async fn speak_http<S>(self: Arc<Self>, stream: S, peer: Arc<Peer>, redirect: bool)
-    where
+    async fn speak_http<S>(
+        self: Arc<Self>,
+        stream: S,
+        peer: Arc<Peer>,
+        router: Router,
+        redirect: bool,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let stream = ImpatientStream::new(stream, Arc::clone(&peer));
         let server = Arc::clone(&self);
         let service = service_fn(move |request: Request<Incoming>| {
             let server = Arc::clone(&server);
-            let peer = Arc::clone(&peer);
-            async move { Ok::<_, Infallible>(server.answer(request, peer, redirect).await) }
+            let (peer, router) = (Arc::clone(&peer), router.clone());
+            async move { Ok::<_, Infallible>(server.answer(request, peer, router, redirect).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -285,6 +330,7 @@ impl Server {
         &self,
         request: Request<Incoming>,
         peer: Arc<Peer>,
+        router: Router,
         redirect: bool,
     ) -> Response {
         if redirect {
@@ -294,7 +340,7 @@ impl Server {
         }
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
-        match self.router.clone().oneshot(request).await {
+        match router.oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         }

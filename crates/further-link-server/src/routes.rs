@@ -258,7 +258,7 @@ async fn line_session(
 }
 
 /// Answers an upgrade request, and goes on with `session` when the connection has changed over.
-fn upgrade<F, S>(
+pub(crate) fn upgrade<F, S>(
     app: SharedApp,
     mut request: Request,
     subprotocol: Option<&'static str>,

@@ -4,13 +4,16 @@
 //! and the documentation; their values are judged there too, together with those of the file and of
 //! the variables.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{
     Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand, value_parser,
 };
 
-use crate::config::{FlagReading, Given, SETTINGS, Setting};
+use crate::config::{FlagReading, Given, SETTINGS, Setting, addresses_of};
+use further_link_server::{SizeOrder, TerminalSize, read_terminal_size};
 
 /// Run code and terminals on this device, live, from a browser.
 #[derive(Debug, Parser)]
@@ -32,6 +35,8 @@ pub(crate) struct Cli {
 pub(crate) enum Task {
     /// Start the server (also without any command)
     Serve(Flags),
+    /// Start a small server for terminals in pages, over HTTP and WebSocket
+    Terminal(TerminalArgs),
     /// Show all settings and where each comes from
     Config(ConfigArgs),
 }
@@ -46,6 +51,90 @@ pub(crate) struct ConfigArgs {
     flags: Flags,
 }
 
+/// Of `further-link terminal`. The names are those of the server that this one takes the place of.
+#[derive(Debug, Args)]
+pub(crate) struct TerminalArgs {
+    /// Address to listen on, or "localhost"
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1", value_parser = addresses)]
+    pub(crate) bind: Addresses,
+    /// Port for HTTP; 0 takes any free one
+    #[arg(long, value_name = "PORT", default_value_t = 8000)]
+    pub(crate) http: u16,
+    /// Port for WebSocket; 0 takes any free one
+    #[arg(long, value_name = "PORT", default_value_t = 8001)]
+    pub(crate) ws: u16,
+    /// Do without HTTP
+    #[arg(long, conflicts_with = "no_websocket")]
+    pub(crate) no_http: bool,
+    /// Do without WebSocket on a port of its own
+    #[arg(long)]
+    pub(crate) no_websocket: bool,
+    /// Size of terminals until their page says another
+    #[arg(long, value_name = "COLxLINES", default_value = "120x40", value_parser = initial_size)]
+    pub(crate) initial_size: TerminalSize,
+    /// Folder with the page [default: our own page]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) docroot: Option<PathBuf>,
+    /// Folder for files that are sent [default: "uploads" in the work folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) upload_dir: Option<PathBuf>,
+    /// A secret; who sends it may list and end the sessions of all [env: FURTHER_LINK_TERMINAL_TOKEN]
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) token: Option<String>,
+    /// Begin new terminals without a line that says what they are
+    #[arg(long)]
+    pub(crate) no_welcome: bool,
+    /// Say nothing but errors
+    #[arg(long, short, conflicts_with = "debug")]
+    pub(crate) quiet: bool,
+    /// Log what happens in detail
+    #[arg(long, short)]
+    pub(crate) debug: bool,
+    /// Seconds without a visit after which a session over HTTP ends
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds, hide = true)]
+    pub(crate) idle: Duration,
+    /// Does nothing
+    #[arg(long, hide = true)]
+    aiohttp_workaround: bool,
+    /// Belongs to Windows
+    #[arg(long, hide = true)]
+    pub(crate) use_conpty: bool,
+    /// Belongs to Windows
+    #[arg(long, hide = true)]
+    pub(crate) use_conhost: bool,
+    /// Configuration file, as for the server
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Any setting by its key, such as limits.jobs=8; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+/// One or two addresses that one word stands for.
+#[derive(Debug, Clone)]
+pub(crate) struct Addresses(pub(crate) Vec<IpAddr>);
+
+fn addresses(text: &str) -> Result<Addresses, String> {
+    addresses_of(text)
+        .map(Addresses)
+        .ok_or_else(|| "not an IP address, nor \"localhost\"".to_owned())
+}
+
+fn initial_size(text: &str) -> Result<TerminalSize, String> {
+    read_terminal_size(text, SizeOrder::ColumnsFirst)
+        .ok_or_else(|| "not COLxLINES, as in 120x40, each from 1 to 9999".to_owned())
+}
+
+/// A day at the most: nobody comes back to a shell after that.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text
+        .parse()
+        .ok()
+        .filter(|seconds| (0.0..=86_400.0).contains(seconds));
+    let seconds = seconds.ok_or("not a number of seconds, up to 86400")?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
 /// The flags that stand for settings.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Flags(Given);
@@ -58,6 +147,11 @@ impl Cli {
         let Flags(mut given) = self.flags;
         let Flags(behind) = match &task {
             Task::Serve(flags) | Task::Config(ConfigArgs { flags, .. }) => flags.clone(),
+            Task::Terminal(TerminalArgs { config, set, .. }) => Flags(Given {
+                file: config.clone(),
+                sets: set.clone(),
+                flags: Vec::new(),
+            }),
         };
         given.file = behind.file.or(given.file);
         given.sets.extend(behind.sets);

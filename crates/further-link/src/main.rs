@@ -35,6 +35,7 @@ fn run() -> anyhow::Result<()> {
     match task {
         Task::Config(arguments) => Ok(commands::config::run(&config, arguments.json)?),
         Task::Serve(_) => commands::serve::run(&config),
+        Task::Terminal(arguments) => commands::terminal::run(&config, &arguments),
     }
 }
 

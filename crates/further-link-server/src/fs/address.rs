@@ -44,7 +44,7 @@ impl Address {
 }
 
 /// Replaces `%41` by its byte. `None` if a `%` stands for nothing.
-fn decode(text: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.iter();
     while let Some(&byte) = rest.next() {

@@ -11,7 +11,7 @@ const RETRY_AFTER: &str = "2";
 
 /// An error response, and the version that a condition was not true of.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     error: Box<HttpError>,
     current: Option<Version>,
     /// Bytes of a file that a range lies outside of.

@@ -29,6 +29,8 @@ const READ_SIZE: usize = 16 * 1024;
 /// Bytes that take as long as a message without any.
 const MESSAGE_WEIGHT: usize = 128;
 
+/// RFC 6455 section 7.4.1: what the connection was for is done.
+pub(crate) const NORMAL: u16 = 1000;
 /// RFC 6455 section 7.4.1: the endpoint is going away.
 pub(crate) const GOING_AWAY: u16 = 1001;
 /// RFC 6455 section 7.4.1.
@@ -39,6 +41,9 @@ const INVALID_PAYLOAD: u16 = 1007;
 const TOO_BIG: u16 = 1009;
 /// RFC 6455 section 7.4.1: a policy was violated; here, that a client gives a sign of life.
 pub(crate) const NO_ANSWER: u16 = 1008;
+
+/// IANA's registry of close codes: the server cannot serve this client now.
+pub(crate) const TRY_AGAIN: u16 = 1013;
 
 type Socket = TokioIo<Upgraded>;
 
@@ -127,6 +132,16 @@ fn is_key(key: &str) -> bool {
         && key
             .strip_suffix("==")
             .is_some_and(|digits| digits.bytes().all(digit))
+}
+
+/// Whether a request is one for an upgrade to WebSocket, proper or not.
+pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
+    lists(
+        headers,
+        header::UPGRADE,
+        "websocket",
+        str::eq_ignore_ascii_case,
+    )
 }
 
 /// Splits an upgraded connection. Messages may have `max_message` bytes.

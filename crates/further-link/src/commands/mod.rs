@@ -2,3 +2,5 @@
 
 pub(crate) mod config;
 pub(crate) mod serve;
+mod server;
+pub(crate) mod terminal;

@@ -1,39 +1,12 @@
-//! `further-link serve`: puts the parts together in the order that their rights demand.
-//!
-//! The spawner comes first, while there is one thread and all rights. Then what only root may read or
-//! bind. Then this process gives its rights up, and only after that it listens to strangers.
+//! `further-link serve`: the main server.
 
-use crate::config::{Auth, Cgroup, Compression, Config, RunnerRow, check_auth};
+use super::server::{self, Parts, address_for_people, listen, network_addresses, until_stopped};
+use crate::config::{Auth, Config, check_auth};
 use crate::logging::{self, LogFormat};
-use crate::{package, tls};
-use anyhow::{Context as _, bail};
-use further_link_engine::{
-    Account, Accounts, Engine, EngineSettings, Runner, RunnerTable, SpawnerProcess, SpawnerSettings,
-};
-use further_link_server::{DownloadSettings, GateSettings, Limits, Server, ServerSettings, bind};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::unistd::{Gid, Uid};
-use std::cell::Cell;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use anyhow::bail;
+use further_link_server::Server;
+use std::net::{IpAddr, SocketAddr};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
-
-/// The account that the part of the server that faces the network becomes, if it exists.
-const OWN_ACCOUNT: &str = "further-link";
-/// The account that it becomes otherwise.
-const NOBODY: &str = "nobody";
-/// Descriptors that the server itself needs: standard streams, listeners, the runtime, the spawner; and 8 uploads
-/// with 4 downloads each, a socket and a file.
-const OWN_DESCRIPTORS: usize = 32 + 2 * 8 * 4;
-/// How long the end may take beyond the grace time of programs.
-const END_TIMEOUT: Duration = Duration::from_secs(8);
-/// Turns of tasks after which the runtime looks for news of sockets and terminals, if tasks are always
-/// ready. The default, 61, is 80 ms beside a flood, in which each turn carries 64 KiB or more. Two, so that
-/// the way of a key's echo, from the job's task to the client's, has no look in it.
-const EVENT_INTERVAL: u32 = 2;
 
 /// Serves until SIGTERM or SIGINT.
 ///
@@ -44,232 +17,35 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
         bail!(refusal);
     }
     logging::init(&config.log.level, config.log.format)?;
-
-    let accounts = Accounts::new(
-        Account::of_this_process(),
-        some(&config.run.user),
-        config.run.accounts.clone(),
-    );
-    check_people_and_places(config, &accounts)?;
-    if accounts.default == "root" {
-        tracing::warn!(
-            "programs run as root, unless a client names another user; run.user changes that"
-        );
-    }
-    let spawner = SpawnerProcess::start(SpawnerSettings {
-        accounts: accounts.clone(),
-        grace: config.run.stop_grace,
-        temp_dir: config.run.temp_dir.clone(),
-        cgroups: config.run.cgroup == Cgroup::Auto,
-    })
-    .context("the spawner cannot be started")?;
-    let hostname = nix::unistd::gethostname()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    let tls = if config.tls.enabled {
-        Some(tls::server_config(config, &hostname)?)
-    } else {
-        None
-    };
-    raise_descriptor_limit(config);
-
-    give_memory_back();
-
-    // One thread: a key and a byte never wait for another core to wake up, and memory stays small.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .event_interval(EVENT_INTERVAL)
-        .build()?;
-    let result = runtime.block_on(async {
-        let listeners = listen(config)?;
-        let engine = Engine::new(spawner, engine_settings(config, accounts))?;
-        give_up_rights(&config.server.account)?;
-        serve(config, engine, &hostname, tls, listeners).await
-    });
-    // A look-up that hangs, or a spawner that does, must not hold the end up.
-    runtime.shutdown_background();
-    result
+    server::run(
+        config,
+        config.tls.enabled,
+        || listen(&config.server.bind, config.server.port),
+        async |parts| serve(config, parts).await,
+    )
 }
 
-async fn serve(
-    config: &Config,
-    engine: Engine,
-    hostname: &str,
-    tls: Option<Arc<tokio_rustls::rustls::ServerConfig>>,
-    listeners: Vec<TcpListener>,
-) -> anyhow::Result<()> {
-    let settings = ServerSettings {
-        gate: GateSettings {
-            hosts: config.server.hosts.clone(),
-            origins: config.server.origins.clone(),
-        },
-        limits: Limits {
-            message_bytes: config.limits.message_bytes,
-            file_bytes: config.limits.file_bytes,
-            jobs_per_client: config.limits.jobs_per_client,
-            pong_timeout: config.limits.pong_timeout,
-        },
-        compression: match config.server.compression {
-            Compression::Auto => further_link_server::Compression::Auto,
-            Compression::Always => further_link_server::Compression::Always,
-            Compression::Never => further_link_server::Compression::Never,
-        },
-        max_upload_bytes: config.limits.upload_bytes,
-        downloads: DownloadSettings {
-            max_bytes: config.download.max_bytes,
-            timeout: config.download.timeout,
-            private_addresses: config.download.private_addresses,
-        },
-        max_connections: config.limits.connections,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-    };
-    let server = Server::new(engine.clone(), settings, hostname, tls)?;
-
-    // Before anybody is told that we are there: whoever reads that may stop us at once.
-    let mut terminated = signal(SignalKind::terminate())?;
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut hung_up = hangup()?;
-    for listener in &listeners {
-        announce(config, listener.local_addr()?);
-    }
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    let watchdog = tokio::spawn(feed_watchdog());
-
-    let lost_spawner = Cell::new(false);
-    let stop = async {
-        tokio::select! {
-            _ = terminated.recv() => {}
-            _ = interrupted.recv() => {}
-            () = hung_up.recv() => {}
-            () = engine.spawner_ended() => lost_spawner.set(true),
+async fn serve(config: &Config, parts: Parts<Vec<TcpListener>>) -> anyhow::Result<()> {
+    let Parts {
+        engine,
+        hostname,
+        tls,
+        listeners,
+    } = parts;
+    let settings = server::server_settings(config, Vec::new());
+    let server = Server::new(engine.clone(), settings, &hostname, tls)?;
+    let addresses = listeners.iter().map(TcpListener::local_addr);
+    let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
+    let announce = || {
+        for address in addresses {
+            announce(config, address);
         }
-        tracing::info!("stopping");
-        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        Ok(())
     };
-    let end = async {
+    until_stopped(config, &engine, announce, async |stop| {
         server.serve(listeners, stop).await;
-        engine.shut_down().await;
-    };
-    let mut end = std::pin::pin!(end);
-    // The end has a deadline of its own, from the moment that it was asked for.
-    tokio::select! {
-        () = &mut end => {}
-        () = deadline(config.run.stop_grace + END_TIMEOUT) => {
-            tracing::warn!("not waiting any longer; what still runs is killed");
-        }
-    }
-    watchdog.abort();
-    if lost_spawner.get() {
-        bail!(
-            "the process that starts programs (the spawner) has ended. Its programs were killed; what those \
-             had started ends at the next start at the latest"
-        );
-    }
-    Ok(())
-}
-
-/// SIGHUP, by which a terminal says that it is closed.
-struct HangUp(Option<tokio::signal::unix::Signal>);
-
-impl HangUp {
-    async fn recv(&mut self) {
-        match &mut self.0 {
-            Some(signal) => {
-                signal.recv().await;
-            }
-            None => std::future::pending().await,
-        }
-    }
-}
-
-/// Listens for SIGHUP, unless it is ignored: `nohup(1)` starts programs like that, so that they go on
-/// without their terminal.
-fn hangup() -> std::io::Result<HangUp> {
-    // proc_pid_status(5): a mask in hexadecimal, SIGHUP is its lowest bit.
-    let ignored = std::fs::read_to_string("/proc/self/status")?
-        .lines()
-        .find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok())
-        .is_some_and(|mask| mask & 1 != 0);
-    Ok(HangUp(if ignored {
-        None
-    } else {
-        Some(signal(SignalKind::hangup())?)
-    }))
-}
-
-/// Completes `limit` after this process was asked to end, or at once when it is asked again.
-async fn deadline(limit: Duration) {
-    let (Ok(mut terminated), Ok(mut interrupted), Ok(mut hung_up)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-        hangup(),
-    ) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminated.recv() => {}
-        _ = interrupted.recv() => {}
-        () = hung_up.recv() => {}
-    }
-    tokio::select! {
-        () = tokio::time::sleep(limit) => {}
-        _ = interrupted.recv() => {}
-    }
-}
-
-/// Tells systemd that this process is well, as often as it asks for that (`sd_notify(3)`).
-async fn feed_watchdog() {
-    let Some(period) = sd_notify::watchdog_enabled() else {
-        return;
-    };
-    loop {
-        let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
-        tokio::time::sleep(period / 2).await;
-    }
-}
-
-/// Finds mistakes that would otherwise show at the first program.
-fn check_people_and_places(config: &Config, accounts: &Accounts) -> anyhow::Result<()> {
-    if !config.run.user.is_empty() {
-        Account::by_name(&accounts.default).context("run.user")?;
-    }
-    for name in &config.run.accounts {
-        if let Err(error) = Account::by_name(name) {
-            tracing::warn!("run.accounts: {error}");
-        }
-    }
-    let temp = &config.run.temp_dir;
-    if !temp.is_dir() {
-        tracing::warn!("run.temp_dir: there is no folder {}", temp.display());
-    }
-    // Those below a home are each account's own business.
-    let venv = &config.run.venv;
-    if venv.is_absolute() && !venv.join("bin/python3").exists() {
-        let venv = venv.display();
-        tracing::warn!("run.venv: there is no {venv}/bin/python3; programs run without it");
-    }
-    let work = &config.run.work_dir;
-    if work.is_absolute() && work.exists() && !work.is_dir() {
-        tracing::warn!("run.work_dir: {} is no folder", work.display());
-    }
-    Ok(())
-}
-
-fn listen(config: &Config) -> anyhow::Result<Vec<TcpListener>> {
-    let mut listeners: Vec<TcpListener> = Vec::new();
-    for address in &config.server.bind {
-        // With port 0 the first socket picks one, and the others take the same.
-        let port = match listeners.first() {
-            Some(first) => first.local_addr()?.port(),
-            None => config.server.port,
-        };
-        let address = SocketAddr::new(*address, port);
-        let v4_too = config.server.bind.iter().any(IpAddr::is_ipv4);
-        let listener = bind(address, v4_too)
-            .with_context(|| format!("port {port} on {} cannot be opened", address.ip()))?;
-        listeners.push(listener);
-    }
-    Ok(listeners)
+    })
+    .await
 }
 
 /// Says where to click. Plain HTTP is served to this device itself, others need https if it is on.
@@ -284,11 +60,6 @@ fn announce(config: &Config, address: SocketAddr) {
         };
         format!("{scheme}://{}", SocketAddr::new(ip, port))
     };
-    let own = match ip {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
     let others: Vec<_> = if ip.is_unspecified() {
         network_addresses()
             .into_iter()
@@ -298,7 +69,7 @@ fn announce(config: &Config, address: SocketAddr) {
     } else {
         Vec::new()
     };
-    let own = url(own);
+    let own = url(address_for_people(ip));
     if config.log.format == LogFormat::Json {
         tracing::info!(%address, url = own, "listening");
     } else {
@@ -311,142 +82,5 @@ fn announce(config: &Config, address: SocketAddr) {
     }
     if config.server.auth == Auth::Open && !ip.is_loopback() {
         tracing::warn!("everybody who reaches {address} may run programs on this device");
-    }
-}
-
-/// The addresses by which this device is reached from its networks.
-fn network_addresses() -> Vec<IpAddr> {
-    nix::ifaddrs::getifaddrs()
-        .into_iter()
-        .flatten()
-        .filter_map(|interface| {
-            let address = interface.address?;
-            let v4 = address
-                .as_sockaddr_in()
-                .map(|address| IpAddr::V4(address.ip()));
-            v4.or_else(|| {
-                address
-                    .as_sockaddr_in6()
-                    .map(|address| IpAddr::V6(address.ip()))
-            })
-        })
-        .filter(|ip| match ip {
-            IpAddr::V4(ip) => !ip.is_loopback(),
-            // Without the interface's name, a link-local address leads nowhere.
-            IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
-        })
-        .collect()
-}
-
-fn engine_settings(config: &Config, accounts: Accounts) -> EngineSettings {
-    let mut runners = RunnerTable::default();
-    for row in &config.runners {
-        if row.disabled {
-            runners.remove(&row.name);
-        } else {
-            runners.add(runner(row));
-        }
-    }
-    let path = |path: &Path| (!path.as_os_str().is_empty()).then(|| path.to_owned());
-    EngineSettings {
-        accounts,
-        runners,
-        work_dir: path(&config.run.work_dir),
-        projects_dir: config.miniscreen.projects_dir.clone(),
-        temp_dir: config.run.temp_dir.clone(),
-        venv: path(&config.run.venv),
-        environment: config.run.environment.clone().into_iter().collect(),
-        pass_environment: config.run.pass_environment.clone(),
-        package: python_package(config),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        max_jobs: config.limits.jobs,
-    }
-}
-
-/// Where the Python package is. Without it programs still run, so this is no reason not to.
-fn python_package(config: &Config) -> Option<PathBuf> {
-    package::unpacked(config.state_dir())
-        .inspect_err(|error| {
-            tracing::warn!(
-                "programs cannot import further_link, unless it is installed: {error:#}"
-            );
-        })
-        .ok()
-}
-
-fn runner(row: &RunnerRow) -> Runner {
-    Runner {
-        name: row.name.clone(),
-        title: row.title.clone(),
-        command: row.command.clone(),
-        extension: row.extension.clone(),
-        requires: row.requires.clone(),
-        executable: row.executable,
-        venv: row.venv,
-        hangup: row.hangup,
-    }
-}
-
-fn some(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
-}
-
-/// Allows this process as many descriptors as it may have, and says so if that is too few.
-fn raise_descriptor_limit(config: &Config) {
-    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
-        return;
-    };
-    if soft < hard {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
-    // One for each client; for each program three streams, three sockets, and a connection to one.
-    let needed = config.limits.connections + 7 * config.limits.jobs + OWN_DESCRIPTORS;
-    if (hard as u128) < needed as u128 {
-        tracing::warn!(
-            "the limits permit {needed} open descriptors, but this process may have only {hard}: \
-             some clients and programs will be refused (ulimit -n, LimitNOFILE=)"
-        );
-    }
-}
-
-/// Becomes an account without rights, if this is root. Whoever takes this process over then has the
-/// spawner's closed list of requests, and nothing else.
-fn give_up_rights(configured: &str) -> anyhow::Result<()> {
-    if !Uid::effective().is_root() || configured == "root" {
-        return Ok(());
-    }
-    let account = if configured.is_empty() {
-        Account::by_name(OWN_ACCOUNT).or_else(|_| Account::by_name(NOBODY))
-    } else {
-        Account::by_name(configured)
-    }
-    .context("server.account: the server cannot give up root's rights")?;
-    let (uid, gid) = (Uid::from_raw(account.uid), Gid::from_raw(account.gid));
-    nix::unistd::setgroups(&[])
-        .and_then(|()| nix::unistd::setresgid(gid, gid, gid))
-        .and_then(|()| nix::unistd::setresuid(uid, uid, uid))
-        .and_then(|()| nix::sys::prctl::set_no_new_privs())
-        .with_context(|| {
-            format!(
-                "the server cannot become user {} (server.account = \"root\" would keep it root)",
-                account.name
-            )
-        })?;
-    tracing::debug!(account = account.name, "gave up root's rights");
-    Ok(())
-}
-
-/// Has the allocator return large blocks to the system as soon as they are free (`mallopt(3)`). By itself it
-/// keeps ever larger ones once it has seen them: after a busy hour, an idle server would hold megabytes.
-fn give_memory_back() {
-    // Bytes: a log of a flood, a message of some size. What a prompt needs is far below.
-    #[cfg(target_env = "gnu")]
-    const LARGE: libc::c_int = 64 * 1024;
-    #[cfg(target_env = "gnu")]
-    // SAFETY: called before there are other threads; both are documented parameters.
-    #[allow(unsafe_code)]
-    unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, 2 * LARGE);
     }
 }

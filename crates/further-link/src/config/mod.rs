@@ -23,6 +23,7 @@ use toml::Value;
 
 use self::layers::Layers;
 
+pub(crate) use self::kinds::addresses as addresses_of;
 pub(crate) use self::layers::{Given, Source};
 pub(crate) use self::places::{Surroundings, system_config_dir};
 pub(crate) use self::runner::RunnerRow;

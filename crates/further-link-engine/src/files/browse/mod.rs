@@ -28,7 +28,7 @@ use read::Opened;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
@@ -207,27 +207,35 @@ pub struct WriteOptions {
     pub short: bool,
 }
 
-/// The files of an account.
+/// Files below a folder, with the rights of an account.
 #[derive(Clone, Debug)]
 pub struct Tree {
     engine: Engine,
     account: Account,
+    root: PathBuf,
 }
 
 impl Engine {
     /// The files of `account`, below its work folder.
     pub fn tree(&self, account: Account) -> Tree {
+        let root = self.work_dir(&account);
+        self.tree_below(root, account)
+    }
+
+    /// The files below `root`, an absolute path that the configuration or a person at this device has named, with the
+    /// rights of `account`. It is made at the first use, if it is missing and the account may.
+    pub fn tree_below(&self, root: PathBuf, account: Account) -> Tree {
         Tree {
             engine: self.clone(),
             account,
+            root,
         }
     }
 }
 
 impl Tree {
     fn task(&self, operation: Operation) -> Result<Task, FilesError> {
-        let root = self.engine.work_dir(&self.account);
-        let root = root.into_os_string().into_string();
+        let root = self.root.clone().into_os_string().into_string();
         Ok(Task::Browse {
             root: root.map_err(|_| FilesError::TooLong)?,
             operation,

@@ -1,0 +1,305 @@
+//! The HTTP dialect: sessions by `session=ID` or the cookie, output by polling, keys by POST, files.
+
+use super::owner::Client;
+use super::sessions::{NewSession, Session, SessionId};
+use super::{Shared, document_root, not_started, websocket};
+use crate::error::HttpError;
+use crate::fs::elsewhere::{OneFile, Refusal};
+use crate::transport::websocket::is_upgrade;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
+use further_link_engine::{InputRefused, Name};
+use further_link_protocol::wire::{
+    SizeOrder, read_terminal_input, read_terminal_size, write_terminal_output, wrong_size,
+};
+use further_link_protocol::{Features, StartRequest, TerminalSize};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a request for output may wait for some, at the most: not so long that something on the way gives the
+/// connection up (60 s with many).
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+const METHODS: &str = "GET, HEAD, POST, PUT, OPTIONS";
+/// The runner of shells.
+pub(super) const RUNNER: &str = "shell";
+
+/// Answers everything on the HTTP port.
+pub(super) async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    if request.uri().path() == "/" && is_upgrade(request.headers()) {
+        return websocket::answer(State(shared), request).await;
+    }
+    let client = match Client::of(&shared, request.headers()) {
+        Ok(client) => client,
+        Err(error) => return error.into_response(),
+    };
+    let result = handle(&shared, client, request).await;
+    let mut response = result.unwrap_or_else(Refusal::into_response);
+    if let Some(cookie) = client.set_cookie() {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+async fn handle(
+    shared: &Arc<Shared>,
+    client: Client,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let method = request.method().clone();
+    let root = request.uri().path() == "/";
+    match method {
+        Method::GET | Method::HEAD if root => {
+            let query = Query::of(request.uri().query())?;
+            if query.is_empty() || method == Method::HEAD {
+                return document_root::answer(shared, request).await;
+            }
+            Ok(ask(shared, client, query, request.headers()).await?)
+        }
+        Method::GET | Method::HEAD => document_root::answer(shared, request).await,
+        Method::POST if root => {
+            client.may_change(shared, request.headers())?;
+            Ok(type_keys(shared, client, request).await?)
+        }
+        Method::PUT => {
+            client.may_change(shared, request.headers())?;
+            store(shared, request).await
+        }
+        Method::OPTIONS => Ok((StatusCode::NO_CONTENT, [(header::ALLOW, METHODS)]).into_response()),
+        _ => {
+            let detail = match method {
+                Method::POST => "Keys are sent to the path /.".to_owned(),
+                _ => format!("Here, {METHODS} are allowed."),
+            };
+            let error = HttpError::new(StatusCode::METHOD_NOT_ALLOWED, detail);
+            Err(error.with_header(header::ALLOW, METHODS).into())
+        }
+    }
+}
+
+/// What is behind the `?`. Of a name that comes twice the first counts, and unknown ones are passed over.
+#[derive(Default)]
+pub(super) struct Query {
+    session: Option<String>,
+    pub(super) size: Option<TerminalSize>,
+    console: bool,
+    wait: Duration,
+    sessions: bool,
+    kill: Option<String>,
+}
+
+impl Query {
+    pub(super) fn of(query: Option<&str>) -> Result<Self, HttpError> {
+        let refuse = |detail: String| HttpError::new(StatusCode::BAD_REQUEST, detail);
+        let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+        let pairs: Vec<_> = pairs.collect();
+        let value = |wanted: &str| {
+            let mut pairs = pairs.iter();
+            let (_, value) = pairs.find(|(name, _)| name == wanted)?;
+            Some(value.as_ref())
+        };
+        let size = value("size").map(|size| {
+            let size = read_terminal_size(size, SizeOrder::LinesFirst);
+            size.ok_or_else(|| refuse(wrong_size()))
+        });
+        let wait = value("wait").map(|wait| {
+            let digits = wait.len() <= 9 && wait.bytes().all(|byte| byte.is_ascii_digit());
+            let seconds = wait.parse().ok().filter(|_| digits);
+            seconds.ok_or_else(|| refuse("wait has to be a number of seconds.".to_owned()))
+        });
+        let wait = Duration::from_secs(wait.transpose()?.unwrap_or(0));
+        Ok(Self {
+            session: value("session").map(str::to_owned),
+            size: size.transpose()?,
+            console: value("console").is_some(),
+            wait: wait.min(LONGEST_WAIT),
+            sessions: value("sessions").is_some(),
+            kill: value("kill").map(str::to_owned),
+        })
+    }
+
+    /// It asks for nothing but the page.
+    fn is_empty(&self) -> bool {
+        self.size.is_none() && !self.console && !self.sessions && self.kill.is_none()
+    }
+
+    fn id(&self) -> Result<SessionId, HttpError> {
+        self.session
+            .as_deref()
+            .map_or_else(|| Ok(SessionId::only()), SessionId::new)
+    }
+}
+
+/// `GET /?…`
+async fn ask(
+    shared: &Arc<Shared>,
+    client: Client,
+    query: Query,
+    headers: &HeaderMap,
+) -> Result<Response, HttpError> {
+    if let Some(name) = &query.kill {
+        client.may_end(shared, headers)?;
+        return match shared.sessions.kill(&client, name) {
+            true => Ok(json(b"{}".to_vec())),
+            false => Err(HttpError::new(
+                StatusCode::NOT_FOUND,
+                "You have no session of this name.",
+            )),
+        };
+    }
+    if query.sessions {
+        let mut list = Vec::new();
+        shared.sessions.list(&client, &mut list);
+        return Ok(json(list));
+    }
+    client.may_change(shared, headers)?;
+    let session = session(shared, client, &query).await?;
+    let _visit = session.visit();
+    if let Some(size) = query.size {
+        session.resize(size);
+    }
+    // Who only says a size need not look at the answer, so what there is waits for who asks for it.
+    let (text, ended) = match query.console {
+        true => session.poll(query.wait).await,
+        false => (String::new(), false),
+    };
+    if ended {
+        shared.sessions.remove(&session);
+    }
+    let mut answer = Vec::new();
+    write_terminal_output(&text, ended, &mut answer);
+    Ok(json(answer))
+}
+
+/// `POST /`
+async fn type_keys(
+    shared: &Arc<Shared>,
+    client: Client,
+    request: Request,
+) -> Result<Response, HttpError> {
+    let query = Query::of(request.uri().query())?;
+    // Before it is sent at length.
+    query.id()?;
+    let body = shared.bodies.read(request).await?;
+    let input = read_terminal_input(&body.bytes);
+    let input = input.map_err(|detail| HttpError::new(StatusCode::BAD_REQUEST, detail))?;
+    let query = Query {
+        size: input.size.or(query.size),
+        ..query
+    };
+    let session = session(shared, client, &query).await?;
+    let _visit = session.visit();
+    if let Some(size) = query.size {
+        session.resize(size);
+    }
+    match session.job.input(input.keys.as_bytes()) {
+        Ok(()) => {
+            let typed = input.keys.len() as u64;
+            shared.app.metrics.input_bytes.inc_by(typed);
+            Ok(StatusCode::OK.into_response())
+        }
+        Err(refused @ (InputRefused::Full { .. } | InputRefused::Ended)) => {
+            let error = HttpError::new(StatusCode::SERVICE_UNAVAILABLE, format!("{refused}."));
+            Err(error.with_header(header::RETRY_AFTER, "1"))
+        }
+    }
+}
+
+/// The session that a request is about; a new one with a shell, if there is none.
+async fn session(
+    shared: &Arc<Shared>,
+    client: Client,
+    query: &Query,
+) -> Result<Arc<Session>, HttpError> {
+    let id = query.id()?;
+    if let Some(session) = shared.sessions.get(&client, &id) {
+        return Ok(session);
+    }
+    if query.session.is_some() && shared.sessions.is_of_another(&client, &id) {
+        return Err(HttpError::new(
+            StatusCode::FORBIDDEN,
+            "This session belongs to a client with a cookie. Send the cookie session_id back that the first answer has set \
+             (curl does with -b and -c), or choose another id.",
+        ));
+    }
+    let account = shared
+        .account()
+        .await
+        .map_err(|error| not_started(&error))?;
+    // Somebody may have been quicker.
+    if let Some(session) = shared.sessions.get(&client, &id) {
+        return Ok(session);
+    }
+    shared.sessions.has_room(&client)?;
+    let size = query.size.unwrap_or(shared.settings.initial_size);
+    let job = start(shared, &account, size).map_err(|error| not_started(&error))?;
+    shared.sessions.add(NewSession {
+        id,
+        client,
+        job,
+        size: query.size,
+        welcome: Some(shared.welcome(&account.name)),
+    })
+}
+
+/// Starts a shell.
+pub(super) fn start(
+    shared: &Shared,
+    account: &further_link_engine::Account,
+    size: TerminalSize,
+) -> Result<Arc<further_link_engine::Job>, further_link_engine::StartError> {
+    let engine = &shared.app.engine;
+    let runner = engine.runners().get(RUNNER);
+    let runner =
+        runner.ok_or_else(|| further_link_engine::StartError::NotInstalled(RUNNER.to_owned()))?;
+    let request = StartRequest {
+        runner: RUNNER.to_owned(),
+        ..StartRequest::default()
+    };
+    engine.start(runner, &request, account, Some(size), Features::default())
+}
+
+/// `PUT /name`
+async fn store(shared: &Arc<Shared>, request: Request) -> Result<Response, Refusal> {
+    let refuse = |detail: &str| HttpError::new(StatusCode::BAD_REQUEST, detail);
+    let name = document_root::name(request.uri().path())?;
+    let plain = name.components().count() == 1 && !request.uri().path().ends_with('/');
+    if !plain {
+        return Err(refuse("Files are stored under one name, without folders.").into());
+    }
+    if name.as_str().starts_with('.') {
+        return Err(refuse("The name of a file that is sent may not begin with a dot.").into());
+    }
+    let account = shared
+        .account()
+        .await
+        .map_err(|error| not_started(&error))?;
+    let engine = &shared.app.engine;
+    let folder = match &shared.settings.upload_folder {
+        Some(folder) => folder.clone(),
+        None => engine.work_dir(&account).join("uploads"),
+    };
+    let (parts, body) = request.into_parts();
+    let file = OneFile {
+        app: Arc::clone(&shared.app),
+        tree: engine.tree_below(folder, account),
+        name: Name::new(name.as_str())?,
+        headers: parts.headers,
+        head: false,
+    };
+    file.receive(body).await
+}
+
+fn json(body: Vec<u8>) -> Response {
+    let mut response = body.into_response();
+    let fixed = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    for (name, value) in fixed {
+        let value = HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
+    }
+    response
+}

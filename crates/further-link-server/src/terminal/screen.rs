@@ -1,0 +1,84 @@
+//! What a shell puts out, as text: characters that were cut in two are put together, and what nobody has fetched holds the
+//! program up.
+
+use further_link_engine::{Cursor, Job, JobState, Read};
+use further_link_protocol::Utf8Decoder;
+
+/// What [`Screen::take`] came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// There may be more.
+    Some,
+    /// There is nothing more for now.
+    All,
+    /// The shell has ended, and all that it said was taken.
+    End,
+}
+
+/// The output of one shell, from where it was last taken.
+pub(super) struct Screen {
+    /// `None` when nobody wants any more.
+    cursor: Option<Cursor>,
+    decoder: Utf8Decoder,
+    /// What comes before the shell's own words.
+    first: String,
+}
+
+impl Screen {
+    /// `ahead` bytes are read from the program in advance, at the most.
+    pub(super) fn new(mut cursor: Cursor, ahead: usize, first: String) -> Self {
+        cursor.set_ahead(ahead);
+        Self {
+            cursor: Some(cursor),
+            decoder: Utf8Decoder::default(),
+            first,
+        }
+    }
+
+    /// Sets how many bytes are read from the program in advance, at the most.
+    pub(super) fn set_ahead(&mut self, ahead: usize) {
+        if let Some(cursor) = &mut self.cursor {
+            cursor.set_ahead(ahead);
+        }
+    }
+
+    /// Appends up to about `max` bytes of text; none if `max` is 0. `job` is the shell.
+    pub(super) fn take(&mut self, max: usize, job: &Job, text: &mut String) -> Taken {
+        let Some(cursor) = &mut self.cursor else {
+            return Taken::End;
+        };
+        if max > 0 {
+            text.push_str(&std::mem::take(&mut self.first));
+        }
+        let mut room = max;
+        loop {
+            let decoder = &mut self.decoder;
+            let read = cursor.read(room, |_, first, second| {
+                room -= first.len() + second.len();
+                for bytes in [first, second] {
+                    decoder.decode(bytes, false, &mut |piece| text.push_str(piece));
+                }
+            });
+            match read {
+                Read::Bytes | Read::Gap(_) if room > 0 => {}
+                Read::Bytes | Read::Gap(_) => return Taken::Some,
+                Read::Empty if max == 0 => return Taken::Some,
+                Read::Empty => return Taken::All,
+                Read::End if max == 0 && !self.first.is_empty() => return Taken::Some,
+                Read::End => {
+                    decoder.decode(&[], true, &mut |piece| text.push_str(piece));
+                    if let JobState::Failed(error) = job.state() {
+                        text.push_str(&format!("{error}\r\n"));
+                    }
+                    self.cursor = None;
+                    return Taken::End;
+                }
+            }
+        }
+    }
+
+    /// Nobody wants any more: the program is not held up any longer.
+    pub(super) fn close(&mut self) {
+        self.cursor = None;
+    }
+}

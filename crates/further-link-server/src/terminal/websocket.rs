@@ -1,0 +1,251 @@
+//! The WebSocket dialect: a shell for each connection, which ends with it.
+
+use super::Shared;
+use super::http::{Query, start};
+use super::owner::Client;
+use super::screen::{Screen, Taken};
+use super::sessions::{NewSession, Session, SessionId};
+use crate::connection::{Allowance, BATCH, Conversation, carry};
+use crate::error::HttpError;
+use crate::routes::upgrade;
+use crate::transport::frames::Frames;
+use crate::transport::websocket::{NORMAL, Reader, Received, TRY_AGAIN, Writer, is_upgrade};
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
+use further_link_engine::InputRefused;
+use further_link_protocol::wire::{read_terminal_input, write_terminal_output};
+use http::{StatusCode, header};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// Bytes of output in one message, at the most, so that nothing waits behind it for long.
+const FRAME: usize = 16 * 1024;
+/// Bytes that are read from the program in advance: for slow clients, and for quick ones.
+const AHEAD: std::ops::RangeInclusive<usize> = 16 * 1024..=32 * 1024;
+
+/// Answers everything on the WebSocket port, and upgrades on the other one.
+pub(super) async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let client = match Client::of(&shared, request.headers()) {
+        Ok(client) => client,
+        Err(error) => return error.into_response(),
+    };
+    let mut response = match open(&shared, client, request) {
+        Ok(response) => response,
+        Err(error) => error.into_response(),
+    };
+    if let Some(cookie) = client.set_cookie() {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+fn open(shared: &Arc<Shared>, client: Client, request: Request) -> Result<Response, HttpError> {
+    if request.uri().path() != "/" {
+        let detail = "The terminal's WebSocket is at the path /.";
+        return Err(HttpError::new(StatusCode::NOT_FOUND, detail));
+    }
+    // Browsers say `Origin` with every upgrade, so the gate has seen all that there is to see.
+    let query = Query::of(request.uri().query())?;
+    if is_upgrade(request.headers()) {
+        shared.sessions.has_room(&client)?;
+    }
+    let app = Arc::clone(&shared.app);
+    let shared = Arc::clone(shared);
+    Ok(upgrade(app, request, None, move |_, io| {
+        run(shared, client, query, io)
+    }))
+}
+
+/// Carries one client until it is gone or the shell has ended.
+async fn run(shared: Arc<Shared>, client: Client, query: Query, io: (Reader, Writer)) {
+    let wake = Arc::new(Notify::new());
+    let mut refused = None;
+    let opened = match open_session(&shared, client, &query, &wake).await {
+        Ok(opened) => Some(opened),
+        Err(sentence) => {
+            refused = Some(format!("{sentence}\r\n"));
+            None
+        }
+    };
+    let (session, screen) = opened.unzip();
+    let terminal = Terminal {
+        shared: Arc::clone(&shared),
+        session,
+        out: Mutex::new(Out {
+            screen,
+            notice: refused.unwrap_or_default(),
+            over: false,
+            scratch: String::new(),
+        }),
+        wake: Arc::clone(&wake),
+        killed: AtomicBool::new(false),
+    };
+    let beside = async {
+        if let Some(session) = &terminal.session {
+            session.ended().await;
+            terminal.killed.store(true, Ordering::Relaxed);
+            wake.notify_one();
+        }
+        std::future::pending().await
+    };
+    carry(&shared.app, &terminal, &wake, beside, io).await;
+    if let Some(session) = &terminal.session {
+        shared.sessions.remove(session);
+    }
+}
+
+async fn open_session(
+    shared: &Shared,
+    client: Client,
+    query: &Query,
+    wake: &Arc<Notify>,
+) -> Result<(Arc<Session>, Screen), String> {
+    let account = shared.account().await.map_err(|error| error.to_string())?;
+    let too_many = |_| "There are as many terminals as there may be.".to_owned();
+    shared.sessions.has_room(&client).map_err(too_many)?;
+    let size = query.size.unwrap_or(shared.settings.initial_size);
+    let job = start(shared, &account, size).map_err(|error| error.to_string())?;
+    let welcome = shared.welcome(&account.name);
+    let screen = Screen::new(job.cursor(true, Arc::clone(wake)), *AHEAD.start(), welcome);
+    let session = SessionId::fresh().and_then(|id| {
+        shared.sessions.add(NewSession {
+            id,
+            client,
+            job: Arc::clone(&job),
+            size: query.size,
+            welcome: None,
+        })
+    });
+    match session {
+        Ok(session) => Ok((session, screen)),
+        Err(_) => {
+            job.stop();
+            Err("The system gives no random numbers.".to_owned())
+        }
+    }
+}
+
+struct Terminal {
+    shared: Arc<Shared>,
+    /// `None` if there could be none.
+    session: Option<Arc<Session>>,
+    out: Mutex<Out>,
+    wake: Arc<Notify>,
+    /// Another client has ended the session.
+    killed: AtomicBool,
+}
+
+struct Out {
+    screen: Option<Screen>,
+    /// Something from us rather than from the shell.
+    notice: String,
+    /// All was said.
+    over: bool,
+    scratch: String,
+}
+
+impl Conversation for Terminal {
+    async fn received(&self, message: Received) {
+        let (Received::Text(message) | Received::Binary(message)) = message;
+        let Some(session) = &self.session else {
+            return;
+        };
+        let _visit = session.visit();
+        let input = match read_terminal_input(&message) {
+            Ok(input) => input,
+            Err(sentence) => return self.notice(&sentence),
+        };
+        if let Some(size) = input.size {
+            session.resize(size);
+        }
+        match session.job.input(input.keys.as_bytes()) {
+            Ok(()) => {
+                let typed = input.keys.len() as u64;
+                self.shared.app.metrics.input_bytes.inc_by(typed);
+            }
+            Err(InputRefused::Ended) => {}
+            Err(full @ InputRefused::Full { .. }) => {
+                self.notice(&format!("{full}. This was not taken."));
+            }
+        }
+    }
+
+    fn gather(&self, out: &mut Frames, allowance: Allowance) -> bool {
+        let before = out.weight();
+        let state = &mut *self.out();
+        if !state.notice.is_empty() {
+            let notice = std::mem::take(&mut state.notice);
+            out.text(|out| write_terminal_output(&notice, false, out));
+        }
+        let job = self.session.as_ref().map(|session| &session.job);
+        let (Some(screen), Some(job)) = (&mut state.screen, job) else {
+            state.over = true;
+            return out.weight() > before;
+        };
+        if self.killed.load(Ordering::Relaxed) {
+            screen.close();
+            state.over = true;
+            return out.weight() > before;
+        }
+        screen.set_ahead((allowance.window / 2).clamp(*AHEAD.start(), *AHEAD.end()));
+        while !state.over && out.weight() - before < BATCH {
+            let room = allowance.room.saturating_sub(out.weight() - before);
+            state.scratch.clear();
+            let taken = screen.take(room.min(FRAME), job, &mut state.scratch);
+            if !state.scratch.is_empty() {
+                let bytes = state.scratch.len() as u64;
+                self.shared.app.metrics.output_bytes.inc_by(bytes);
+                let text = &state.scratch;
+                out.text(|out| write_terminal_output(text, false, out));
+            }
+            state.over = taken == Taken::End;
+            if taken == Taken::All || room == 0 {
+                break;
+            }
+        }
+        // What a flood has needed is not kept for a prompt.
+        if out.weight() == before {
+            state.scratch = String::new();
+        }
+        out.weight() > before
+    }
+
+    fn finished(&self) -> Option<(u16, &'static str)> {
+        if !self.out().over {
+            return None;
+        }
+        Some(match &self.session {
+            None => (TRY_AGAIN, "there is no shell to be had"),
+            Some(_) if self.killed.load(Ordering::Relaxed) => {
+                (NORMAL, "the session was ended by another client")
+            }
+            Some(_) => (NORMAL, "the shell has ended"),
+        })
+    }
+
+    fn over(&self) {
+        if let Some(session) = &self.session {
+            session.job.stop();
+        }
+        if let Some(screen) = &mut self.out().screen {
+            screen.close();
+        }
+    }
+}
+
+impl Terminal {
+    fn out(&self) -> MutexGuard<'_, Out> {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the person something between what the shell says. One at a time: of the same mistake made a hundred times, one
+    /// is enough.
+    fn notice(&self, sentence: &str) {
+        let mut out = self.out();
+        if out.notice.is_empty() {
+            out.notice = format!("\r\n[{sentence}]\r\n");
+            self.wake.notify_one();
+        }
+    }
+}
