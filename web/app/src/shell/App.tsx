@@ -29,8 +29,9 @@ import { TopBar } from "./TopBar";
 /** The page. All parts stay in it, whichever are seen, so that nothing in them is lost. */
 export function App() {
   useEffect(() => {
-    addEventListener("keydown", onKey);
-    return () => removeEventListener("keydown", onKey);
+    // Before the editor, to which Ctrl+Enter is a new line.
+    addEventListener("keydown", onKey, true);
+    return () => removeEventListener("keydown", onKey, true);
   }, []);
   const shape = arrangement.value;
   const single = shape === "single";
@@ -145,9 +146,15 @@ function onKey(event: KeyboardEvent): void {
   if (control && event.key === "Enter") void runActive();
   else if (control && !event.shiftKey && event.key === ".") stopSeen();
   else if (control && event.shiftKey && event.code === "Backquote") openShell();
-  else if (event.key === "F6" && !control) focusNext(event.shiftKey ? -1 : 1);
+  else if (event.key === "F6" && (control || !isInTerminal(event))) focusNext(event.shiftKey ? -1 : 1);
   else return;
   event.preventDefault();
+  event.stopPropagation();
+}
+
+/** Programs in a terminal have uses of their own for F6. */
+function isInTerminal(event: KeyboardEvent): boolean {
+  return event.target instanceof Element && event.target.closest(".xterm") !== null;
 }
 
 /** Stops the program whose file is in front, else the one whose output is. */

@@ -14,7 +14,7 @@ const KEYS: readonly [string, Key][] = [
   ["Ctrl+S", "keysSave"],
   ["Ctrl+F", "keysSearch"],
   ["Ctrl+Shift+´ / `", "keysShell"],
-  ["F6", "keysNextArea"],
+  ["Ctrl+F6", "keysNextArea"],
   ["Esc, Tab", "keysLeaveEditor"],
 ];
 

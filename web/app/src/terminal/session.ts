@@ -369,7 +369,7 @@ export class TerminalSession {
       return false;
     }
     // Between the parts of the page, and what the page itself does.
-    if (event.key === "F6" || (event.ctrlKey && event.key === ".")) return !this.#inPage;
+    if (event.ctrlKey && (event.key === "F6" || event.key === ".")) return !this.#inPage;
     if (both && event.code === "Backquote") return !this.#inPage;
     if (key === "tab" && this.tabLeaves.value && !event.ctrlKey && !event.altKey && !event.metaKey) return false;
     return true;
