@@ -110,6 +110,7 @@ export class FurtherLink {
     this.#leave = null;
     clearTimeout(this.#timer);
     this.#endSessions();
+    this.#insisted = false;
     const waiting = [...this.#waiting.keys()];
     this.#become({ kind: "closed" });
     for (const program of waiting) this.#giveUp(program);
@@ -272,8 +273,7 @@ export class FurtherLink {
         this.#waitingForTerminals = [];
         for (const program of programs) if (!program.over) session.start(program);
       },
-      onGone: (session) => {
-        if (session !== this.#terminals) return;
+      onGone: () => {
         this.#terminals = null;
         const programs = this.#waitingForTerminals;
         this.#waitingForTerminals = [];

@@ -86,11 +86,6 @@ export class Session implements Wire {
     return this.#options.subprotocol;
   }
 
-  /** Whether a program is running on it, or starting. */
-  get busy(): boolean {
-    return this.#programs.size > 0;
-  }
-
   start(program: RemoteProgram): void {
     this.#programs.set(program.name, program);
     program.start(this);

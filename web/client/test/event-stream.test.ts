@@ -146,6 +146,10 @@ describe("streams", () => {
       await vi.advanceTimersByTimeAsync(1);
     }
     expect(changes).toEqual([{ kind: "overflow" }, { kind: "overflow" }]);
+    // It works, so the pauses are short again.
+    streams.last.end();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(changes.length).toBe(3);
     stop();
   });
 
@@ -231,9 +235,14 @@ describe("streams", () => {
     expect(changes.length).toBe(2);
 
     // One that waits for its next try tries at once when the network is back.
-    streams.answer = () => ({ status: 0 });
+    let tries = 0;
+    streams.answer = () => {
+      tries += 1;
+      return { status: 0 };
+    };
     streams.last.end();
     await vi.advanceTimersByTimeAsync(3_500);
+    expect(tries).toBe(2);
     streams.answer = () => ({});
     network.dispatchEvent(new Event("online"));
     await soon();

@@ -32,6 +32,16 @@ test("addresses", () => {
   expect(files.url("a", { archive: true })).toBe("http://device/sub/fs/a/?archive=zip");
 });
 
+test("what the browser would take for another path is not asked for", async () => {
+  const { files, asked } = device(() => new Response());
+  for (const path of [".", "..", "a/./b", "a/../b", "/../"]) {
+    await expect(files.remove(path)).rejects.toMatchObject({ name: "FilesError", status: 403 });
+    await expect(files.move("a", path)).rejects.toMatchObject({ status: 403 });
+    expect(() => files.watch(path, () => {})).toThrow(FilesError);
+  }
+  expect(asked).toEqual([]);
+});
+
 test("conditions, times and places are told as the server wants them", async () => {
   const { files, asked } = device(() => new Response(null, { status: 204, headers: { ETag: '"2"' } }));
   await files.write("a", "x", { ifMatch: '"1"', parents: true, modified: 1.9 });

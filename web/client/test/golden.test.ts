@@ -301,6 +301,11 @@ describe("binary frames", () => {
     expect(decodeFrame(bytesOf("0100000000000001001fffffffffffff").buffer)).toHaveProperty("offset", 2 ** 53 - 1);
   });
 
+  test("there is no program 0", () => {
+    expect(decodeFrame(bytesOf("01000000000000000000000000000000").buffer)).toBeNull();
+    expect(decodeFrame(bytesOf("01000000000000010000000000000000").buffer)).not.toBeNull();
+  });
+
   test("every frame, cut anywhere and with every byte of its head changed, is read without harm", () => {
     for (const { frameHex, from } of cases) {
       const whole = bytesOf(frameHex);

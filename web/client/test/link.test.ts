@@ -53,6 +53,7 @@ describe("connecting", () => {
   ])("to %s", (base, expected) => {
     const device = new FakeDevice();
     device.link({ base }).connect();
+    expect(device.socket.url).toMatch(/^[^?]+\?client=\w*&features=start$/);
     expect(device.socket.url.split("?")[0]).toBe(expected);
   });
 
@@ -213,7 +214,9 @@ describe("coming back", () => {
     expect(device.pings).toBe(pings + 1);
     expect(device.sockets.length).toBe(tries);
 
+    const removed = vi.spyOn(page, "removeEventListener");
     link.close();
+    expect(removed).toHaveBeenCalledTimes(1);
     expect(await tried(() => network.dispatchEvent(new Event("online")))).toBe(false);
     expect(await tried(() => page.dispatchEvent(new Event("visibilitychange")))).toBe(false);
     expect(await tried(() => link.retryNow())).toBe(false);
@@ -385,6 +388,20 @@ describe("programs and the connection", () => {
   });
 });
 
+test("a listener may close the connection that has just come about, and ask for another one", async () => {
+  const device = new FakeDevice();
+  const link = device.link();
+  const stop = link.on("state", (state) => {
+    if (state.kind !== "connected") return;
+    stop();
+    link.close();
+    link.start({ runner: "second" });
+  });
+  link.connect();
+  await soon();
+  expect(device.sockets.map((socket) => socket.of("start").length)).toEqual([0, 1]);
+});
+
 describe("older servers", () => {
   async function old(manner: Manner = "old") {
     const device = new FakeDevice(manner);
@@ -490,6 +507,15 @@ describe("older servers", () => {
     link.close();
   });
 
+  test("what was stopped before the second connection was there is not started", async () => {
+    const { device, link } = await old();
+    const program = link.start({ runner: "shell", pty: true });
+    const other = link.start({ runner: "shell", pty: true });
+    program.stop();
+    await soon();
+    expect(device.socket.of("start").map(({ process }) => process)).toEqual([other.name]);
+  });
+
   test("take no arguments", async () => {
     const { link, socket } = await old();
     const program = link.start({ runner: "python3", path: "a.py", arguments: ["x"] });
@@ -509,13 +535,22 @@ describe("older servers", () => {
     // Something between takes the subprotocol away: then it is text.
     expect(device.sockets.map(({ protocols }) => protocols.length)).toEqual([1, 0, 1, 0]);
     expect(link.state).toEqual({ kind: "connected", version: "0.1.0" });
+    device.socket.drop(1006);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(device.sockets.length).toBe(8);
     link.close();
-
-    device.manner = "refuses";
     link.connect();
-    device.manner = "json";
     await soon();
+    expect(device.sockets.length).toBe(12);
     expect(link.state.kind).toBe("connected");
+
+    device.manner = "stream";
+    device.socket.drop(1006);
+    const program = link.start({ runner: "python3" });
+    await soon();
+    expect(device.socket.protocol).toBe("further-link.3");
+    expect(device.socket.of("start").length).toBe(1);
+    expect(program.state.kind).toBe("starting");
     link.close();
   });
 

@@ -103,6 +103,14 @@ describe("start", () => {
     expect(socket.sent.length).toBe(2);
   });
 
+  test("a number that is free again may be used again", async () => {
+    const { link, socket, program } = await running();
+    stop(socket, program);
+    const next = link.start({ runner: "python3" });
+    socket.say({ type: "started", process: next.name, data: { number: 1 } });
+    expect(next.state.kind).toBe("running");
+  });
+
   test("names are not used twice", async () => {
     const { link, program } = await running();
     expect(link.start({ runner: "shell" }).name).not.toBe(program.name);
@@ -191,13 +199,15 @@ describe("output", () => {
   test("stopped is told when the last output was consumed", async () => {
     const { socket, program, states } = await running();
     const { settle } = slow(program);
-    socket.frame(frame.stdout(1, 0, "last words"));
+    socket.frame(frame.stdout(1, 0, "x".repeat(16 * KIB)));
     stop(socket, program, 1);
     await soon();
     expect(states).toEqual([{ kind: "running" }]);
     settle[0]!();
     await soon();
     expect(states.at(-1)).toEqual({ kind: "stopped", code: 1 });
+    // The device wants to know no more.
+    expect(socket.frames).toEqual([]);
   });
 
   test("a connection that is lost in between takes nothing away of that", async () => {
@@ -221,6 +231,36 @@ describe("output", () => {
     settle[0]!();
     await soon();
     expect(states.length).toBe(2);
+  });
+
+  test("what one that has left still finishes is nothing to the others", async () => {
+    const { socket, program } = await running();
+    const first = slow(program);
+    const second = slow(program);
+    socket.frame(frame.stdout(1, 0, "x".repeat(16 * KIB)));
+    first.leave();
+    first.settle[0]!();
+    await soon();
+    expect(socket.frames).toEqual([]);
+    second.settle[0]!();
+    await soon();
+    expect(socket.frames.length).toBe(1);
+  });
+
+  test("listeners may leave while they are told, and send others away", async () => {
+    const { socket, program } = await running();
+    const told: string[] = [];
+    const leave = program.on("output", () => {
+      told.push("first");
+      leave();
+      leaveThird();
+      return new Promise(() => {});
+    });
+    program.on("output", () => void told.push("second"));
+    const leaveThird = program.on("output", () => void told.push("third"));
+    socket.frame(frame.stdout(1, 0, "x".repeat(16 * KIB)));
+    expect(told).toEqual(["first", "second"]);
+    expect(socket.frames.length).toBe(1);
   });
 
   test("a listener that fails is told of, and harms nobody", async () => {
@@ -293,6 +333,11 @@ describe("input", () => {
       socket.frame(frame.inputAck(1, taken));
     }
     expect(drained).toBe(1);
+    // An ack that came late takes nothing back.
+    socket.frame(frame.inputAck(1, 1));
+    program.write("x");
+    expect(program.waiting).toBe(0);
+    socket.sent.pop();
     expect(Math.max(...inputLengths(socket.frames))).toBeLessThanOrEqual(64 * KIB);
     let offset = 0;
     for (const hex of socket.frames) {
@@ -306,11 +351,11 @@ describe("input", () => {
     const device = new FakeDevice();
     const { link, socket } = await device.connected();
     const program = link.start({ runner: "python3" });
-    for (let index = 0; index < 100_000; index += 1) program.write(String(index % 10));
+    for (let index = 0; index < 20_000; index += 1) program.write("01234567".slice(0, 1 + (index % 8)));
     socket.say({ type: "started", process: "1", data: { number: 1 } });
-    expect(inputLengths(socket.frames)).toEqual([64 * KIB, 100_000 - 64 * KIB]);
+    expect(inputLengths(socket.frames)).toEqual([64 * KIB, 90_000 - 64 * KIB]);
     expect(Buffer.from(socket.frames.map((hex) => hex.slice(32)).join(""), "hex").toString()).toBe(
-      "0123456789".repeat(10_000),
+      "001012012301234012345012345601234567".repeat(2_500),
     );
   });
 
@@ -345,7 +390,9 @@ describe("input", () => {
     expect(socket.frames.at(-1)?.startsWith("00000000")).toBe(true);
     socket.frame(frame.inputAck(1, 64 * KIB));
     expect(socket.frames.slice(-2).map((hex) => hex.slice(0, 8))).toEqual(["00000000", "02000000"]);
+    expect(program.end()).toBe(true);
     expect(socket.frames.at(-1)).toBe(frame.inputEnd(1, MIB + 1));
+    expect(socket.frames.filter((hex) => hex.startsWith("02")).length).toBe(1);
   });
 
   test("of a terminal has no end", async () => {
