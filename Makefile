@@ -82,7 +82,10 @@ $(VENV_MARK): $(REQUIREMENTS) | deps-test
 	@touch $@
 
 test-web: deps-test $(PAGE) ## check the page's code and the client library, and run their tests
-	@cd web && npm test --silent
+	@cargo build $(CARGO_FLAGS) --bin further-link
+	@cd web && \
+		FURTHER_LINK_BINARY="$${FURTHER_LINK_BINARY:-$(abspath $(TARGET_DIR))/debug/further-link}" \
+		npm test --silent
 
 # Half a page is none: the next attempt begins anew.
 $(PAGE): $(PAGE_SOURCES) $(WEB_MODULES) | deps-run
