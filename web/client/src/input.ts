@@ -12,7 +12,13 @@ const CHUNK = 64 * 1024;
 /** Where input goes: frames with offsets, or text for a device that knows no others. */
 export type InputSink =
   | { readonly kind: "bytes"; data(offset: number, bytes: Uint8Array): void; end(offset: number): void }
-  | { readonly kind: "text"; text(text: string): void; notText(): void };
+  | {
+      readonly kind: "text";
+      text(text: string): void;
+      notText(): void;
+      /** Bytes that wait for the network: nothing else says how much is too much. */
+      unsent(): number;
+    };
 
 export class InputQueue {
   #chunks: Uint8Array[] = [];
@@ -53,10 +59,9 @@ export class InputQueue {
     // The caller's array is the caller's: it may write something else into it.
     const bytes = typeof input === "string" ? new TextEncoder().encode(input) : input.slice();
     if (bytes.length === 0) return;
-    if (this.#waiting + bytes.length > INPUT_LIMIT) {
-      throw new Error(
-        `This input was not taken: the program does not read, ${this.#waiting} bytes wait already, and ${INPUT_LIMIT} may.`,
-      );
+    const waiting = this.#sink?.kind === "text" ? this.#sink.unsent() : this.#waiting;
+    if (waiting + bytes.length > INPUT_LIMIT) {
+      throw new Error(`This input was not taken: ${waiting} bytes wait already, and ${INPUT_LIMIT} may.`);
     }
     this.#chunks.push(bytes);
     this.#waiting += bytes.length;

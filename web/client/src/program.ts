@@ -19,6 +19,8 @@ export interface Wire {
   readonly knowsStart: boolean;
   say(message: ClientMessage): void;
   send(frame: Uint8Array<ArrayBuffer>): void;
+  /** Bytes that wait for the network. */
+  readonly unsent: number;
 }
 
 type ProgramMessage = Extract<ServerMessage, { process: string | null }>;
@@ -182,6 +184,7 @@ export class RemoteProgram implements Program {
     } else {
       this.#input.open({
         kind: "text",
+        unsent: () => wire.unsent,
         text: (input) => wire.say({ type: "stdin", process: this.name, data: { input } }),
         notText: () =>
           this.#listeners.emit("error", {

@@ -97,9 +97,15 @@ export class Session implements Wire {
     this.#end();
   }
 
-  /** Asks for a sign of life now: the network may have changed. */
+  /** Asks for a sign of life now: the network may have changed. Not while one is due anyhow: who asks again and again would
+   * otherwise wait for ever. */
   check(): void {
-    if (this.#phase === "ready") this.#ping();
+    if (this.#phase === "ready" && this.#heard) this.#ping();
+  }
+
+  /** Bytes that wait for the network. */
+  get unsent(): number {
+    return this.#socket.bufferedAmount;
   }
 
   say(message: ClientMessage): void {

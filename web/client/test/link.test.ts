@@ -252,6 +252,26 @@ describe("signs of life", () => {
     expect(socket.closed).toBe(true);
   });
 
+  test("to look at the page again and again does not keep a dead connection", async () => {
+    const page = Object.assign(new EventTarget(), { visibilityState: "visible" });
+    vi.stubGlobal("document", page);
+    vi.stubGlobal("addEventListener", () => {});
+    vi.stubGlobal("removeEventListener", () => {});
+    const device = new FakeDevice();
+    const { link, socket } = await device.connected();
+    await vi.advanceTimersByTimeAsync(5_000);
+    socket.answersPings = false;
+    const { pings } = device;
+    for (let turn = 0; turn < 9; turn += 1) {
+      page.dispatchEvent(new Event("visibilitychange"));
+      await vi.advanceTimersByTimeAsync(1_000);
+    }
+    expect(device.pings).toBe(pings + 1);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(link.state).toHaveProperty("reason", "timeout");
+    link.close();
+  });
+
   test("anything that comes is a sign of life", async () => {
     const { link, socket } = await new FakeDevice().connected();
     socket.answersPings = false;
@@ -446,6 +466,19 @@ describe("older servers", () => {
     program.write(new Uint8Array([0xff, 0xfe]));
     expect(errors.length).toBe(1);
     program.write("on");
+    expect(socket.of("stdin").length).toBe(2);
+  });
+
+  test("are not sent more input than the network takes", async () => {
+    const { link, socket } = await old();
+    const program = link.start({ runner: "python3" });
+    started(socket, program.name);
+    socket.bufferedAmount = 4 * 1024 * 1024 - 1;
+    program.write("x");
+    expect(() => program.write("xx")).toThrow(/wait already/);
+    expect(socket.of("stdin").length).toBe(1);
+    socket.bufferedAmount = 0;
+    program.write("xx");
     expect(socket.of("stdin").length).toBe(2);
   });
 
