@@ -162,11 +162,9 @@ export class OpenDocument {
         }
         const { bytes, etag } = await this.files.read(path);
         const content = decode(bytes);
+        // Before the text is taken, which drops a draft that nobody has to decide about.
+        if (content.kind === "text" && draft !== null && draft.raw !== content.raw) this.offer.value = draft;
         this.#show(content, etag);
-        if (content.kind === "text" && draft !== null) {
-          if (draft.raw === content.raw) this.drafts.drop(path);
-          else this.offer.value = draft;
-        }
         return true;
       } catch (error) {
         if (statusOf(error) === 404) return false;
