@@ -74,6 +74,72 @@ test("files are compressed on their way, and kept", async (t) => {
   }
 });
 
+test("the policy lets in what the page needs, and no more", async (t) => {
+  const context = await browser.newContext();
+  t.after(() => context.close());
+  const page = await context.newPage();
+  await page.goto(server.url);
+  const outcome = await page.evaluate(async (elsewhere) => {
+    const add = (name, properties) => {
+      const element = Object.assign(document.createElement(name), properties);
+      document.body.append(element);
+      return element;
+    };
+    const loads = (name, src) => new Promise((done) => {
+      const element = add(name, { onload: () => done(true), onerror: () => done(false) });
+      element.src = src;
+    });
+    const frames = (src) => new Promise((done) => {
+      // What is shown instead of a forbidden page is of nobody's origin.
+      const frame = Object.assign(document.createElement("iframe"), { src });
+      frame.onload = () => done(frame.contentDocument !== null);
+      document.body.append(frame);
+    });
+    const forbidden = new Set();
+    addEventListener("securitypolicyviolation", (event) => forbidden.add(event.effectiveDirective));
+    const opens = (url) => new Promise((done) => {
+      const socket = new WebSocket(url);
+      socket.onopen = () => done(true);
+      socket.onerror = () => done(false);
+    });
+    add("style", { textContent: "#probe { width: 17px }" });
+    const probe = add("div", { id: "probe" });
+    probe.setAttribute("style", "height: 19px; display: block");
+    add("script", { textContent: "window.inlineScriptRan = true" });
+    add("button", { id: "press" }).setAttribute("onclick", "window.handlerRan = true");
+    document.getElementById("press").click();
+    const picture = "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' width='1' height='1'/>";
+    const blob = URL.createObjectURL(await new Response(decodeURI(picture.split(",")[1]), { headers: { "content-type": "image/svg+xml" } }).blob());
+    const evaluated = () => {
+      try {
+        return new Function("return true")();
+      } catch {
+        return false;
+      }
+    };
+    return {
+      "a style element": getComputedStyle(probe).width === "17px",
+      "a style attribute": getComputedStyle(probe).height === "19px",
+      "a picture as data": await loads("img", picture),
+      "a picture as blob": await loads("img", blob),
+      "a socket to this server": await opens(`${location.origin.replace("http", "ws")}/run`),
+      "a request to this server": await fetch("/status").then(() => true, () => false),
+      "a script in the page": window.inlineScriptRan === true,
+      "a handler in the page": window.handlerRan === true,
+      "a script from a text": evaluated(),
+      "a script as blob": await loads("script", URL.createObjectURL(new Blob([""], { type: "text/javascript" }))),
+      "a script from elsewhere": await loads("script", `${elsewhere}/status`),
+      "a frame": await frames("/status"),
+      // The server over there would refuse it, too.
+      "a socket to elsewhere": await opens(`${elsewhere.replace("http", "ws")}/run`).then(() => !forbidden.has("connect-src")),
+      "a request to elsewhere": await fetch(`${elsewhere}/status`, { mode: "no-cors" }).then(() => true, () => false),
+    };
+  }, server.url.replace("127.0.0.1", "localhost"));
+  const [needed, others] = [Object.entries(outcome).slice(0, 6), Object.entries(outcome).slice(6)];
+  for (const [what, works] of needed) assert.equal(works, true, what);
+  for (const [what, works] of others) assert.equal(works, false, what);
+});
+
 test("a page of another site gets nothing of it", async (t) => {
   const context = await browser.newContext();
   t.after(() => context.close());
