@@ -91,7 +91,8 @@ function Difference({ mine, theirs }: { readonly mine: string; readonly theirs: 
   return (
     <div class="editor-difference">
       <p>{t("editorDifference")}</p>
-      <pre>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what is scrolled needs the keyboard */}
+      <pre tabIndex={0}>
         {lines.slice(0, MAX_LINES).map(({ kind, number, text }) => (
           <div key={`${kind}${number}`} data-kind={kind}>
             {`${kind === "mine" ? "−" : "+"} ${number}  ${text}`}

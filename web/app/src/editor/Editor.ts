@@ -198,7 +198,12 @@ export class Editor {
       highlightSelectionMatches(),
       search({ top: false }),
       marked,
-      EditorView.contentAttributes.of({ autocapitalize: "off", autocorrect: "off", spellcheck: "false" }),
+      EditorView.contentAttributes.of({
+        tabindex: "0",
+        autocapitalize: "off",
+        autocorrect: "off",
+        spellcheck: "false",
+      }),
       keymap.of([
         ...closeBracketsKeymap,
         ...defaultKeymap,

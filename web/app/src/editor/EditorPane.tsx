@@ -1,14 +1,14 @@
 /** The middle of the page: the tabs, the editor, and what is to be said about the file in front. */
 
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { nameOf } from "../files/names";
 import { begin, documents, follow, nothingThere, restored, welcome } from "../files/workspace";
-import { link } from "../link";
+import { connection, link } from "../link";
 import { notify } from "../shell/notices";
 import { t } from "../text";
 import { Bars } from "./Bars";
 import { type OpenDocument, wordsOf } from "./document";
-import { Editor } from "./Editor";
+import type { Editor } from "./Editor";
 import "./editor.css";
 import { Tabs } from "./Tabs";
 
@@ -41,17 +41,50 @@ function saveOnKey(event: KeyboardEvent): void {
   );
 }
 
+let loading: Promise<typeof import("./Editor")> | null = null;
+
+/** The editor is most of the page's code. It is fetched beside the rest, so that the page is seen before. */
+function load(): Promise<typeof import("./Editor")> {
+  loading ??= import("./Editor").catch((error: unknown) => {
+    loading = null;
+    throw error;
+  });
+  return loading;
+}
+
 /** The text editor: one for all files, made when there is the first text, and hidden behind what is no text. */
 function TextView({ document }: { readonly document: OpenDocument | null }) {
   const box = useRef<HTMLDivElement>(null);
   const editor = useRef<Editor | null>(null);
+  const [module, setModule] = useState<typeof import("./Editor") | null>(null);
+  const [missing, setMissing] = useState(false);
   const view = document?.view.value;
   const shown = view === "text" || view === "foreign";
+  const connected = connection.value.kind === "connected";
+
   useEffect(() => {
-    if (!shown || document === null || box.current === null) return;
-    editor.current ??= new Editor(box.current);
+    // Again when the device is back, if it went away before it has sent the editor.
+    if (module !== null) return;
+    let gone = false;
+    load().then(
+      (loaded) => {
+        if (!gone) setModule(loaded);
+      },
+      () => {
+        if (!gone) setMissing(true);
+      },
+    );
+    return () => {
+      gone = true;
+    };
+  }, [module, connected]);
+
+  useEffect(() => {
+    if (!shown || document === null || module === null || box.current === null) return;
+    editor.current ??= new module.Editor(box.current);
     editor.current.show(document);
-  }, [document, shown]);
+  }, [document, shown, module]);
+
   useEffect(
     () => () => {
       editor.current?.dispose();
@@ -59,6 +92,7 @@ function TextView({ document }: { readonly document: OpenDocument | null }) {
     },
     [],
   );
+
   return (
     <div
       ref={box}
@@ -67,7 +101,9 @@ function TextView({ document }: { readonly document: OpenDocument | null }) {
       role="tabpanel"
       id="editor-panel"
       aria-label={document === null ? t("editorArea") : nameOf(document.path.value)}
-    />
+    >
+      {missing && module === null && <p class="editor-middle editor-quiet">{t("editorLoadFailedConnection")}</p>}
+    </div>
   );
 }
 

@@ -241,6 +241,16 @@ export class OpenDocument {
     return this.#nextCheck;
   }
 
+  /** The device has told that the file is gone. If it is there again, it tells that as well. */
+  wasDeleted(): Promise<void> {
+    return this.#enqueue(async () => {
+      if (this.view.value === "loading" || this.view.value === "failed") return;
+      this.#gone.value = true;
+      this.problem.value = { kind: "deleted" };
+      this.keepDraft();
+    });
+  }
+
   /** The file has another name now, and with it another tag. */
   moved(from: string, to: string): void {
     const path = this.path.value;

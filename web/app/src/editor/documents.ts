@@ -156,7 +156,9 @@ export class Documents {
         else this.find(change.path)?.check(change.etag);
         break;
       case "deleted":
-        this.#checkWithin(change.path);
+        for (const document of this.list.value) {
+          if (isWithin(document.path.value, change.path)) document.wasDeleted();
+        }
         break;
       case "moved":
         this.moved(change.from, change.path);

@@ -7,7 +7,7 @@ import { notify } from "../shell/notices";
 import { t } from "../text";
 import { create, download, duplicate, move, remove } from "./actions";
 import { drags, dropTarget, isOurs, LOCAL } from "./dragging";
-import { entriesOf } from "./dropped";
+import { dropOf } from "./dropped";
 import { Menu, type MenuItem } from "./Menu";
 import { NameInput } from "./NameInput";
 import { isWithin, join, nameOf, parentOf } from "./names";
@@ -161,7 +161,8 @@ export function Rows({ handle, onUpload }: RowsProps) {
   }
 
   function onKey(event: KeyboardEvent): void {
-    if (current === null || (event.target as HTMLElement).tagName === "INPUT") return;
+    const target = event.target as HTMLElement;
+    if (current === null || target.tagName === "INPUT") return;
     const row = current;
     const control = event.ctrlKey || event.metaKey;
     const go = (to: Row | undefined) => to !== undefined && focusRow(to.path);
@@ -317,7 +318,7 @@ export function Rows({ handle, onUpload }: RowsProps) {
       if (tree.node(path) !== null) void moveInto(path, folder);
       return;
     }
-    uploadDropped(entriesOf(event.dataTransfer), folder);
+    uploadDropped(dropOf(event.dataTransfer), folder);
   }
 
   // The rows in view, and the one that Tab leads to.

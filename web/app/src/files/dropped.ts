@@ -23,24 +23,37 @@ export interface Parcel {
 
 export class TooMany extends Error {}
 
-/** The entries have to be taken while the drop event is handled; afterwards the browser has forgotten them. */
-export function entriesOf(data: DataTransfer): FileSystemEntry[] {
-  return [...data.items]
-    .filter(({ kind }) => kind === "file")
-    .map((item) => item.webkitGetAsEntry())
-    .filter((entry) => entry !== null);
+export interface Drop {
+  readonly entries: readonly FileSystemEntry[];
+  /** What has no entry: a picture that was dragged out of another page. */
+  readonly files: readonly File[];
+}
+
+/** Has to be called while the drop event is handled; afterwards the browser has forgotten what was dropped. */
+export function dropOf(data: DataTransfer): Drop {
+  const entries: FileSystemEntry[] = [];
+  const files: File[] = [];
+  for (const item of data.items) {
+    if (item.kind !== "file") continue;
+    const entry = item.webkitGetAsEntry();
+    const file = entry === null ? item.getAsFile() : null;
+    if (entry !== null) entries.push(entry);
+    else if (file !== null) files.push(file);
+  }
+  return { entries, files };
 }
 
 /** Goes through dropped folders. `onCount` is told how many files there are so far. Rejects with {@link TooMany}, or as
  * `signal` says. */
 export async function gather(
-  entries: readonly FileSystemEntry[],
+  { entries, files: single }: Drop,
   onCount: (count: number) => void,
   signal: AbortSignal,
 ): Promise<Parcel> {
-  const files: Upload[] = [];
+  const { files: known, unreadable: refused } = parcelOf(single);
+  const files: Upload[] = [...known];
   const folders: string[] = [];
-  const unreadable: string[] = [];
+  const unreadable: string[] = [...refused];
   const waiting = entries.map((entry) => ({ entry, path: entry.name, depth: 1 })).reverse();
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     signal.throwIfAborted();

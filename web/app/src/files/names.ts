@@ -63,6 +63,10 @@ export function freeName(name: string, taken: (name: string) => boolean): string
   }
 }
 
+function stemOf(name: string): string {
+  return name.slice(0, name.length - extensionOf(name).length);
+}
+
 const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
 
 /** Folders first, then as people count: `part2` before `part10`. */
@@ -71,5 +75,7 @@ export function inOrder(
   b: { readonly name: string; readonly directory: boolean },
 ): number {
   if (a.directory !== b.directory) return a.directory ? -1 : 1;
-  return collator.compare(a.name, b.name) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+  // Without their ends first: `main.py` before `main_2.py`.
+  const stems = a.directory ? 0 : collator.compare(stemOf(a.name), stemOf(b.name));
+  return stems || collator.compare(a.name, b.name) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
 }

@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 import { link } from "../link";
 import { notify } from "../shell/notices";
 import { t } from "../text";
-import { gather, MAX_ENTRIES, type Parcel, TooMany } from "./dropped";
+import { type Drop, gather, MAX_ENTRIES, type Parcel, TooMany } from "./dropped";
 import { isWithin, nameOf } from "./names";
 import { reasonOf } from "./reasons";
 import { type Answer, type Result, Uploading } from "./uploads";
@@ -27,12 +27,12 @@ export const asked = signal<Asked | null>(null);
 
 let queue: Promise<void> = Promise.resolve();
 
-export function uploadDropped(entries: readonly FileSystemEntry[], folder: string): void {
+export function uploadDropped(drop: Drop, folder: string): void {
   enqueue(folder, async (current) => {
     gathered.value = 0;
     try {
       return await gather(
-        entries,
+        drop,
         (count) => {
           gathered.value = count;
         },
