@@ -162,8 +162,12 @@ export function Rows({ handle, onUpload }: RowsProps) {
 
   function onKey(event: KeyboardEvent): void {
     const target = event.target as HTMLElement;
-    if (current === null || target.tagName === "INPUT") return;
-    const row = current;
+    if (target.tagName === "INPUT") return;
+    // The row that has the focus: which one is to get it may have changed meanwhile.
+    const path = target.closest<HTMLElement>(".files-row")?.dataset.path;
+    const at = rows.findIndex((other) => other.path === path);
+    const row = rows[at];
+    if (row === undefined) return;
     const control = event.ctrlKey || event.metaKey;
     const go = (to: Row | undefined) => to !== undefined && focusRow(to.path);
     const page = Math.max(1, Math.floor(seen.height / height) - 1);
@@ -178,16 +182,16 @@ export function Rows({ handle, onUpload }: RowsProps) {
     if (event.altKey || control) return;
     switch (event.key) {
       case "ArrowDown":
-        go(rows[currentIndex + 1]);
+        go(rows[at + 1]);
         break;
       case "ArrowUp":
-        go(rows[currentIndex - 1]);
+        go(rows[at - 1]);
         break;
       case "PageDown":
-        go(rows[Math.min(rows.length - 1, currentIndex + page)]);
+        go(rows[Math.min(rows.length - 1, at + page)]);
         break;
       case "PageUp":
-        go(rows[Math.max(0, currentIndex - page)]);
+        go(rows[Math.max(0, at - page)]);
         break;
       case "Home":
         go(rows[0]);
@@ -197,11 +201,11 @@ export function Rows({ handle, onUpload }: RowsProps) {
         break;
       case "ArrowRight":
         if (row.directory && !row.expanded) void tree.expand(row.path);
-        else if (row.directory && rows[currentIndex + 1]?.level === row.level + 1) go(rows[currentIndex + 1]);
+        else if (row.directory && rows[at + 1]?.level === row.level + 1) go(rows[at + 1]);
         break;
       case "ArrowLeft":
         if (row.directory && row.expanded) tree.collapse(row.path);
-        else go(rows.find(({ path }) => path === parentOf(row.path)));
+        else go(rows.find((other) => other.path === parentOf(row.path)));
         break;
       case "Enter":
       case " ":
@@ -226,18 +230,18 @@ export function Rows({ handle, onUpload }: RowsProps) {
         break;
       default:
         if (event.key.length !== 1) return;
-        typeAhead(event.key);
+        typeAhead(event.key, at);
     }
     event.preventDefault();
     event.stopPropagation();
   }
 
-  function typeAhead(key: string): void {
+  function typeAhead(key: string, at: number): void {
     const now = Date.now();
     const text = (now - typed.current.at > TYPE_AHEAD ? "" : typed.current.text) + key.toLowerCase();
     typed.current = { text, at: now };
     // One letter goes on to the next row; more of them stay while the row fits.
-    const from = text.length === 1 ? currentIndex + 1 : currentIndex;
+    const from = text.length === 1 ? at + 1 : at;
     const order = [...rows.slice(from), ...rows.slice(0, from)];
     const found = order.find(({ name }) => name.toLowerCase().startsWith(text));
     if (found !== undefined) focusRow(found.path);
