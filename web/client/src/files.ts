@@ -7,6 +7,10 @@ import { isObject } from "./messages.js";
 import type { FileChange, FileEntry, Files, FolderList } from "./types.js";
 import { watchFolder } from "./watch.js";
 
+/** Bytes of a file that is read into memory: more than any text that somebody edits, and little enough for a phone. */
+const READ_LIMIT = 100_000_000;
+
+type ReadOptions = NonNullable<Parameters<Files["read"]>[1]>;
 type WriteOptions = NonNullable<Parameters<Files["write"]>[2]>;
 
 /** What has come of a request. */
@@ -36,9 +40,10 @@ export class FilesClient implements Files {
     };
   }
 
-  async read(path: string): Promise<{ bytes: Uint8Array; etag: string | null }> {
-    const response = await this.#ask("GET", fileAddress(path));
-    return { bytes: new Uint8Array(await body(() => response.arrayBuffer())), etag: response.headers.get("ETag") };
+  async read(path: string, options: ReadOptions = {}): Promise<{ bytes: Uint8Array; etag: string | null }> {
+    const { limit = READ_LIMIT, signal } = options;
+    const response = await this.#ask("GET", fileAddress(path), {}, signal);
+    return { bytes: await body(() => bytesOf(response, limit)), etag: response.headers.get("ETag") };
   }
 
   url(path: string, options: { readonly archive?: boolean } = {}): string {
@@ -85,8 +90,14 @@ export class FilesClient implements Files {
     return watchFolder(this.#address, folderAddress(folder), listener);
   }
 
-  async #ask(method: string, path: string, headers: Record<string, string> = {}): Promise<Response> {
-    const response = await this.#fetch(this.#address.url(path), { method, headers });
+  async #ask(
+    method: string,
+    path: string,
+    headers: Record<string, string> = {},
+    signal?: AbortSignal,
+  ): Promise<Response> {
+    const init = { method, headers, ...(signal === undefined ? {} : { signal }) };
+    const response = await this.#fetch(this.#address.url(path), init);
     if (!response.ok) throw await failure(answerOf(response));
     return response;
   }
@@ -135,6 +146,31 @@ async function body<T>(read: () => Promise<T>): Promise<T> {
   } catch (error) {
     throw unreachable(error);
   }
+}
+
+/** Reads no further than the limit: what the head says of the length is not asked, as it may be missing. */
+async function bytesOf(response: Response, limit: number): Promise<Uint8Array> {
+  if (response.body === null) return new Uint8Array();
+  const reader = response.body.getReader();
+  const pieces: Uint8Array[] = [];
+  let length = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    pieces.push(value);
+    length += value.length;
+    if (length > limit) {
+      void reader.cancel().catch(() => {});
+      throw new FilesError(413, `This file has more than ${limit} bytes, too many to be shown.`);
+    }
+  }
+  const bytes = new Uint8Array(length);
+  let filled = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, filled);
+    filled += piece.length;
+  }
+  return bytes;
 }
 
 function send(

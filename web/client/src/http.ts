@@ -10,8 +10,9 @@ export function answerFailure(status: number, text: string, etag: string | null)
   return new FilesError(status, message.slice(0, FilesError.LONGEST_MESSAGE), etag);
 }
 
-/** Of a request without an answer. Who has aborted it gets that error back. */
+/** Of a request without an answer, or with half of one. Who has aborted it gets that error back. */
 export function unreachable(error: unknown): unknown {
+  if (error instanceof FilesError) return error;
   if (error instanceof Error && error.name === "AbortError") return error;
   return new FilesError(0, "The device does not answer.");
 }

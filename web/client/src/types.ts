@@ -256,7 +256,12 @@ export type FileChange =
  * All methods throw {@link FilesError}. */
 export interface Files {
   list(folder: string): Promise<FolderList>;
-  read(path: string): Promise<{ readonly bytes: Uint8Array; readonly etag: string | null }>;
+  /** The whole file, in memory. One with more than `limit` bytes (100 MB, if nothing is said) is refused with status 413;
+   * for larger ones there is {@link Files.url}. */
+  read(
+    path: string,
+    options?: { readonly limit?: number; readonly signal?: AbortSignal },
+  ): Promise<{ readonly bytes: Uint8Array; readonly etag: string | null }>;
   /** Where the browser finds it: for links and downloads. A folder as a ZIP archive. */
   url(path: string, options?: { readonly archive?: boolean }): string;
   /** `ifMatch`: only if the file is still as it was (a FilesError with status 412 otherwise); null: only if there is none.

@@ -110,6 +110,36 @@ test.each(["no json", "null", "[]", "{}", '{"files":1}', '{"runners":{}}'])(
   },
 );
 
+test("a file that is too large is not read any further", async () => {
+  let taken = 0;
+  const endless = () =>
+    new ReadableStream<Uint8Array>({
+      pull: (controller) => {
+        taken += 1000;
+        controller.enqueue(new Uint8Array(1000));
+        if (taken === 10_000) controller.close();
+      },
+    });
+  const { files } = device(() => new Response(endless(), { headers: { ETag: '"1"' } }));
+  expect(await files.read("a", { limit: 10_000 })).toEqual({ bytes: new Uint8Array(10_000), etag: '"1"' });
+  taken = 0;
+  await expect(files.read("a", { limit: 4_999 })).rejects.toMatchObject({ name: "FilesError", status: 413 });
+  expect(taken).toBeLessThan(10_000);
+  const { files: none } = device(() => new Response(null));
+  expect((await none.read("a")).bytes.length).toBe(0);
+});
+
+test("a file that comes half is told of as a device that does not answer", async () => {
+  const half = new ReadableStream<Uint8Array>({
+    start: (controller) => {
+      controller.enqueue(new Uint8Array(1));
+      controller.error(new TypeError("network error"));
+    },
+  });
+  const { files } = device(() => new Response(half));
+  await expect(files.read("a")).rejects.toMatchObject({ name: "FilesError", status: 0 });
+});
+
 test("lists", async () => {
   const list = {
     free: 10,
