@@ -71,8 +71,11 @@ export class Session implements Wire {
     this.#socket.addEventListener("open", () => this.#opened());
     this.#socket.addEventListener("message", ({ data }) => this.#message(data));
     this.#socket.addEventListener("close", ({ code }) => this.#gone(reasonOf(code, this.#phase)));
-    // What was wrong is told by `close`; and an error without a listener ends a Node.js program.
-    this.#socket.addEventListener("error", () => {});
+    // What was wrong is told by `close`. But where a page's content security policy forbids the address, Chromium says this
+    // and no more. (And an error without a listener ends a Node.js program.)
+    this.#socket.addEventListener("error", () => {
+      if (this.#phase === "opening") this.#gone("unreachable");
+    });
     this.#timer = setTimeout(() => this.#gone("timeout"), OPENING);
   }
 

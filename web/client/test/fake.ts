@@ -14,6 +14,8 @@ export type Manner =
   | "old"
   | "ignores hello"
   | "refuses"
+  /** As a page's content security policy does it in Chromium: there is an error, and never an end. */
+  | "is forbidden"
   | "silent"
   | "open but mute";
 
@@ -38,6 +40,10 @@ export class FakeSocket {
       if (this.closed || manner === "silent") return;
       // As browsers do it: what was asked for has to be chosen.
       const known = manner === "stream" || manner === "stream without start";
+      if (manner === "is forbidden") {
+        this.#tell("error", {});
+        return;
+      }
       if (manner === "refuses" || (protocols.length > 0 && !known && manner !== "open but mute")) {
         this.drop(1006);
         return;

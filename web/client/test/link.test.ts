@@ -80,6 +80,13 @@ describe("connecting", () => {
   });
 });
 
+test("an address that the page may not use is as one where nobody is", async () => {
+  const link = new FakeDevice("is forbidden").link();
+  link.connect();
+  await soon();
+  expect(link.state).toHaveProperty("reason", "unreachable");
+});
+
 describe("coming back", () => {
   test("waits twice as long each time, 10 s at the most, and begins anew after a connection that lasted", async () => {
     const device = new FakeDevice("refuses");
