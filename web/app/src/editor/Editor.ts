@@ -43,6 +43,7 @@ import {
 } from "@codemirror/view";
 import { effect } from "@preact/signals";
 import { nameOf } from "../files/names";
+import { coarse } from "../shell/layout";
 import { t } from "../text";
 import type { OpenDocument, Place } from "./document";
 import { indentationOf } from "./indentation";
@@ -273,10 +274,15 @@ export class Editor {
     );
   }
 
-  #go({ line, column = 1 }: Place): void {
+  #go({ line, column = 1, begin }: Place): void {
     const { doc } = this.#view.state;
     const target = doc.line(Math.min(Math.max(1, Math.trunc(line)), doc.lines));
     const position = target.from + Math.min(Math.max(0, Math.trunc(column) - 1), target.length);
+    if (begin) {
+      // Where the focus brings up a keyboard over half of the page, the program is to be seen first.
+      if (!coarse.value) this.#view.focus();
+      return;
+    }
     this.#view.dispatch({
       selection: EditorSelection.cursor(position),
       effects: [EditorView.scrollIntoView(position, { y: "center" }), markLine.of(target.from)],

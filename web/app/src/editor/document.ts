@@ -60,6 +60,8 @@ export interface Place {
   readonly line: number;
   /** From 1. */
   readonly column?: number;
+  /** Not because there is an error, but to go on there. */
+  readonly begin?: true;
 }
 
 /** The status of a `FilesError`; null if there was no answer. */

@@ -52,6 +52,7 @@ const look = EditorView.theme({
     fontFamily: "var(--sans)",
     fontSize: "0.875rem",
   },
+  ".cm-panel.cm-search input, .cm-panel.cm-search button, .cm-panel.cm-search label": { margin: "0" },
   ".cm-panel.cm-search br": { flexBasis: "100%", content: "''" },
   ".cm-panel.cm-search label": { display: "inline-flex", alignItems: "center", gap: "0.25rem", fontSize: "0.875rem" },
   ".cm-panel.cm-search [name=close]": {
@@ -75,7 +76,7 @@ const look = EditorView.theme({
     fontFamily: "var(--sans)",
     fontSize: "0.875rem",
   },
-  ".cm-panel .cm-textfield": { flex: "0 1 14rem", minWidth: "0", fontSize: "max(0.875rem, 1em)" },
+  ".cm-panel .cm-textfield": { flex: "1 1 9rem", maxWidth: "16rem", minWidth: "0", fontSize: "max(0.875rem, 1em)" },
   ".cm-panel .cm-button": { cursor: "pointer" },
   ".cm-tooltip": {
     backgroundColor: "var(--raised)",

@@ -6,7 +6,7 @@ import { notify } from "../shell/notices";
 import { t } from "../text";
 import { afterMove, freeName, isWithin, join, nameOf, parentOf } from "./names";
 import { reasonOf } from "./reasons";
-import { documents, open, tree } from "./workspace";
+import { documents, openNew, tree } from "./workspace";
 
 /** Files of a folder that is duplicated, at most: each is read and written again. */
 const MAX_DUPLICATED = 1000;
@@ -23,7 +23,7 @@ export async function create(path: string, directory: boolean): Promise<boolean>
     return false;
   }
   await tree.list(parentOf(path));
-  if (!directory) await open(path).catch(() => {});
+  if (!directory) await openNew(path);
   return true;
 }
 

@@ -32,6 +32,13 @@ export const activeFile = computed(() => openFiles.value.find((file) => file.pat
 /** The absolute path of the work folder on the device, once it is known: errors name files by it. */
 export const root = computed(() => tree.root.value);
 
+/** Opens a file that was just made, to go on in it. */
+export async function openNew(path: string): Promise<void> {
+  await documents.open(path, { line: 1, begin: true }).catch(() => {
+    // Its tab says why it could not be opened.
+  });
+}
+
 /** Opens a file in a tab, or brings its tab to the front; `line` (from 1) is scrolled to and marked. Rejects with a
  * sentence for people. */
 export async function open(path: string, line?: number, column?: number): Promise<void> {
@@ -87,7 +94,7 @@ export async function welcome(): Promise<void> {
       continue;
     }
     await tree.list("");
-    await open(name);
+    await openNew(name);
     return;
   }
 }
