@@ -167,6 +167,7 @@ describe("the panel of keys", () => {
     expect(key("keydown", "ArrowUp", { repeat: true }).defaultPrevented).toBe(true);
     expect(robot.told).toEqual(["ArrowUp:keydown"]);
     pad().blur();
+    key("keydown", "ArrowUp", { repeat: true });
     expect(robot.told).toEqual(["ArrowUp:keydown", "ArrowUp:keyup"]);
   });
 

@@ -176,6 +176,12 @@ describe("links of a terminal", () => {
   });
 
   it("are where they are seen behind wide characters", () => {
+    let seen = "";
+    new FileLinks(terminal(8, "漢漢 x") as never, (line) => {
+      seen = line;
+      return [];
+    }).provideLinks(1, () => {});
+    expect(seen).toBe("漢漢 x  ");
     expect(linksIn(terminal(20, "漢漢 main.py"), 1)).toEqual([
       { text: "main.py", range: { start: { x: 6, y: 1 }, end: { x: 12, y: 1 } } },
     ]);
