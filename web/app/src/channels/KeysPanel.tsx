@@ -1,5 +1,5 @@
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useId, useRef } from "preact/hooks";
 import { coarse } from "../shell/layout";
 import { type Key, t } from "../text";
 import { ArrowIcon, KeyboardIcon } from "./icons";
@@ -43,6 +43,7 @@ export function KeysPanel({ keys }: { readonly keys: Keys }) {
   const pad = useRef<HTMLDivElement>(null);
   const opener = useRef<HTMLButtonElement>(null);
   const captured = useSignal(false);
+  const sign = useId();
   const { wanted, enabled } = keys;
 
   useEffect(() => {
@@ -119,7 +120,7 @@ export function KeysPanel({ keys }: { readonly keys: Keys }) {
         class="channels-keys"
         role="application"
         aria-label={t("keysLabel")}
-        aria-describedby="channels-keys-sign"
+        aria-describedby={sign}
         tabIndex={enabled ? 0 : -1}
         data-captured={captured.value && enabled}
         onKeyDown={onKeyDown}
@@ -136,7 +137,7 @@ export function KeysPanel({ keys }: { readonly keys: Keys }) {
           {cross && <div class="channels-keys-cross">{arrows.map(button)}</div>}
           {others.length > 0 && <div class="channels-keys-row">{others.map(button)}</div>}
         </div>
-        <p class="channels-keys-sign" id="channels-keys-sign">
+        <p class="channels-keys-sign" id={sign}>
           {!enabled
             ? t("keysOver")
             : captured.value

@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useId, useRef } from "preact/hooks";
 import { language, t } from "../text";
 import { Joystick } from "./Joystick";
 import { Paced, type ShownWidget, type Widgets } from "./widgets";
@@ -135,6 +135,7 @@ function Slider({ widget, enabled }: WidgetProps) {
     },
     [widget],
   );
+  const id = useId();
   const minimum = widget.number("minimum", 0);
   const maximum = Math.max(minimum, widget.number("maximum", 100));
   const step = widget.number("step", 1);
@@ -144,12 +145,13 @@ function Slider({ widget, enabled }: WidgetProps) {
     widget.letGo();
   };
   return (
-    <label class="channels-widget channels-widget-wide">
+    <div class="channels-widget channels-widget-wide">
       <span class="channels-widget-head">
-        <span>{widget.label}</span>
-        <output>{format(value)}</output>
+        <label for={id}>{widget.label}</label>
+        <output for={id}>{format(value)}</output>
       </span>
       <input
+        id={id}
         type="range"
         min={minimum}
         max={maximum}
@@ -166,7 +168,7 @@ function Slider({ widget, enabled }: WidgetProps) {
         onChange={letGo}
         onInput={(event) => paced.put(event.currentTarget.valueAsNumber)}
       />
-    </label>
+    </div>
   );
 }
 
