@@ -4,6 +4,7 @@ import { computed, effect, signal } from "@preact/signals";
 import { NotSaved } from "../editor/document";
 import { Documents, NoSuchFile } from "../editor/documents";
 import { connection, link } from "../link";
+import { area } from "../shell/layout";
 import { t } from "../text";
 import { freeName, nameOf } from "./names";
 import { relativeTo } from "./paths";
@@ -42,6 +43,8 @@ export async function openNew(path: string): Promise<void> {
 /** Opens a file in a tab, or brings its tab to the front; `line` (from 1) is scrolled to and marked. Rejects with a
  * sentence for people. */
 export async function open(path: string, line?: number, column?: number): Promise<void> {
+  // Where one part of the page is seen at a time, it is this one now.
+  area.value = "program";
   const place = line === undefined ? null : { line, ...(column === undefined ? {} : { column }) };
   try {
     await documents.open(path, place);
