@@ -106,7 +106,7 @@ export function KeysPanel({ keys }: { readonly keys: Keys }) {
           type="button"
           class="icon-button"
           disabled={!enabled}
-          aria-pressed={captured.value}
+          aria-pressed={captured.value && enabled}
           aria-label={t("keysUse")}
           title={t("keysUse")}
           onClick={() => pad.current?.focus()}

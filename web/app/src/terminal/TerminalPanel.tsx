@@ -165,7 +165,7 @@ function Tools({ session, name, told }: ToolsProps) {
 
 function SearchBar({ session }: { readonly session: TerminalSession }) {
   const field = useRef<HTMLInputElement>(null);
-  useEffect(() => field.current?.focus(), []);
+  useLayoutEffect(() => field.current?.focus(), []);
   const go = (way: "next" | "previous") => session.find(field.current?.value ?? "", way);
   const found = session.found.value;
   const said =
@@ -215,7 +215,7 @@ function SearchBar({ session }: { readonly session: TerminalSession }) {
 /** For browsers that do not let a page read the clipboard: a person may always paste into a field. */
 function PasteDialog({ session }: { readonly session: TerminalSession }) {
   const field = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => field.current?.focus(), []);
+  useLayoutEffect(() => field.current?.focus(), []);
   const close = () => {
     session.pasting.value = false;
   };
