@@ -7,7 +7,6 @@ import { Dialog } from "../shell/dialog";
 import { CloseIcon } from "../shell/icons";
 import { t } from "../text";
 import type { OpenDocument } from "./document";
-import "./tabs.css";
 
 /** The folder of each file that has the name of another one; null for the others. */
 export function foldersToShow(paths: readonly string[]): (string | null)[] {
@@ -61,19 +60,21 @@ export function Tabs() {
   const folders = foldersToShow(list.map((document) => document.path.value));
   return (
     <>
-      <div ref={row} class="tabs" role="tablist" aria-label={t("editorTabs")} onKeyDown={onKey}>
-        {list.map((document, index) => (
-          <Tab
-            key={document}
-            document={document}
-            folder={folders[index] ?? null}
-            selected={document === active}
-            onClose={() => void close(document)}
-          />
-        ))}
+      <div class="tab-bar">
+        <div ref={row} class="tabs" role="tablist" aria-label={t("editorTabs")} onKeyDown={onKey}>
+          {list.map((document, index) => (
+            <Tab
+              key={document}
+              document={document}
+              folder={folders[index] ?? null}
+              selected={document === active}
+              onClose={() => void close(document)}
+            />
+          ))}
+        </div>
       </div>
       {active !== null && (
-        <button type="button" class="tabs-close-shown" onClick={() => void close(active)}>
+        <button type="button" class="editor-tab-close" onClick={() => void close(active)}>
           {t("editorClose", { name: nameOf(active.path.value) })}
         </button>
       )}
@@ -106,7 +107,7 @@ function Tab({ document, folder, selected, onClose }: TabProps) {
     <button
       type="button"
       role="tab"
-      class="tabs-tab"
+      class="tab editor-tab"
       data-gone={document.deleted}
       aria-selected={selected}
       aria-controls="editor-panel"
@@ -124,16 +125,16 @@ function Tab({ document, folder, selected, onClose }: TabProps) {
         if (event.button === 1) event.preventDefault();
       }}
     >
-      <span class="tabs-title">{name}</span>
-      {folder !== null && <span class="tabs-folder">{folder}</span>}
+      <span class="tab-title">{name}</span>
+      {folder !== null && <span class="editor-tab-folder">{folder}</span>}
       {unsaved && (
-        <span class="tabs-unsaved" role="img" aria-label={t("editorUnsaved")}>
+        <span class="editor-tab-unsaved" role="img" aria-label={t("editorUnsaved")}>
           ●
         </span>
       )}
       {/* For pointers. A row of tabs holds nothing but tabs: with the keyboard it is Delete, or the button behind them. */}
       <span
-        class="tabs-close"
+        class="tab-close"
         aria-hidden="true"
         onClick={(event) => {
           event.stopPropagation();

@@ -6,9 +6,7 @@ import { EditorView } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 
 const look = EditorView.theme({
-  "&": { height: "100%", color: "var(--text)", backgroundColor: "var(--panel)", fontSize: "var(--code-size)" },
-  // Below 16 px iOS enlarges the page when the editor gets the focus.
-  "@media (pointer: coarse)": { "&": { fontSize: "max(16px, var(--code-size))" } },
+  "&": { height: "100%", color: "var(--text)", backgroundColor: "var(--panel)" },
   "&.cm-focused": { outline: "none" },
   ".cm-scroller": { fontFamily: "var(--mono)", lineHeight: "1.5", overscrollBehavior: "contain" },
   ".cm-content": { caretColor: "var(--text)", paddingBlock: "0.5rem" },

@@ -52,6 +52,11 @@ export function extensionOf(name: string): string {
   return dot > 0 ? name.slice(dot) : "";
 }
 
+/** What learners need not see: names with a dot in front, and what Python writes beside programs. */
+export function isHidden(name: string): boolean {
+  return name.startsWith(".") || name === "__pycache__";
+}
+
 /** A name that is not taken yet: `main.py`, `main_2.py`, `main_3.py`. With an underscore, as Python imports no `main-2`. */
 export function freeName(name: string, taken: (name: string) => boolean): string {
   if (!taken(name)) return name;

@@ -5,7 +5,7 @@
 
 import { computed, type Signal, signal } from "@preact/signals";
 import type { FileChange, FileEntry, Files } from "further-link";
-import { afterMove, inOrder, isWithin, join, nameOf, parentOf } from "./names";
+import { afterMove, inOrder, isHidden, isWithin, join, nameOf, parentOf } from "./names";
 
 /** Changes that are kept while a folder is listed; after more it is listed again. */
 const MAX_KEPT_CHANGES = 1000;
@@ -71,7 +71,7 @@ export class Tree {
     this.#version.value;
     const folder = this.#folders.get("");
     if (folder === undefined || !folder.loaded) return null;
-    return ![...folder.nodes.keys()].some((name) => !name.startsWith("."));
+    return ![...folder.nodes.keys()].some((name) => !isHidden(name));
   });
 
   /** Why the work folder could not be listed; null if it could. */
@@ -326,7 +326,7 @@ export class Tree {
 
   #shown(folder: Folder, hidden: boolean): readonly Node[] {
     folder.sorted ??= [...folder.nodes.values()].sort(inOrder);
-    return hidden ? folder.sorted : folder.sorted.filter(({ name }) => !name.startsWith("."));
+    return hidden ? folder.sorted : folder.sorted.filter(({ name }) => !isHidden(name));
   }
 
   #collect(path: string, level: number, hidden: boolean, rows: Row[]): void {

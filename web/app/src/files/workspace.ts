@@ -4,7 +4,7 @@ import { computed, effect, signal } from "@preact/signals";
 import { NotSaved } from "../editor/document";
 import { Documents, NoSuchFile } from "../editor/documents";
 import { connection, link } from "../link";
-import { area } from "../shell/layout";
+import { reveal } from "../shell/layout";
 import { t } from "../text";
 import { freeName, nameOf } from "./names";
 import { relativeTo } from "./paths";
@@ -35,6 +35,7 @@ export const root = computed(() => tree.root.value);
 
 /** Opens a file that was just made, to go on in it. */
 export async function openNew(path: string): Promise<void> {
+  reveal("program");
   await documents.open(path, { line: 1, begin: true }).catch(() => {
     // Its tab says why it could not be opened.
   });
@@ -43,8 +44,7 @@ export async function openNew(path: string): Promise<void> {
 /** Opens a file in a tab, or brings its tab to the front; `line` (from 1) is scrolled to and marked. Rejects with a
  * sentence for people. */
 export async function open(path: string, line?: number, column?: number): Promise<void> {
-  // Where one part of the page is seen at a time, it is this one now.
-  area.value = "program";
+  reveal("program");
   const place = line === undefined ? null : { line, ...(column === undefined ? {} : { column }) };
   try {
     await documents.open(path, place);

@@ -14,7 +14,7 @@ export const editor: Record<keyof typeof measure, string> = {
   editorNothing: "Schreib dein erstes Programm",
   editorNothingText: "Drück auf „Neues Programm“ und ändere, was du willst: Es speichert sich von selbst.",
   editorNothingOpen: "Keine Datei ist offen",
-  editorNothingOpenText: "Wähl eine der Dateien oder fang ein neues Programm an.",
+  editorNothingOpenText: "Wähl eine Datei oder fang ein neues Programm an.",
   editorNewProgram: "Neues Programm",
 
   editorChanged: "Diese Datei wurde woanders geändert, während du selbst Änderungen hattest.",

@@ -12,7 +12,7 @@ export const editor = {
   editorNothing: "Write your first program",
   editorNothingText: "Press “New program” and change what you like: it is saved by itself.",
   editorNothingOpen: "No file is open",
-  editorNothingOpenText: "Choose one of the files, or start a new program.",
+  editorNothingOpenText: "Choose a file, or start a new program.",
   editorNewProgram: "New program",
 
   editorChanged: "This file was changed elsewhere, while you had changes of your own.",
