@@ -1,8 +1,9 @@
-// A browser with the page in it.
+// A browser with pages in it, as people have them, and tests that say what was seen when they fail.
 
+import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import assert from "node:assert/strict";
+import { test } from "node:test";
 import { chromium } from "playwright-core";
 
 const HERE = new URL(".", import.meta.url).pathname;
@@ -10,6 +11,14 @@ const OUTPUT = join(HERE, "output");
 
 /** Milliseconds that anything may take to be seen; most take a hundredth of that. */
 export const DEADLINE = 20_000;
+/** Milliseconds for a test as a whole. */
+const LONGEST_TEST = 90_000;
+
+export const DESKTOP = { width: 1280, height: 800 };
+export const WIDE = { width: 1920, height: 1080 };
+/** A small phone, and a usual one. */
+export const SMALL_PHONE = { width: 360, height: 640 };
+export const PHONE = { width: 390, height: 844 };
 
 export function launch() {
   return chromium.launch({
@@ -29,33 +38,119 @@ export function launch() {
 }
 
 /** What a page that works never writes to the console. A test that breaks the connection allows for it. */
-const BROKEN_CONNECTION = /ERR_CONNECTION_REFUSED|WebSocket connection to .* failed|Connection closed|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE/;
+const BROKEN_CONNECTION =
+  /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_NETWORK_IO_SUSPENDED|ERR_INTERNET_DISCONNECTED|WebSocket connection to .* failed|Connection closed/;
 
-/** A page at `url` in a window of its own. When the test ends, its console has to be empty. */
-export async function open(t, browser, url, { viewport = { width: 1200, height: 800 }, colorScheme = "light", mayLoseConnection = false } = {}) {
-  const context = await browser.newContext({ viewport, colorScheme });
+const TOUCH = { hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
+
+/** What pages of one test have done that no page may do. */
+class Watch {
+  complaints = [];
+
+  constructor(url, allowed) {
+    this.host = new URL(url).host;
+    this.allowed = allowed;
+  }
+
+  add(text) {
+    if (!this.allowed.some((pattern) => pattern.test(text))) this.complaints.push(text);
+  }
+
+  async follow(page) {
+    page.on("pageerror", (error) => this.add(`error: ${error.stack ?? error}`));
+    page.on("console", (message) => {
+      if (message.type() !== "error" && message.type() !== "warning") return;
+      this.add(`${message.type()}: ${message.text()} (${message.location().url})`);
+    });
+    const asked = (url) => {
+      const { host, protocol } = new URL(url);
+      if (/^(https?|wss?):$/.test(protocol) && host !== this.host) this.add(`asked another host: ${url}`);
+    };
+    page.on("request", (request) => asked(request.url()));
+    page.on("websocket", (socket) => asked(socket.url()));
+    // Violations of the content security policy are told to the page, and only some of them to the console.
+    await page.addInitScript(() =>
+      addEventListener("securitypolicyviolation", (event) =>
+        console.error(`policy violation: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile ?? ""}`),
+      ),
+    );
+  }
+}
+
+/** A page at `url` in a window (a context) of its own, or in `context`. It is told what the page does wrong by `watch`. */
+async function openWatched(browser, url, options, contexts) {
+  const { touch = false, mayLoseConnection = false, allowed = [], context: shared, ...rest } = options;
+  const context =
+    shared ?? (await browser.newContext({ viewport: DESKTOP, locale: "en-GB", ...(touch ? TOUCH : {}), ...rest }));
+  if (shared === undefined) contexts.push(context);
   context.setDefaultTimeout(DEADLINE);
   const page = await context.newPage();
-  const complaints = [];
-  page.on("pageerror", (error) => complaints.push(String(error)));
-  page.on("console", (message) => {
-    if (message.type() !== "error" && message.type() !== "warning") return;
-    if (mayLoseConnection && BROKEN_CONNECTION.test(message.text())) return;
-    complaints.push(`${message.text()} (${message.location().url})`);
-  });
-  // Violations of the content security policy are told to the page, and only some of them to the console.
-  await page.addInitScript(() => addEventListener("securitypolicyviolation", (event) =>
-    console.error(`policy violation: ${event.violatedDirective} ${event.blockedURI}`)));
-  t.after(async () => {
-    await context.close();
-    assert.deepEqual(complaints, [], "the console stays empty");
-  });
+  const watch = new Watch(url, [...allowed, ...(mayLoseConnection ? [BROKEN_CONNECTION] : [])]);
+  await watch.follow(page);
   await page.goto(url);
+  return { page, watch };
+}
+
+/** A page at `url` in a window of its own. When the test ends, it must not have done anything that no page may. */
+export async function open(t, browser, url, options = {}) {
+  const contexts = [];
+  const { page, watch } = await openWatched(browser, url, options, contexts);
+  t.after(async () => {
+    for (const context of contexts) await context.close();
+    assert.deepEqual(watch.complaints, [], "the console stays empty");
+  });
   return page;
+}
+
+/** A test with pages. `body` gets `open(url, options)`, as above, and `later(action)` for what is to be done when the pages
+ * are gone. When it fails, it says what all pages show; at its end, none of them may have complained, broken the policy or
+ * asked another host. `browser` is a function, as the browser comes later than the test is made. */
+export function pageTest(name, browser, body) {
+  test(name, { timeout: LONGEST_TEST }, async () => {
+    const contexts = [];
+    const opened = [];
+    const actions = [];
+    const openHere = async (url, options = {}) => {
+      const one = await openWatched(browser(), url, options, contexts);
+      opened.push(one);
+      return one.page;
+    };
+    try {
+      await body({ open: openHere, later: (action) => actions.unshift(action) });
+    } catch (error) {
+      for (const [index, { page, watch }] of opened.entries()) {
+        const shown = await whatIsShown(page, `failed-${name}-${index + 1}`);
+        console.error(`--- page ${index + 1} of “${name}”: ${page.url()}\n${shown}\n${watch.complaints.join("\n")}\n---`);
+      }
+      throw error;
+    } finally {
+      for (const context of contexts) await context.close();
+      for (const action of actions) await action();
+    }
+    for (const { watch } of opened) assert.deepEqual(watch.complaints, [], "a page has complained");
+  });
+}
+
+/** What a page shows, as somebody hears it who does not see it. */
+async function whatIsShown(page, name) {
+  try {
+    await screenshot(page, name.replace(/[^\w]+/g, "-").slice(0, 80));
+    return await page.locator("body").ariaSnapshot({ timeout: 2000 });
+  } catch (error) {
+    return `(it cannot be asked: ${error.message})`;
+  }
 }
 
 /** What is seen at the moment, for people to look at. */
 export function screenshot(page, name) {
   mkdirSync(OUTPUT, { recursive: true });
-  return page.screenshot({ path: join(OUTPUT, `${name}.png`) });
+  return page.screenshot({ path: join(OUTPUT, `${name}.png`), animations: "disabled" });
+}
+
+/** The same in light and in dark. The page is left as it is with `colorScheme`. */
+export async function pictures(page, name) {
+  for (const colorScheme of ["dark", "light"]) {
+    await page.emulateMedia({ colorScheme });
+    await screenshot(page, `${name}-${colorScheme}`);
+  }
 }

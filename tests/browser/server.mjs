@@ -1,41 +1,87 @@
 // The real server, started as a user would start it, and stopped without anything left behind.
 
 import { spawn } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 
 const ROOT = resolve(import.meta.dirname ?? new URL(".", import.meta.url).pathname, "../..");
-const BINARY = process.env.FURTHER_LINK_BINARY ?? join(ROOT, process.env.CARGO_TARGET_DIR ?? "target", "debug/further-link");
+const TARGET = resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target");
+const BINARY = process.env.FURTHER_LINK_BINARY ?? join(TARGET, "debug/further-link");
+
+/** Python packages for programs that draw: pictures, figures. */
+const VENV = process.env.FURTHER_LINK_TEST_VENV ?? join(TARGET, "venv");
 
 /** Milliseconds; a debug build on a busy small machine needs some of it. */
 const START_DEADLINE = 20_000;
 /** Milliseconds; the server gives its programs 2 s of grace, and needs less than that for itself. */
 const STOP_DEADLINE = 10_000;
 
+/** The text of an example or of a program for tests: `examples/keys.py`. */
+export function program(path) {
+  return readFileSync(join(ROOT, path), "utf8");
+}
+
 export class Server {
-  /** Port 0 lets the system choose. */
-  static async start(port = 0) {
-    const server = new Server();
+  /** `files` are in the work folder from the beginning: their text by path. Port 0 lets the system choose. */
+  static async start({ files = {}, settings = {}, port = 0, command = ["serve"] } = {}) {
+    const server = new Server(settings, command);
+    for (const name of ["home", "work"]) mkdirSync(join(server.#folder, name), { recursive: true });
+    // A server started as root gives its rights up, and has to get in here all the same.
+    chmodSync(server.#folder, 0o755);
+    for (const [path, text] of Object.entries(files)) server.write(path, text);
     await server.#start(port);
     return server;
   }
 
   #folder = mkdtempSync(join(tmpdir(), "further-link-test-"));
+  #settings;
+  #command;
   #process;
   #exited;
   #log = "";
   port = 0;
 
+  constructor(settings, command) {
+    this.#settings = settings;
+    this.#command = command;
+  }
+
   get url() {
     return `http://127.0.0.1:${this.port}`;
   }
 
+  /** What the server has said, the newest. */
+  get log() {
+    return this.#log;
+  }
+
+  /** Where a file of the work folder is. */
+  path(name) {
+    return join(this.#folder, "work", name);
+  }
+
+  write(name, text) {
+    mkdirSync(dirname(this.path(name)), { recursive: true });
+    writeFileSync(this.path(name), text);
+  }
+
+  read(name) {
+    return readFileSync(this.path(name), "utf8");
+  }
+
+  has(name) {
+    return existsSync(this.path(name));
+  }
+
+  /** Copies a file or a folder of the project into the work folder. */
+  copy(from, to) {
+    cpSync(join(ROOT, from), this.path(to), { recursive: true });
+  }
+
   async #start(port) {
-    // A server started as root gives its rights up, and has to get in here all the same.
-    chmodSync(this.#folder, 0o755);
-    for (const name of ["home", "work"]) mkdirSync(join(this.#folder, name), { recursive: true });
-    this.#process = spawn(BINARY, ["serve", "--port", String(port)], {
+    this.#log = "";
+    this.#process = spawn(BINARY, [...this.#command, "--port", String(port)], {
       cwd: this.#folder,
       // Nothing of the environment of whoever runs the tests: no settings, no proxies.
       env: {
@@ -44,10 +90,13 @@ export class Server {
         HOME: join(this.#folder, "home"),
         FURTHER_LINK_WORK_DIR: join(this.#folder, "work"),
         FURTHER_LINK_SKIP_BLUETOOTH: "1",
+        ...(existsSync(join(VENV, "bin/python3")) ? { FURTHER_VENV: VENV } : {}),
+        ...this.#settings,
       },
       stdio: ["ignore", "ignore", "pipe"],
     });
-    this.#exited = new Promise((done) => this.#process.once("exit", done));
+    // What cannot be started at all never ends.
+    this.#exited = new Promise((done) => this.#process.once("exit", done).once("error", done));
     try {
       this.port = await this.#readPort();
     } catch (error) {
@@ -73,15 +122,19 @@ export class Server {
     });
   }
 
-  /** As in a power cut. */
-  async kill() {
+  /** As in a power cut: the files stay. */
+  async cut() {
     this.#process.kill("SIGKILL");
     await this.#exited;
-    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  /** After `cut` or `halt`: the same device is there again, at the same address. */
+  again() {
+    return this.#start(this.port);
   }
 
   /** As on Ctrl+C. A server that does not end is an error. */
-  async stop() {
+  async halt() {
     this.#process.kill("SIGINT");
     let timer;
     const late = new Promise((done) => {
@@ -89,7 +142,21 @@ export class Server {
     });
     const outcome = await Promise.race([this.#exited, late]);
     clearTimeout(timer);
-    await this.kill();
+    await this.cut();
     if (outcome === "late") throw new Error(`the server did not stop within ${STOP_DEADLINE} ms\n${this.#log}`);
+  }
+
+  /** The end of it, and of its files. */
+  async kill() {
+    await this.cut();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async stop() {
+    try {
+      await this.halt();
+    } finally {
+      rmSync(this.#folder, { recursive: true, force: true });
+    }
   }
 }
