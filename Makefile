@@ -14,10 +14,10 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 BROWSER_TESTS := tests/browser
 NODE_MODULES := $(BROWSER_TESTS)/node_modules/.package-lock.json
 
-# The page: what its build leaves, what that is made of (a folder changes when a file in it goes), and the tools for it.
+# The page: what its build leaves, what that is made of but for tests (a folder changes when a file in it goes), and the tools for it.
 # `cargo build` embeds it if it is there, and alone builds a server with a page in its place that says so.
 PAGE := web/dist/index.html
-NOT_SOURCES := \( -name node_modules -o -name dist \) -prune
+NOT_SOURCES := \( -name node_modules -o -name dist -o -name test \) -prune
 PAGE_SOURCES := $(shell find web $(NOT_SOURCES) -o -type f -print; find web/*/* $(NOT_SOURCES) -o -type d -print)
 WEB_MODULES := web/node_modules/.package-lock.json
 
