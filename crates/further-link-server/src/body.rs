@@ -139,7 +139,8 @@ async fn next(body: &mut Body) -> Option<Result<Bytes, axum::Error>> {
     }
 }
 
-async fn discard(body: &mut Body) {
+/// Reads what is still sent of a body, for nothing and for a while.
+pub(crate) async fn discard(body: &mut Body) {
     let rest = async { while let Some(Ok(_)) = next(body).await {} };
     let _ = timeout(DISCARD_TIMEOUT, rest).await;
 }

@@ -3,6 +3,7 @@
 use super::owner::Client;
 use super::sessions::{NewSession, Session, SessionId};
 use super::{Shared, document_root, not_started, websocket};
+use crate::body::discard;
 use crate::error::HttpError;
 use crate::fs::elsewhere::{OneFile, Refusal};
 use crate::transport::websocket::is_upgrade;
@@ -58,12 +59,24 @@ async fn handle(
         }
         Method::GET | Method::HEAD => document_root::answer(shared, request).await,
         Method::POST if root => {
-            client.may_change(shared, request.headers())?;
-            Ok(type_keys(shared, client, request).await?)
+            let query = client
+                .may_change(shared, request.headers())
+                .and_then(|()| Query::of(request.uri().query()))
+                // Before it is sent at length.
+                .and_then(|query| query.id().map(|_| query));
+            match query {
+                Ok(query) => Ok(type_keys(shared, client, query, request).await?),
+                Err(error) => Err(refuse_early(error, request)),
+            }
         }
         Method::PUT => {
-            client.may_change(shared, request.headers())?;
-            store(shared, request).await
+            let name = client
+                .may_change(shared, request.headers())
+                .and_then(|()| name_to_store(request.uri().path()));
+            match name {
+                Ok(name) => store(shared, name, request).await,
+                Err(error) => Err(refuse_early(error, request)),
+            }
         }
         Method::OPTIONS => Ok((StatusCode::NO_CONTENT, [(header::ALLOW, METHODS)]).into_response()),
         _ => {
@@ -72,9 +85,23 @@ async fn handle(
                 _ => format!("Here, {METHODS} are allowed."),
             };
             let error = HttpError::new(StatusCode::METHOD_NOT_ALLOWED, detail);
-            Err(error.with_header(header::ALLOW, METHODS).into())
+            Err(refuse_early(
+                error.with_header(header::ALLOW, METHODS),
+                request,
+            ))
         }
     }
+}
+
+/// Refuses a request whose body was not read. What still comes of it is, so that the client gets to read why: a connection
+/// that is closed with something unread in it takes its answer back.
+fn refuse_early(error: HttpError, request: Request) -> Refusal {
+    // Who asks first has not sent anything yet.
+    if !request.headers().contains_key(header::EXPECT) {
+        let mut body = request.into_body();
+        tokio::spawn(async move { discard(&mut body).await });
+    }
+    error.into()
 }
 
 /// What is behind the `?`. Of a name that comes twice the first counts, and unknown ones are passed over.
@@ -175,11 +202,9 @@ async fn ask(
 async fn type_keys(
     shared: &Arc<Shared>,
     client: Client,
+    query: Query,
     request: Request,
 ) -> Result<Response, HttpError> {
-    let query = Query::of(request.uri().query())?;
-    // Before it is sent at length.
-    query.id()?;
     let body = shared.bodies.read(request).await?;
     let input = read_terminal_input(&body.bytes);
     let input = input.map_err(|detail| HttpError::new(StatusCode::BAD_REQUEST, detail))?;
@@ -213,7 +238,13 @@ async fn session(
 ) -> Result<Arc<Session>, HttpError> {
     let id = query.id()?;
     if let Some(session) = shared.sessions.get(&client, &id) {
-        return Ok(session);
+        return match session.is_persistent() {
+            false => Ok(session),
+            true => Err(HttpError::new(
+                StatusCode::CONFLICT,
+                "This session is used by way of a WebSocket.",
+            )),
+        };
     }
     if query.session.is_some() && shared.sessions.is_of_another(&client, &id) {
         return Err(HttpError::new(
@@ -259,17 +290,21 @@ pub(super) fn start(
     engine.start(runner, &request, account, Some(size), Features::default())
 }
 
-/// `PUT /name`
-async fn store(shared: &Arc<Shared>, request: Request) -> Result<Response, Refusal> {
-    let refuse = |detail: &str| HttpError::new(StatusCode::BAD_REQUEST, detail);
-    let name = document_root::name(request.uri().path())?;
-    let plain = name.components().count() == 1 && !request.uri().path().ends_with('/');
-    if !plain {
-        return Err(refuse("Files are stored under one name, without folders.").into());
+/// The name that a path gives to a file that is sent.
+fn name_to_store(path: &str) -> Result<Name, HttpError> {
+    let refuse = |detail: &str| Err(HttpError::new(StatusCode::BAD_REQUEST, detail));
+    let name = document_root::name(path)?;
+    if name.components().count() != 1 || path.ends_with('/') {
+        return refuse("Files are stored under one name, without folders.");
     }
     if name.as_str().starts_with('.') {
-        return Err(refuse("The name of a file that is sent may not begin with a dot.").into());
+        return refuse("The name of a file that is sent may not begin with a dot.");
     }
+    Ok(name)
+}
+
+/// `PUT /name`
+async fn store(shared: &Arc<Shared>, name: Name, request: Request) -> Result<Response, Refusal> {
     let account = shared
         .account()
         .await
@@ -283,7 +318,7 @@ async fn store(shared: &Arc<Shared>, request: Request) -> Result<Response, Refus
     let file = OneFile {
         app: Arc::clone(&shared.app),
         tree: engine.tree_below(folder, account),
-        name: Name::new(name.as_str())?,
+        name,
         headers: parts.headers,
         head: false,
     };

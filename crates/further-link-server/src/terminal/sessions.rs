@@ -141,6 +141,11 @@ impl Session {
         }
     }
 
+    /// Whether it lasts as long as its WebSocket, and is used by way of that alone.
+    pub(super) fn is_persistent(&self) -> bool {
+        self.persistent
+    }
+
     /// Somebody is there.
     pub(super) fn visit(&self) -> Visit<'_> {
         locked(&self.visits).present += 1;

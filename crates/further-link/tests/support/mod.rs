@@ -7,6 +7,7 @@ pub mod channels;
 pub mod fs;
 pub mod person;
 pub mod raw;
+pub mod terminal;
 pub mod upload;
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -87,6 +88,11 @@ impl TestServer {
         let mut command = server_command(&folder);
         command.args(["--port", "0"]).args(arguments);
         prepare(&mut command);
+        Self::start_command(folder, command)
+    }
+
+    /// Starts any server that says where it is.
+    pub fn start_command(folder: TempFolder, mut command: Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
 
         let log = Arc::new(Mutex::new(String::new()));
@@ -215,6 +221,11 @@ impl Drop for TestServer {
 
 /// `further-link serve` with folders of its own and nothing of this process's settings.
 pub fn server_command(folder: &TempFolder) -> Command {
+    command_of("serve", folder)
+}
+
+/// The same for another server.
+pub fn command_of(server: &str, folder: &TempFolder) -> Command {
     let path = folder.path();
     let mut command = Command::new(env!("CARGO_BIN_EXE_further-link"));
     for (name, _) in std::env::vars_os() {
@@ -230,7 +241,7 @@ pub fn server_command(folder: &TempFolder) -> Command {
         .env("HOME", path)
         .env("FURTHER_LINK_WORK_DIR", path.join("work"))
         .env("FURTHER_LINK_TEMP_DIR", temp)
-        .arg("serve")
+        .arg(server)
         .arg("--set")
         .arg(format!("state.dir={}", json!(path.join("state"))))
         .stdin(Stdio::null())
@@ -257,8 +268,13 @@ pub fn wrap(command: &mut Command, wrapper: &[&str]) {
 
 /// What a server says with these arguments, which has to refuse to start.
 pub fn refusal(arguments: &[&str]) -> String {
+    refusal_of("serve", arguments)
+}
+
+/// The same of another server.
+pub fn refusal_of(server: &str, arguments: &[&str]) -> String {
     let folder = TempFolder::new();
-    let mut server = server_command(&folder)
+    let mut server = command_of(server, &folder)
         .args(arguments)
         .stderr(Stdio::piped())
         .spawn()
@@ -280,9 +296,11 @@ pub fn refusal(arguments: &[&str]) -> String {
 
 /// The port in the line that says where to click.
 fn port_in(line: &str) -> Option<u16> {
-    let (_, rest) = line.split_once("open http")?;
-    let (_, port) = rest.split_whitespace().next()?.rsplit_once(':')?;
-    port.parse().ok()
+    let rest = line
+        .split_once("open http")
+        .or(line.split_once("connect to ws"));
+    let (_, port) = rest?.1.split_whitespace().next()?.rsplit_once(':')?;
+    port.trim_end_matches('/').parse().ok()
 }
 
 /// An HTTP answer.
