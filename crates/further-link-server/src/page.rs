@@ -41,6 +41,8 @@ const KEEP: &str = "public, max-age=31536000, immutable";
 /// To be asked about each time.
 const ASK: &str = "no-cache";
 
+/// The page of the terminal server.
+pub(crate) const TERMINAL: &str = "/terminal.html";
 /// What answers for a folder.
 const INDEX: &str = "index.html";
 

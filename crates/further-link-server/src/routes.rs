@@ -73,7 +73,12 @@ fn not_allowed(allowed: &'static str) -> HttpError {
 
 /// Everything that no other route answers.
 async fn page_or_nothing(request: Request) -> Response {
-    match page::answer(request.uri().path(), request.headers()) {
+    let page = match request.uri().path() {
+        // It speaks to the terminal server alone.
+        page::TERMINAL => None,
+        path => page::answer(path, request.headers()),
+    };
+    match page {
         // The HTTP library leaves the body away for HEAD.
         Some(answer) if [Method::GET, Method::HEAD].contains(request.method()) => answer,
         Some(_) => not_allowed(GET_AND_HEAD).into_response(),

@@ -4,7 +4,6 @@ use crate::page;
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, header};
 
-const PAGE: &str = "/terminal.html";
 /// What the page is made of; the rest belongs to the main server's.
 const PARTS: &str = "/assets/";
 
@@ -12,7 +11,9 @@ const PARTS: &str = "/assets/";
 pub(super) fn answer(path: &str, headers: &HeaderMap) -> Option<Response> {
     let mut response = match path {
         // Built without its page, the server says so in its place.
-        "/" | PAGE => page::answer(PAGE, headers).or_else(|| page::answer("/", headers)),
+        "/" | page::TERMINAL => {
+            page::answer(page::TERMINAL, headers).or_else(|| page::answer("/", headers))
+        }
         path if path.starts_with(PARTS) => page::answer(path, headers),
         _ => None,
     }?;
