@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// How many bodies of the largest size may be held at the same time; of smaller ones, more.
+/// How many uploads of the largest size may be held at the same time; of smaller ones, more.
 const LARGEST: usize = 4;
 /// Bytes that one permit stands for.
 const UNIT: usize = 1024;
@@ -49,15 +49,15 @@ impl Bodies {
     pub(crate) fn new(max: usize) -> Self {
         let too_large =
             format!("An upload may have {max} bytes (limits.upload_bytes in the configuration).");
-        Self::with_sentence(max, too_large)
+        Self::with_sentence(max, LARGEST, too_large)
     }
 
-    /// The same, and what to say about a larger one.
-    pub(crate) fn with_sentence(max: usize, too_large: String) -> Self {
+    /// The same, and how many of the largest size may be held at the same time, and what to say about a larger one.
+    pub(crate) fn with_sentence(max: usize, largest: usize, too_large: String) -> Self {
         Self {
             max,
             too_large,
-            memory: Arc::new(Semaphore::new(LARGEST * max.div_ceil(UNIT))),
+            memory: Arc::new(Semaphore::new(largest * max.div_ceil(UNIT))),
         }
     }
 

@@ -125,13 +125,13 @@ fn initial_size(text: &str) -> Result<TerminalSize, String> {
         .ok_or_else(|| "not COLxLINES, as in 120x40, each from 1 to 9999".to_owned())
 }
 
-/// A day at the most: nobody comes back to a shell after that.
+/// A tenth to a day: less is no time to come back, and nobody comes back to a shell after more.
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text
         .parse()
         .ok()
-        .filter(|seconds| (0.0..=86_400.0).contains(seconds));
-    let seconds = seconds.ok_or("not a number of seconds, up to 86400")?;
+        .filter(|seconds| (0.1..=86_400.0).contains(seconds));
+    let seconds = seconds.ok_or("not a number of seconds from 0.1 to 86400")?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 

@@ -81,10 +81,11 @@ fn pages_of_others_change_nothing() {
     let mut victim = server.page();
     victim.keys("main", "echo re''ady\r");
     victim.read_until("main", "\nready\r\n");
-    let requests: [(&str, &str, &[u8]); 6] = [
+    let requests: [(&str, &str, &[u8]); 7] = [
         ("GET", "/?kill=main", b""),
         ("GET", "/?size=24x80&session=new", b""),
         ("GET", "/?console&session=new", b""),
+        ("POST", "/?kill=main", b""),
         ("POST", "/?session=main", b"exit\r"),
         ("POST", "/?session=new", b"exit\r"),
         ("PUT", "/evil.txt", b"evil"),

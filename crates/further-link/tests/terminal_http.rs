@@ -106,7 +106,7 @@ fn sessions_are_listed_and_ended() {
     let word = unique("listed");
     let server = TerminalServer::start(&[]);
     let mut page = server.page();
-    assert_eq!(page.sessions(), [json!([]); 0]);
+    assert_eq!(page.ids(), [""; 0]);
     page.keys("b", &format!("exec sh -c 'sleep 1000; : {word}'\r"));
     assert_eq!(page.status("/?size=24x80&session=a"), 200);
     wait_for("the program runs", || !processes_with(&word).is_empty());
@@ -132,6 +132,8 @@ fn sessions_are_listed_and_ended() {
     assert_eq!(page.status("/?kill=c"), 404);
     assert_eq!(page.get("/?kill=b").body, "{}");
     assert_eq!(page.ids(), ["a"]);
+    assert_eq!(page.ask("POST", "/?kill=a", b"").body, "{}");
+    assert_eq!(page.ids(), [""; 0]);
     wait_for("the program is gone", || processes_with(&word).is_empty());
 }
 

@@ -65,6 +65,11 @@ async fn handle(
                 // Before it is sent at length.
                 .and_then(|query| query.id().map(|_| query));
             match query {
+                // Browsers say `Origin` with it, so this is the better way.
+                Ok(Query {
+                    kill: Some(name), ..
+                }) => kill(shared, client, &name, request.headers())
+                    .map_err(|error| refuse_early(error, request)),
                 Ok(query) => Ok(type_keys(shared, client, query, request).await?),
                 Err(error) => Err(refuse_early(error, request)),
             }
@@ -165,14 +170,7 @@ async fn ask(
     headers: &HeaderMap,
 ) -> Result<Response, HttpError> {
     if let Some(name) = &query.kill {
-        client.may_end(shared, headers)?;
-        return match shared.sessions.kill(&client, name) {
-            true => Ok(json(b"{}".to_vec())),
-            false => Err(HttpError::new(
-                StatusCode::NOT_FOUND,
-                "You have no session of this name.",
-            )),
-        };
+        return kill(shared, client, name, headers);
     }
     if query.sessions {
         let mut list = Vec::new();
@@ -196,6 +194,23 @@ async fn ask(
     let mut answer = Vec::new();
     write_terminal_output(&text, ended, &mut answer);
     Ok(json(answer))
+}
+
+/// `?kill=NAME`
+fn kill(
+    shared: &Shared,
+    client: Client,
+    name: &str,
+    headers: &HeaderMap,
+) -> Result<Response, HttpError> {
+    client.may_end(shared, headers)?;
+    match shared.sessions.kill(&client, name) {
+        true => Ok(json(b"{}".to_vec())),
+        false => Err(HttpError::new(
+            StatusCode::NOT_FOUND,
+            "You have no session of this name.",
+        )),
+    }
 }
 
 /// `POST /`

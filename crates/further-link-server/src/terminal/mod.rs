@@ -33,6 +33,9 @@ use crate::error::HttpError;
 /// Bytes of what is typed in one request over HTTP, at the most: as much as may wait for a shell that does not read.
 const TYPED: usize = 1024 * 1024;
 
+/// Requests of that size whose bodies may be held at the same time; of ordinary ones, thousands.
+const TYPED_AT_ONCE: usize = 16;
+
 /// What is particular to the terminal server.
 #[derive(Clone, Debug)]
 pub struct TerminalSettings {
@@ -88,7 +91,7 @@ impl TerminalServer {
             let sentence = format!("What is typed may have {TYPED} bytes in one request.");
             let new = shared.insert(Arc::new(Shared {
                 sessions: Sessions::new(&terminal),
-                bodies: Bodies::with_sentence(TYPED, sentence),
+                bodies: Bodies::with_sentence(TYPED, TYPED_AT_ONCE, sentence),
                 hostname: hostname.to_owned(),
                 settings: terminal,
                 app,
@@ -118,7 +121,7 @@ impl TerminalServer {
         let stop = async {
             stop.await;
             // Those who wait for output are told now.
-            shared.sessions.end_all();
+            shared.sessions.end_all_over_http();
         };
         let serving = server.serve_each(listeners.collect(), stop);
         tokio::select! {

@@ -340,10 +340,11 @@ impl Sessions {
         write_sessions(listed, out);
     }
 
-    /// Ends all.
-    pub(super) fn end_all(&self) {
-        let all = std::mem::take(&mut *locked(&self.all));
-        for session in all.into_values() {
+    /// Ends all over HTTP: the server stops. Those with a WebSocket are told so there.
+    pub(super) fn end_all_over_http(&self) {
+        let over = |_: &_, session: &mut Arc<Session>| !session.persistent;
+        let all: Vec<_> = locked(&self.all).extract_if(over).collect();
+        for (_, session) in all {
             session.end();
         }
     }

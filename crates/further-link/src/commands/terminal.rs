@@ -170,9 +170,8 @@ fn announce(
         text += &format!("Terminals are ready: open {own} in a browser (Ctrl-C stops them)\n");
     }
     for address in websocket {
-        match http.is_empty() {
-            true => text += "Terminals are ready (Ctrl-C stops them)\n",
-            false => {}
+        if http.is_empty() {
+            text += "Terminals are ready (Ctrl-C stops them)\n";
         }
         text += &format!("WebSocket clients connect to {}/\n", own("ws", address));
     }
@@ -207,8 +206,8 @@ fn ahead_of_utc(seconds: i64) -> i64 {
     unsafe {
         match libc::localtime_r(&raw const time, local.as_mut_ptr()).is_null() {
             true => 0,
-            // Zeroes are a value of it, too.
-            false => local.assume_init().tm_gmtoff.into(),
+            // Zeroes are a value of it, too. The number is of 32 bits on some devices.
+            false => local.assume_init().tm_gmtoff as i64,
         }
     }
 }
