@@ -202,12 +202,12 @@ fn ahead_of_utc(seconds: i64) -> i64 {
     let mut local = std::mem::MaybeUninit::<libc::tm>::zeroed();
     // SAFETY: both pointers are valid for the call, which writes to the second (localtime_r(3)). Nothing in this process
     // changes the environment, from which the time zone is read.
-    #[allow(unsafe_code)]
+    #[allow(unsafe_code, clippy::useless_conversion)]
     unsafe {
         match libc::localtime_r(&raw const time, local.as_mut_ptr()).is_null() {
             true => 0,
             // Zeroes are a value of it, too. The number is of 32 bits on some devices.
-            false => local.assume_init().tm_gmtoff as i64,
+            false => local.assume_init().tm_gmtoff.into(),
         }
     }
 }
