@@ -19,7 +19,7 @@ export function Card({ title, body, actions, kind, canEnlarge = true }: CardProp
   return (
     <section class="channels-card" data-kind={kind} aria-label={title}>
       <header class="channels-card-head">
-        <h3 title={title}>{title}</h3>
+        <h2 title={title}>{title}</h2>
         {actions}
         {canEnlarge && (
           <button

@@ -100,7 +100,7 @@ export function KeysPanel({ keys }: { readonly keys: Keys }) {
   return (
     <section class="channels-card" data-kind="keys" aria-label={t("keysTitle")}>
       <header class="channels-card-head">
-        <h3>{t("keysTitle")}</h3>
+        <h2>{t("keysTitle")}</h2>
         <button
           ref={opener}
           type="button"

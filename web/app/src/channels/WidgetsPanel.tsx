@@ -9,7 +9,7 @@ export function WidgetsPanel({ widgets }: { readonly widgets: Widgets }) {
   return (
     <section class="channels-card" data-kind="widgets" aria-label={t("widgetsTitle")}>
       <header class="channels-card-head">
-        <h3>{t("widgetsTitle")}</h3>
+        <h2>{t("widgetsTitle")}</h2>
       </header>
       <div class="channels-widgets">
         {widgets.shown.map((widget) => (

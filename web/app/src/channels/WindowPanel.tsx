@@ -18,7 +18,7 @@ export function WindowPanel({ pages }: { readonly pages: readonly WindowPage[] }
   return (
     <section class="channels-card" data-kind="windows" aria-label={t("windowsTitle")}>
       <header class="channels-card-head">
-        <h3>{t("windowsTitle")}</h3>
+        <h2>{t("windowsTitle")}</h2>
       </header>
       <div class="channels-card-body">
         <p>{t("windowsText")}</p>

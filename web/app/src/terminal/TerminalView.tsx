@@ -21,7 +21,7 @@ effect(() => {
 });
 
 /** The terminal of a run; made when it is asked for first. */
-function sessionOf(run: Run): TerminalSession {
+export function sessionOf(run: Run): TerminalSession {
   const known = sessions.get(run);
   if (known !== undefined) return known;
   const session = new TerminalSession(run.program, () => t("terminalOf", { title: run.title }), {

@@ -30,8 +30,7 @@ export const PasteIcon = () => (
 
 export const SelectIcon = () => (
   <Icon>
-    <path d="M3 4h10M3 12h6M8 2.5v0M5 8h6" />
-    <path d="M2.5 6.3h11v3.4h-11z" />
+    <path d="M5.5 2.5c1.5 0 2.5.4 2.5 1.2 0-.8 1-1.2 2.5-1.2M5.5 13.5c1.5 0 2.5-.4 2.5-1.2 0 .8 1 1.2 2.5 1.2M8 3.7v8.6M6.3 8h3.4" />
   </Icon>
 );
 

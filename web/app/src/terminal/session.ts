@@ -1,6 +1,6 @@
 /** One terminal: xterm and what belongs to it, in an element of its own that stays while the views around it change. */
 
-import { batch, effect, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import type { ITerminalAddon, Terminal } from "@xterm/xterm";
 import type { TerminalSize } from "further-link";
 import { download } from "../run/download";
@@ -111,7 +111,7 @@ export class TerminalSession {
     this.#label = label;
     this.host.className = "terminal-host";
     const memory = (navigator as { readonly deviceMemory?: number }).deviceMemory ?? MEMORY_FOR_WEBGL;
-    this.#webglAllowed = !this.#touch && memory >= MEMORY_FOR_WEBGL;
+    this.#webglAllowed = !this.#touch && memory >= MEMORY_FOR_WEBGL && hasGraphics.value;
     this.#loaded = import("./xterm").then(
       (xterm) => (this.#disposed ? null : this.#open(xterm, options.linksOf ?? null)),
       () => {
@@ -402,9 +402,7 @@ export class TerminalSession {
 
   #ring(): void {
     clearTimeout(this.#bellTimer);
-    batch(() => {
-      this.bell.value = true;
-    });
+    this.bell.value = true;
     this.#bellTimer = setTimeout(() => {
       this.bell.value = false;
     }, BELL);
@@ -442,6 +440,20 @@ export class TerminalSession {
     webgl?.dispose();
   }
 }
+
+/** What browsers call graphics that the main processor draws. Not all of them count it as a caveat. */
+const SOFTWARE = /swiftshader|llvmpipe|softpipe|software|basic render/i;
+
+/** Whether there is a graphics processor. Where the main one does its work, a flood of output takes ten times as long as with
+ * elements of the page. */
+const hasGraphics = computed(() => {
+  const context = document.createElement("canvas").getContext("webgl2", { failIfMajorPerformanceCaveat: true });
+  if (context === null) return false;
+  const named = context.getExtension("WEBGL_debug_renderer_info")?.UNMASKED_RENDERER_WEBGL ?? context.RENDERER;
+  const renderer = String(context.getParameter(named));
+  context.getExtension("WEBGL_lose_context")?.loseContext();
+  return !SOFTWARE.test(renderer);
+});
 
 /** Programs name addresses in what they print: only those of the web are opened, and the page there learns nothing of this one. */
 function openLink(uri: string): void {
