@@ -273,6 +273,25 @@ describe("a lost connection", () => {
     expect(storage.getItem("further-link.draft:main.py")).toBeNull();
   });
 
+  it("is noticed when the device just does not answer", async () => {
+    const document = await opened("one");
+    const never = gate();
+    device.hold = () => never.passed;
+    documents.changed({ kind: "changed", path: "main.py", directory: false, etag: null });
+    type(document, "two");
+    await vi.advanceTimersByTimeAsync(70_000);
+    expect(document.problem.value).toMatchObject({ kind: "failed", status: null });
+    device.hold = async () => {};
+    const saved = document.save();
+    await vi.advanceTimersByTimeAsync(40_000);
+    await saved;
+    expect(device.text("main.py")).toBe("two");
+    // What was given up arrives after all: its writer has stopped waiting for it.
+    never.open();
+    await settle();
+    expect(document.unsaved.value).toBe(false);
+  });
+
   it("tries again by itself, and ever more rarely", async () => {
     const document = await opened("one");
     device.refuse = 507;

@@ -31,6 +31,9 @@ const RETRY_LAST = 60_000;
 const WRITE_ATTEMPTS = 5;
 /** Texts of writes without an answer that are remembered; older ones have been overwritten by then. */
 const MAX_UNANSWERED = 3;
+/** ms that the device has for an answer. A connection that is dead without having been closed would hold up everything
+ * about the file for minutes; 2 MiB take as long over the slowest link that is of use. */
+const PATIENCE = 30_000;
 /** ms between two looks at a file that a program keeps changing. */
 const CHECK_GAP = 300;
 
@@ -78,6 +81,23 @@ export function wordsOf(error: unknown): string {
 /** Errors of the request itself do not pass by waiting; a lost connection, a full disk or a busy device may. */
 function mayPass(status: number | null): boolean {
   return status === null || status >= 500 || status === 408 || status === 409 || status === 429;
+}
+
+/** What `request` brings, or an error after {@link PATIENCE}, with which `signal` is aborted. */
+async function inTime<T>(request: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const abort = new AbortController();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      abort.abort();
+      reject(new Error("no answer"));
+    }, PATIENCE);
+  });
+  try {
+    return await Promise.race([request(abort.signal), late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 export class OpenDocument {
@@ -162,7 +182,7 @@ export class OpenDocument {
           this.view.value = "large";
           return true;
         }
-        const { bytes, etag } = await this.files.read(path);
+        const { bytes, etag } = await inTime(() => this.files.read(path));
         const content = decode(bytes);
         // Before the text is taken, which drops a draft that nobody has to decide about.
         if (content.kind === "text" && draft !== null && draft.raw !== content.raw) this.offer.value = draft;
@@ -330,7 +350,7 @@ export class OpenDocument {
       const condition = gone ? { ifMatch: null, parents: true } : this.#etag === null ? {} : { ifMatch: this.#etag };
       this.saving.value = true;
       try {
-        const { etag } = await this.files.write(path, raw, condition);
+        const { etag } = await inTime((signal) => this.files.write(path, raw, { ...condition, signal }));
         if (this.path.value !== path) {
           // It was renamed meanwhile: whether the text went along or stayed behind is to be seen.
           this.check();
@@ -459,7 +479,7 @@ export class OpenDocument {
       const entry = await this.#entry(path);
       if (entry === "none") return null;
       if (entry !== null && entry.size > MAX_TEXT_BYTES) return { content: { kind: "large" }, etag: entry.etag };
-      const { bytes, etag } = await this.files.read(path);
+      const { bytes, etag } = await inTime(() => this.files.read(path));
       return { content: decode(bytes), etag };
     } catch (error) {
       if (statusOf(error) === 404) return null;
@@ -470,7 +490,7 @@ export class OpenDocument {
   /** What the folder's list says of the file, so that nothing large is read; null if the list was too long to say. */
   async #entry(path: string): Promise<{ size: number; etag: string | null } | null | "none"> {
     try {
-      const { entries, truncated } = await this.files.list(parentOf(path));
+      const { entries, truncated } = await inTime(() => this.files.list(parentOf(path)));
       const name = nameOf(path);
       const entry = entries.find((other) => other.name === name && !other.directory);
       return entry ?? (truncated ? null : "none");
