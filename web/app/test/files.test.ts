@@ -53,6 +53,16 @@ describe("a file's text", () => {
     }
   });
 
+  it("gets new lines that end like the others", () => {
+    const format = formatOf("a\r\nb\r\n");
+    expect(toRaw(toDocument("a\r\nb\r\n", format).replace(1, 1, text("", "c")), format)).toBe("a\r\nc\r\nb\r\n");
+    expect([formatOf("a\nb").ending, formatOf("a\r\nb\n").ending, formatOf("a\rb").ending]).toEqual([
+      "\n",
+      "mixed",
+      "mixed",
+    ]);
+  });
+
   it("is not taken for text if it is none", () => {
     expect(decode(new Uint8Array([65, 0, 66])).kind).toBe("binary");
     expect(decode(new Uint8Array([0xff, 65])).kind).toBe("foreign");

@@ -66,6 +66,11 @@ describe("references", () => {
     expect(performance.now() - before).toBeLessThan(500);
   });
 
+  it("looks at the beginning of a line only", () => {
+    expect(references(`${" ".repeat(1900)}a.py:1`)).toHaveLength(1);
+    expect(references(`${" ".repeat(2000)}a.py:1`)).toEqual([]);
+  });
+
   it("names no more places than people read", () => {
     expect(references("a.py:1 ".repeat(100)).length).toBeLessThanOrEqual(8);
   });
