@@ -154,7 +154,7 @@ function linksOf(line: string, folder: string): Link[] {
       start,
       end,
       title: t("openAt", { path: inside, line: number }),
-      activate: () => {
+      to: () => {
         reveal("program");
         open(inside, number).catch((error: Error) => notify(error.message, "bad"));
       },
@@ -167,7 +167,7 @@ function linksOf(line: string, folder: string): Link[] {
         start: match.index,
         end: match.index + address.length,
         title: address,
-        activate: () => window.open(address, "_blank", "noopener,noreferrer"),
+        to: address,
       });
     }
   }

@@ -26,7 +26,8 @@ export interface Link {
   readonly end: number;
   /** For a screen reader, and when pointed at. */
   readonly title: string;
-  readonly activate: () => void;
+  /** An address, which the browser opens in a tab of its own; else what is done when it is followed. */
+  readonly to: string | (() => void);
 }
 
 interface Waiting {
@@ -260,18 +261,30 @@ function append(element: HTMLElement, spans: readonly Span[], links: readonly Li
       const stop = Math.min(end, link.end);
       if (start >= stop) continue;
       appendText(element, span.text.slice(from - at, start - at), span.style);
-      const button = document.createElement("button");
-      button.type = "button";
-      button.className = "console-link";
-      button.title = link.title;
-      button.addEventListener("click", link.activate);
-      appendText(button, span.text.slice(start - at, stop - at), span.style);
-      element.append(button);
+      const anchor = anchorOf(link);
+      appendText(anchor, span.text.slice(start - at, stop - at), span.style);
+      element.append(anchor);
       from = stop;
     }
     appendText(element, span.text.slice(from - at), span.style);
     at = end;
   }
+}
+
+/** No button: the lines of a button's text are a box of their own, and a long path would break the line that it is in. */
+function anchorOf({ title, to }: Link): HTMLElement {
+  if (typeof to === "string") {
+    const anchor = document.createElement("a");
+    Object.assign(anchor, { className: "console-link", title, href: to, target: "_blank", rel: "noopener noreferrer" });
+    return anchor;
+  }
+  const anchor = document.createElement("span");
+  Object.assign(anchor, { className: "console-link", title, role: "link", tabIndex: 0 });
+  anchor.addEventListener("click", to);
+  anchor.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.ctrlKey && !event.metaKey) to();
+  });
+  return anchor;
 }
 
 /** Runs of the usual look are bare text; others have an element. What looks like what is before it is added to that. */
