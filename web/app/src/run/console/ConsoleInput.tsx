@@ -62,11 +62,12 @@ export function ConsoleInput({ input, title, onLine, onEnd, onInterrupt }: Conso
         onClick={(event) => event.stopPropagation()}
         onKeyDown={(event) => {
           const field = event.currentTarget;
+          const letter = event.key.toLowerCase();
           const control = event.ctrlKey && !event.altKey && !event.metaKey && !event.shiftKey;
           if (event.key === "ArrowUp") recall(field, -1);
           else if (event.key === "ArrowDown") recall(field, 1);
-          else if (control && event.key === "d" && field.value === "") ended.value = onEnd();
-          else if (control && event.key === "c" && field.selectionStart === field.selectionEnd && !hasSelection()) {
+          else if (control && letter === "d" && field.value === "") ended.value = onEnd();
+          else if (control && letter === "c" && field.selectionStart === field.selectionEnd && !hasSelection()) {
             onInterrupt();
           } else return;
           event.preventDefault();
