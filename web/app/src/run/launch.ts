@@ -4,7 +4,7 @@ import { computed } from "@preact/signals";
 import type { Runner } from "further-link";
 import { activePath, saveAll } from "../files/workspace";
 import { connection, runners } from "../link";
-import { coarse, reveal } from "../shell/layout";
+import { reveal } from "../shell/layout";
 import { notify } from "../shell/notices";
 import { stored } from "../stored";
 import { t } from "../text";
@@ -112,9 +112,4 @@ async function launch(path: string): Promise<void> {
 export function openShell(): void {
   reveal("output");
   start({ title: t("shellTitle"), kind: "shell", runner: "shell", pty: true });
-}
-
-/** Whether a program that was just started gets the focus: not where that brings up a keyboard over half of the page. */
-export function takesFocus(): boolean {
-  return !coarse.value;
 }

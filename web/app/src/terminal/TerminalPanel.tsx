@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { Dialog } from "../shell/dialog";
 import { ClearIcon, CloseIcon, CopyIcon, DownIcon, SaveIcon, SearchIcon, UpIcon } from "../shell/icons";
-import { coarse } from "../shell/layout";
+import { coarse, takesFocus } from "../shell/layout";
 import { TEXT_SIZES, textSize } from "../shell/settings";
 import { t } from "../text";
 import { copyText } from "./clipboard";
@@ -32,7 +32,7 @@ export function TerminalPanel({ session, active, name, say }: PanelProps) {
   }, [session, active]);
   const there = session.state.value;
   useEffect(() => {
-    if (active && there === "there" && !coarse.peek()) session.focus();
+    if (active && there === "there" && takesFocus()) session.focus();
   }, [active, there]);
 
   const told = (copied: boolean) => (copied ? say(t("terminalCopied")) : say(t("terminalNotCopied"), "bad"));
