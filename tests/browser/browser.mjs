@@ -20,7 +20,8 @@ export const WIDE = { width: 1920, height: 1080 };
 export const SMALL_PHONE = { width: 360, height: 640 };
 export const PHONE = { width: 390, height: 844 };
 
-export function launch() {
+/** `webgl`: terminals draw with it, as they do for people. Without it they have their text in the page, where it is found. */
+export function launch({ webgl = false } = {}) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: [
@@ -31,6 +32,7 @@ export function launch() {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      ...(webgl ? [] : ["--disable-3d-apis"]),
       // Its sandbox does not work for root.
       ...(process.getuid() === 0 ? ["--no-sandbox"] : []),
     ],

@@ -49,7 +49,7 @@ visit("a first program: written, run, answered, broken, mended", async (app, { s
   await accessible(page, "a traceback");
   await pictures(page, "traceback");
   // It says where: that leads to the line.
-  await app.console("main.py").getByRole("button", { name: /main\.py.*line 2/ }).click();
+  await app.console("main.py").getByRole("link", { name: /main\.py.*line 2/ }).click();
   await app.editor("main.py").waitFor();
   await app.keyboard.press("End");
   await app.keyboard.press("Backspace");

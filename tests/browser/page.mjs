@@ -30,9 +30,9 @@ export class Page {
     return this.tree.getByRole("treeitem", { name, exact: true });
   }
 
-  async openFile(name) {
+  async openFile(name, path = name) {
     await this.row(name).click();
-    await this.editor(name).waitFor();
+    await this.editor(path).waitFor();
   }
 
   /** Chooses from the menu of a file or folder. */
@@ -44,8 +44,8 @@ export class Page {
 
   // The program
 
-  editor(name) {
-    return this.program.getByRole("textbox", { name: `Text of ${name}`, exact: true });
+  editor(path) {
+    return this.program.getByRole("textbox", { name: `Text of ${path}`, exact: true });
   }
 
   fileTab(name) {
