@@ -2,7 +2,7 @@
 const output = document.getElementById("output");
 const input = document.getElementById("input");
 
-const address = new URL("/ws" + location.search, location.href);
+const address = new URL(`/ws${location.search}`, location.href);
 address.protocol = address.protocol.replace("http", "ws");
 const socket = new WebSocket(address);
 
