@@ -227,6 +227,27 @@ describe("what happens on the device", () => {
     expect(document.problem.value).toBeNull();
   });
 
+  it("does not ask for a file that it has just heard to be gone", async () => {
+    const document = await opened("one");
+    documents.changed(changed());
+    await vi.advanceTimersByTimeAsync(1);
+    documents.changed(changed());
+    device.stored.delete("main.py");
+    documents.changed({ kind: "deleted", path: "main.py", directory: false });
+    let asked = 0;
+    device.hold = async () => {
+      asked += 1;
+    };
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(asked).toBe(0);
+    expect(document.problem.value?.kind).toBe("deleted");
+    // But again when it is there again.
+    documents.changed({ kind: "created", path: "main.py", directory: false, etag: device.put("main.py", "one") });
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(document.problem.value).toBeNull();
+    expect(document.unsaved.value).toBe(false);
+  });
+
   it("does not make again what was deleted in another tab", async () => {
     const gone = await opened("gone", "gone.py");
     await opened("one");

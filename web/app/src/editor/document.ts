@@ -131,6 +131,8 @@ export class OpenDocument {
   #nextCheck: Promise<void> | null = null;
   #again = false;
   #told: string | null = null;
+  /** The device has said what there is to know since a look was asked for. */
+  #needless = false;
   #lastCheck = 0;
   #saveTimer: ReturnType<typeof setTimeout> | undefined;
   #draftTimer: ReturnType<typeof setTimeout> | undefined;
@@ -249,6 +251,7 @@ export class OpenDocument {
         () => {},
       );
     }
+    this.#needless = false;
     // Two different tags, one of them perhaps that of an own write: only looking tells.
     if (this.#nextCheck === null) this.#told = etag;
     else if (this.#told !== etag) this.#told = null;
@@ -256,6 +259,7 @@ export class OpenDocument {
       this.#enqueue(async () => {
         this.#nextCheck = null;
         this.#lastCheck = Date.now();
+        if (this.#needless) return;
         if (this.#told !== null && this.#told === this.#etag && !this.#gone.value) return;
         await this.#look();
       }),
@@ -265,6 +269,7 @@ export class OpenDocument {
 
   /** The device has told that the file is gone. If it is there again, it tells that as well. */
   wasDeleted(): Promise<void> {
+    this.#needless = true;
     return this.#enqueue(async () => {
       if (this.view.value === "loading" || this.view.value === "failed") return;
       this.#gone.value = true;
