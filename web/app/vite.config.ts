@@ -10,6 +10,8 @@ export default defineConfig({
   // The library's sources, so that the page and the library are built and checked together.
   resolve: { alias: { "further-link": resolve(here, "../client/src/index.ts") } },
   esbuild: { jsx: "automatic", jsxImportSource: "preact", legalComments: "none" },
+  // noVNC awaits at its top level, which the target for development does not know by itself.
+  optimizeDeps: { esbuildOptions: { target: "es2022" } },
   build: {
     outDir: resolve(here, "../dist"),
     emptyOutDir: true,
