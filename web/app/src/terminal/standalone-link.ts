@@ -27,8 +27,8 @@ const WAIT = 25;
 /** Milliseconds for an answer, beyond which it counts as lost. */
 const PATIENCE = (WAIT + 10) * 1000;
 
-/** Failed requests in a row after which the connection counts as lost. */
-const MOST_FAILED = 3;
+/** Failed requests in a row after which the connection counts as lost. A session that nobody asks for is kept for longer. */
+const MOST_FAILED = 20;
 
 /** Milliseconds before a failed request is made again. */
 const AGAIN = 1_000;
@@ -129,6 +129,7 @@ class SocketLink implements TerminalLink {
 
 export class HttpLink implements TerminalLink {
   readonly #listener: LinkListener;
+  readonly #id: string;
   readonly #address: string;
   readonly #stop = new AbortController();
   #keys = "";
@@ -139,10 +140,10 @@ export class HttpLink implements TerminalLink {
   constructor(size: TerminalSize, listener: LinkListener) {
     this.#listener = listener;
     this.#size = size;
-    const id = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) =>
+    this.#id = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) =>
       byte.toString(16).padStart(2, "0"),
     ).join("");
-    this.#address = `/?session=${id}`;
+    this.#address = `/?session=${this.#id}`;
     void this.#run(size);
   }
 
@@ -180,6 +181,11 @@ export class HttpLink implements TerminalLink {
     void this.#flush();
     for (let failed = 0; !this.#over; ) {
       try {
+        // To ask a server that was started anew would begin another shell, and nobody would notice.
+        if (failed > 0 && !(await this.#isThere())) {
+          this.#end("lost-http");
+          return;
+        }
         const answer = await this.#ask(`${this.#address}&console&wait=${WAIT}`);
         failed = 0;
         const { text, ended } = parse(await answer.text());
@@ -192,6 +198,12 @@ export class HttpLink implements TerminalLink {
         else await new Promise((passed) => setTimeout(passed, AGAIN));
       }
     }
+  }
+
+  /** Whether the server still has the session. */
+  async #isThere(): Promise<boolean> {
+    const list: unknown = await (await this.#ask("/?sessions")).json();
+    return Array.isArray(list) && list.some((session: { readonly sid?: unknown } | null) => session?.sid === this.#id);
   }
 
   /** Keys in their order: one request at a time, with all that has come meanwhile. */
