@@ -10,6 +10,8 @@ import { ConsoleText, type Sink, type Source, type Span, type Style } from "./te
 const BLOCK_LINES = 200;
 /** Characters of a block, of long lines. */
 const BLOCK_CHARACTERS = 32 * 1024;
+/** Characters that are taken to stand beside each other, where nothing has been laid out yet. */
+const USUAL_WIDTH = 80;
 /** What is kept in view; beyond that the oldest block goes. Browsers end at some 17 million pixels of height. */
 const MOST_LINES = 250_000;
 const MOST_CHARACTERS = 16 * 1024 * 1024;
@@ -115,7 +117,7 @@ export class ConsoleLog implements Sink {
 
   line(spans: readonly Span[], ended: boolean): void {
     let block = this.#blocks.at(-1);
-    if (block === undefined || block.lines >= BLOCK_LINES || block.characters >= BLOCK_CHARACTERS) {
+    if (block === undefined || isFull(block)) {
       block = { element: document.createElement("div"), lines: 0, characters: 0 };
       block.element.className = "console-block";
       this.#options.list.append(block.element);
@@ -129,7 +131,7 @@ export class ConsoleLog implements Sink {
     block.characters += spans.reduce((sum, span) => sum + span.text.length, 1);
     this.#lines += ended ? 1 : 0;
     this.#characters += block.characters - before;
-    if (block.lines >= BLOCK_LINES) this.#settle(block);
+    if (isFull(block)) this.#settle(block);
     this.#trim();
   }
 
@@ -139,7 +141,9 @@ export class ConsoleLog implements Sink {
 
   /** A block that is full: the height that it is taken for until it was in view once. */
   #settle(block: Block): void {
-    block.element.style.setProperty("contain-intrinsic-block-size", `auto calc(${block.lines} * var(--console-line))`);
+    // Long lines take several.
+    const lines = Math.max(block.lines, Math.ceil(block.characters / USUAL_WIDTH));
+    block.element.style.setProperty("contain-intrinsic-block-size", `auto calc(${lines} * var(--console-line))`);
     block.element.classList.add("console-full");
   }
 
@@ -235,6 +239,10 @@ export class ConsoleLog implements Sink {
     this.#following = following;
     this.#options.onFollowing(following);
   }
+}
+
+function isFull(block: Block): boolean {
+  return block.lines >= BLOCK_LINES || block.characters >= BLOCK_CHARACTERS;
 }
 
 function textOf(spans: readonly Span[]): string {
