@@ -38,6 +38,13 @@ export function keyName(key: string): string {
   return name === undefined ? key : t(name);
 }
 
+/** Characters of a name on a button. Keys of keyboards have shorter ones. */
+const LONGEST_NAME = 24;
+
+function short(name: string): string {
+  return name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME)}…` : name;
+}
+
 /** The keys that a program wants: to be pressed here, or on the keyboard while this has the focus. */
 export function KeysPanel({ keys }: { readonly keys: Keys }) {
   const pad = useRef<HTMLDivElement>(null);
@@ -197,7 +204,7 @@ function KeyButton({ name, keys, pad }: KeyButtonProps) {
         setTimeout(() => keys.release(`tap:${name}`), TAP);
       }}
     >
-      {arrow ? <ArrowIcon /> : keyName(name)}
+      {arrow ? <ArrowIcon /> : short(keyName(name))}
     </button>
   );
 }
