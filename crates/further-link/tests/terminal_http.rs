@@ -3,9 +3,15 @@
 mod support;
 
 use serde_json::json;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixDatagram;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 use support::terminal::{TerminalServer, memory_of, plain, wait_until_held_up};
-use support::{names_in, processes_with, refusal_of, unique, wait_for, write_file};
+use support::{
+    TempFolder, command_of, names_in, processes_with, refusal_of, unique, wait_for, write_file,
+};
 
 /// Has the shell become a program that says "ready" and then gives back what it gets, byte by byte.
 const ECHO: &str = "exec sh -c \"stty raw -echo; echo re''ady; exec cat\"\r";
@@ -358,6 +364,29 @@ fn options_do_what_they_say() {
     let said = |arguments: &[&str]| refusal_of("terminal", arguments);
     assert!(said(&["--docroot", "/no/such/folder"]).contains("/no/such/folder"));
     assert!(said(&["--token", "short"]).contains("token"));
+}
+
+#[test]
+fn quiet_is_quiet() {
+    let folder = TempFolder::new();
+    let notified = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    // The server has given its rights up by then.
+    std::fs::set_permissions(folder.path().join("notify"), Permissions::from_mode(0o777)).unwrap();
+    notified.set_read_timeout(Some(support::DEADLINE)).unwrap();
+    let server = command_of("terminal", &folder)
+        .args(["--http", "0", "--ws", "0", "--quiet"])
+        .env("NOTIFY_SOCKET", folder.path().join("notify"))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = [0; 100];
+    let count = notified.recv(&mut told).unwrap();
+    assert!(told[..count].starts_with(b"READY=1"));
+    let pid = nix::unistd::Pid::from_raw(server.id() as i32);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    let output = server.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    assert_eq!(output.status.code(), Some(0));
 }
 
 #[test]
