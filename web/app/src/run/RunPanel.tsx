@@ -7,8 +7,9 @@ import { language, t } from "../text";
 import { type ConsoleHandle, ConsoleView } from "./console/ConsoleView";
 import { duration } from "./duration";
 import { explain, tone } from "./exit";
+import { runAgain } from "./launch";
 import { RunTools } from "./RunTools";
-import { isOver, type Run, start, stop } from "./runs";
+import { isOver, type Run, stop } from "./runs";
 
 /** One program or shell: how it is, what it shows, and what can be done with it. */
 export function RunPanel({ run, active }: { readonly run: Run; readonly active: boolean }) {
@@ -22,7 +23,6 @@ export function RunPanel({ run, active }: { readonly run: Run; readonly active: 
   const over = isOver(state);
   const took = run.took.value;
   const words = explain(state, run.kind, run.stopAsked.value);
-  const again = () => start({ ...run.program.options, title: run.title, kind: run.kind });
   return (
     <div
       class="run-panel"
@@ -42,7 +42,13 @@ export function RunPanel({ run, active }: { readonly run: Run; readonly active: 
         <span class="run-tools" role="toolbar" aria-label={t("outputOf", { title: run.title })}>
           {run.view === "console" && <RunTools run={run} handle={handle} />}
           {over ? (
-            <button type="button" class="icon-button" aria-label={t("runAgain")} title={t("runAgain")} onClick={again}>
+            <button
+              type="button"
+              class="icon-button"
+              aria-label={t("runAgain")}
+              title={t("runAgain")}
+              onClick={() => runAgain(run)}
+            >
               <AgainIcon />
             </button>
           ) : (

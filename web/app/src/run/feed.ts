@@ -7,10 +7,12 @@ type Taker = (output: Output) => void | Promise<void>;
 
 export class OutputFeed {
   #taker: Taker | null = null;
+  #unwanted = false;
   #waiting: { readonly output: Output; readonly taken: (result: void | Promise<void>) => void }[] = [];
 
   constructor(program: Program) {
     program.on("output", (output) => {
+      if (this.#unwanted) return;
       if (this.#taker !== null) return this.#taker(output);
       return new Promise<void>((taken) => this.#waiting.push({ output, taken }));
     });
@@ -18,6 +20,7 @@ export class OutputFeed {
 
   /** Hands all output to `taker` from now on, in order, what has waited first. There is one at a time. */
   attach(taker: Taker): () => void {
+    if (this.#unwanted) return () => {};
     this.#taker = taker;
     const waiting = this.#waiting;
     this.#waiting = [];
@@ -25,5 +28,13 @@ export class OutputFeed {
     return () => {
       if (this.#taker === taker) this.#taker = null;
     };
+  }
+
+  /** Nobody will look at it any more. What comes is thrown away, and counts as taken: the device could not tell the end of
+   * a program whose output nobody takes. */
+  dispose(): void {
+    this.#unwanted = true;
+    this.#taker = null;
+    for (const { taken } of this.#waiting.splice(0)) taken();
   }
 }

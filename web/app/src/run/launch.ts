@@ -3,12 +3,12 @@
 import { computed } from "@preact/signals";
 import type { Runner } from "further-link";
 import { activePath, saveAll } from "../files/workspace";
-import { connection, runners } from "../link";
+import { connection, link, runners } from "../link";
 import { reveal } from "../shell/layout";
 import { notify } from "../shell/notices";
 import { stored } from "../stored";
 import { t } from "../text";
-import { runningOf, start, stop } from "./runs";
+import { type Run, runs, start, stopAll } from "./runs";
 import { splitWords } from "./words";
 
 /** How a person wants a file to be run. */
@@ -19,6 +19,12 @@ export interface LaunchOptions {
   readonly arguments: string;
   readonly terminal: boolean;
 }
+
+/** What devices run that are too old to be asked. */
+const OLD_DEVICE: readonly Runner[] = [
+  { name: "python3", title: "Python 3", extension: ".py", installed: true },
+  { name: "exec", title: "exec", extension: "", installed: true },
+];
 
 const USUAL: LaunchOptions = { runner: null, arguments: "", terminal: false };
 
@@ -70,34 +76,54 @@ export async function runActive(): Promise<void> {
     notify(t("nothingToRun"));
     return;
   }
+  await alone(() => launch(path));
+}
+
+/** Starts what was in a tab once more, in the same tab and as it was started. What is unsaved is saved first. */
+export async function runAgain(run: Run): Promise<void> {
+  await alone(async () => {
+    if (!runs.value.includes(run)) return;
+    if (run.kind === "program" && run.path !== null) {
+      if (!(await saved())) return;
+      await stopAll(run.path);
+    }
+    // It may have been closed meanwhile.
+    if (runs.value.includes(run)) start({ ...run.program.options, title: run.title, kind: run.kind }, run);
+  });
+}
+
+/** One after the other: two quick presses are meant as one. */
+async function alone(launch: () => Promise<void>): Promise<void> {
   if (launching) return;
   launching = true;
   try {
-    await launch(path);
+    await launch();
   } finally {
     launching = false;
   }
 }
 
-async function launch(path: string): Promise<void> {
+/** Saves all; says so if that does not work. */
+async function saved(): Promise<boolean> {
   try {
     await saveAll();
+    return true;
   } catch (error) {
     notify(t("notSaved", { reason: error instanceof Error ? error.message : String(error) }), "bad");
-    return;
+    return false;
   }
-  const running = runningOf(path);
-  if (running !== null) {
-    stop(running);
-    await running.program.ended;
-  }
+}
+
+async function launch(path: string): Promise<void> {
+  if (!(await saved())) return;
+  await stopAll(path);
   const options = optionsOf(path);
   const words = splitWords(options.arguments);
   if (words === null) {
     notify(t("argumentsQuote"), "bad");
     return;
   }
-  const runner = options.runner ?? runnerFor(path, runners.value)?.name ?? "exec";
+  const runner = options.runner ?? runnerFor(path, await known())?.name ?? "exec";
   reveal("output");
   start({
     title: path.slice(path.lastIndexOf("/") + 1),
@@ -107,6 +133,14 @@ async function launch(path: string): Promise<void> {
     ...(words.length > 0 ? { arguments: words } : {}),
     pty: options.terminal,
   });
+}
+
+/** The device's runners, which may still be on their way just after the page was opened. */
+async function known(): Promise<readonly Runner[]> {
+  if (runners.value.length === 0) {
+    runners.value = await link.runners().catch(() => OLD_DEVICE);
+  }
+  return runners.value;
 }
 
 export function openShell(): void {

@@ -40,6 +40,9 @@ export const shown = signal<string | null>(null);
 
 export const shownRun = computed(() => runs.value.find((run) => run.id === shown.value) ?? null);
 
+/** Programs whose tab is gone, until they are over. */
+const closed = new Set<Run>();
+
 let count = 0;
 
 export interface RunOptions extends StartOptions {
@@ -56,8 +59,18 @@ export function runningOf(path: string): Run | null {
   return runs.value.find((run) => run.path === path && run.kind === "program" && !isOver(run.state.value)) ?? null;
 }
 
-/** Starts a program in a tab, in front. It takes the tab of a run of the same file that is over, else it gets a new one. */
-export function start({ title, kind, ...options }: RunOptions): Run {
+/** Stops all programs of a file, also those whose tab is closed already. Settles when the last of them is over. */
+export async function stopAll(path: string): Promise<void> {
+  const running = [...runs.value, ...closed].filter(
+    (run) => run.path === path && run.kind === "program" && !isOver(run.state.value),
+  );
+  for (const run of running) stop(run);
+  await Promise.all(running.map((run) => run.program.ended));
+}
+
+/** Starts a program in a tab, in front. It takes the tab of `instead`, or of a run of the same file that is over, else it
+ * gets a new one. */
+export function start({ title, kind, ...options }: RunOptions, instead?: Run): Run {
   count += 1;
   const program = link.start(options);
   const startedAt = Date.now();
@@ -82,13 +95,16 @@ export function start({ title, kind, ...options }: RunOptions): Run {
     startedAt,
     took,
   };
-  const before = runs.value.find(
-    (other) => run.path !== null && other.path === run.path && other.kind === kind && isOver(other.state.value),
-  );
+  const before =
+    instead ??
+    runs.value.find(
+      (other) => run.path !== null && other.path === run.path && other.kind === kind && isOver(other.state.value),
+    );
   if (before === undefined) {
     runs.value = [...runs.value, run];
   } else {
     before.channels.dispose();
+    before.output.dispose();
     runs.value = runs.value.map((other) => (other === before ? run : other));
   }
   shown.value = run.id;
@@ -104,7 +120,12 @@ export function stop(run: Run): void {
 /** Takes a tab away; its program is stopped. */
 export function close(run: Run): void {
   stop(run);
+  if (!isOver(run.state.value)) {
+    closed.add(run);
+    void run.program.ended.then(() => closed.delete(run));
+  }
   run.channels.dispose();
+  run.output.dispose();
   const index = runs.value.indexOf(run);
   runs.value = runs.value.filter((other) => other !== run);
   if (shown.value === run.id) shown.value = (runs.value[index] ?? runs.value[index - 1])?.id ?? null;
