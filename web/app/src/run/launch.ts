@@ -1,12 +1,14 @@
 /** From a file to a running program: which runner, which arguments, saved first. */
 
 import { computed } from "@preact/signals";
-import type { Runner } from "further-link";
+import type { Runner, TerminalSize } from "further-link";
 import { activePath, saveAll } from "../files/workspace";
 import { connection, link, runners } from "../link";
 import { reveal } from "../shell/layout";
 import { notify } from "../shell/notices";
+import { textSize } from "../shell/settings";
 import { stored } from "../stored";
+import { estimateSize } from "../terminal/size";
 import { t } from "../text";
 import { type Run, runs, start, stopAll } from "./runs";
 import { splitWords } from "./words";
@@ -132,6 +134,7 @@ async function launch(path: string): Promise<void> {
     path,
     ...(words.length > 0 ? { arguments: words } : {}),
     pty: options.terminal,
+    ...(options.terminal ? { size: sizeOfTerminal() } : {}),
   });
 }
 
@@ -143,7 +146,12 @@ async function known(): Promise<readonly Runner[]> {
   return runners.value;
 }
 
+/** The size that a terminal will have, as near as can be told before it is there: a program may ask for it at once. */
+function sizeOfTerminal(): TerminalSize {
+  return estimateSize(document.getElementById("area-output"), textSize.value);
+}
+
 export function openShell(): void {
   reveal("output");
-  start({ title: t("shellTitle"), kind: "shell", runner: "shell", pty: true });
+  start({ title: t("shellTitle"), kind: "shell", runner: "shell", pty: true, size: sizeOfTerminal() });
 }
