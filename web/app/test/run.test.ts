@@ -59,6 +59,7 @@ describe("the end of a program", () => {
     expect(tone(stopped(-15), "program", true)).toBe("plain");
     expect(tone(stopped(-15), "program", false)).toBe("bad");
     expect(tone({ kind: "lost" }, "program", false)).toBe("bad");
+    expect(tone({ kind: "failed", message: "", cause: "no-connection" }, "program", false)).toBe("bad");
     expect(tone({ kind: "running" }, "program", false)).toBe("busy");
   });
 });

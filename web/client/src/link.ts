@@ -123,7 +123,8 @@ export class FurtherLink {
     this.#attempt(true);
   }
 
-  /** Starts a program; connects if there is no connection. What could not be started within 10 s, for want of one, is lost. */
+  /** Starts a program; connects if there is no connection. What could not be started within 10 s, for want of one, has
+   * failed, and is not started later. */
   start(options: StartOptions): Program {
     this.#count += 1;
     const program = new RemoteProgram(String(this.#count), options);

@@ -135,9 +135,13 @@ export class RemoteProgram implements Program {
     this.#become({ kind: "failed", message, cause });
   }
 
-  /** The connection is gone, and with it the program. */
+  /** The connection is gone, or none came about, and with it the program. */
   lose(): void {
     if (this.#over) return;
+    if (!this.asked) {
+      this.fail("There is no connection to the device.", "no-connection");
+      return;
+    }
     this.#leave();
     this.#become({ kind: "lost" });
   }

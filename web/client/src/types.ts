@@ -57,6 +57,8 @@ export type FailureCause =
   | "device"
   /** The server on the device is too old for arguments. */
   | "no-arguments"
+  /** There was no connection in time: the device was never asked. */
+  | "no-connection"
   /** `stop` came before the device was asked to start it. */
   | "stopped-before";
 

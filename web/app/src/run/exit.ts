@@ -33,6 +33,7 @@ export function explain(state: ProgramState, kind: "program" | "shell", stopped:
       return stopped ? t("stopping") : t("running");
     case "failed":
       if (state.cause === "no-arguments") return t("noArguments");
+      if (state.cause === "no-connection") return t("noConnection");
       return state.cause === "stopped-before" ? t("stoppedBefore") : state.message;
     case "lost":
       return t("lost");

@@ -1,8 +1,16 @@
 import { useSignal } from "@preact/signals";
+import type { WaitReason } from "further-link";
 import { useEffect } from "preact/hooks";
 import { connection, link } from "../link";
-import { runs } from "../run/runs";
-import { t } from "../text";
+import { type Key, t } from "../text";
+import { everConnected, interrupted } from "./status";
+
+/** What a person can know or do about it; for the others there is only to wait. */
+const REASONS: Readonly<Partial<Record<WaitReason, Key>>> = {
+  "server-stopping": "serverStopping",
+  full: "serverFull",
+  refused: "refused",
+};
 
 /** Says, as long as there is no connection, what that means and when it is tried again. */
 export function Banner() {
@@ -23,14 +31,13 @@ export function Banner() {
     if (state.kind === "connected") tried.value = false;
   }, [state.kind]);
   if (state.kind === "connected" || (state.kind !== "waiting" && !tried.value)) return null;
-  const stopped = runs.value.some((run) => run.state.value.kind === "lost");
+  const reason = state.kind === "waiting" ? REASONS[state.reason] : undefined;
   const seconds = state.kind === "waiting" ? Math.max(0, Math.ceil((state.retryAt - now.value) / 1000)) : 0;
   return (
     <div class="banner" role="alert">
-      <strong>{t(stopped || state.kind === "waiting" ? "lostBanner" : "neverBanner")}</strong>
-      {state.kind === "waiting" && state.reason === "server-stopping" && <span>{t("serverStopping")}</span>}
-      {state.kind === "waiting" && state.reason === "full" && <span>{t("serverFull")}</span>}
-      {stopped && <span>{t("stoppedPrograms")}</span>}
+      <strong>{t(everConnected.value ? "lostBanner" : "neverBanner")}</strong>
+      {reason !== undefined && <span>{t(reason)}</span>}
+      {interrupted.value && <span>{t("stoppedPrograms")}</span>}
       <span aria-live="off">{state.kind === "waiting" && seconds > 0 ? t("retryIn", { seconds }) : t("retrying")}</span>
       <button type="button" onClick={() => link.retryNow()}>
         {t("tryNow")}

@@ -21,6 +21,7 @@ export const run: Record<keyof typeof measure, string> = {
   nothingToRun: "Öffne zuerst eine Datei: Noch gibt es nichts zu starten.",
   notSaved: "Das Programm wurde nicht gestartet, weil eine Datei nicht gespeichert werden konnte: {reason}",
   noArguments: "Nicht gestartet: Der Server auf dem Gerät ist zu alt für Argumente",
+  noConnection: "Nicht gestartet: Es gibt keine Verbindung zum Gerät",
   stoppedBefore: "Gestoppt, bevor es begann",
   starting: "Startet …",
   running: "Läuft",

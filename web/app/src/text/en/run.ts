@@ -19,6 +19,7 @@ export const run = {
   nothingToRun: "Open a file first: there is nothing to run yet.",
   notSaved: "The program was not started, because a file could not be saved: {reason}",
   noArguments: "Not started: the server on the device is too old for arguments",
+  noConnection: "Not started: there is no connection to the device",
   stoppedBefore: "Stopped before it began",
   starting: "Starting …",
   running: "Running",
