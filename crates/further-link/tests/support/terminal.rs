@@ -9,6 +9,10 @@ use std::process::Command;
 use std::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
+/// A shell that does not read what the person has set up for theirs: on some machines that takes a minute.
+const SHELL: &str =
+    r#"runner=[{name = "shell", command = ["bash", "--norc", "--noprofile"], hangup = true}]"#;
+
 /// A running terminal server on two free ports. `server.port` is the one for HTTP, if there is one.
 pub struct TerminalServer {
     pub server: TestServer,
@@ -25,7 +29,8 @@ impl TerminalServer {
     pub fn start_with(arguments: &[&str], prepare: impl FnOnce(&TempFolder, &mut Command)) -> Self {
         let folder = TempFolder::new();
         let mut command = command_of("terminal", &folder);
-        command.args(["--http", "0", "--ws", "0"]).args(arguments);
+        command.args(["--http", "0", "--ws", "0", "--set", SHELL]);
+        command.args(arguments);
         prepare(&folder, &mut command);
         let server = TestServer::start_command(folder, command);
         let said = |log: &str| {
