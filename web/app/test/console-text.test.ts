@@ -106,3 +106,22 @@ describe("escape sequences", () => {
     expect(show(`\x1b[${"1;".repeat(5000)}`, "m\n").shown.lines.join("")).not.toContain("\x1b");
   });
 });
+
+describe("a line that is written over", () => {
+  it("of many colours costs little, and loses nothing", () => {
+    const pieces: { text: string; ended: boolean }[] = [];
+    const text = new ConsoleText({
+      line: (spans, ended) => pieces.push({ text: spans.map((span) => span.text).join(""), ended }),
+      erase: () => {},
+    });
+    const letters = Array.from({ length: 8000 }, (_, index) => String.fromCharCode(97 + (index % 26)));
+    text.write(letters.map((letter, index) => `\x1b[${31 + (index % 6)}m${letter}`).join(""), "stdout");
+    // Counted and not timed, as machines differ: this is what each of the following costs.
+    expect(text.current.length).toBeLessThanOrEqual(512);
+    text.write(`${"\rX".repeat(10_000)}\n`, "stdout");
+    const all = pieces.map((piece) => piece.text).join("");
+    expect(all.length).toBe(8000);
+    expect([...all].filter((letter, index) => letter !== letters[index]).length).toBe(1);
+    expect(pieces.filter((piece) => piece.ended).length).toBe(1);
+  });
+});

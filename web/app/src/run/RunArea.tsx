@@ -11,6 +11,11 @@ async function closeAsked(run: Run): Promise<void> {
   const busy = !isOver(run.state.value) && run.kind === "program";
   if (busy && !(await ask(run.title, t("closeRunAsk", { title: run.title }), t("closeAndStop")))) return;
   close(run);
+  // After it is drawn: who has closed it by keys goes on at the next tab, and not at the top of the page.
+  requestAnimationFrame(() => {
+    const lost = document.activeElement === null || document.activeElement === document.body;
+    if (lost) document.querySelector<HTMLElement>("#area-output :is([role=tab][tabindex='0'], .tab-action)")?.focus();
+  });
 }
 
 /** Programs and shells, each with its tab. */

@@ -43,7 +43,8 @@ export function RunBar() {
       <button
         type="button"
         class="bad run-stop-active"
-        disabled={running === null || running.stopAsked.value}
+        // Not `disabled`, which would take the focus away from who has just pressed it.
+        aria-disabled={running === null || running.stopAsked.value}
         title={`${t("stop")} (Ctrl+.)`}
         onClick={() => running !== null && stop(running)}
       >

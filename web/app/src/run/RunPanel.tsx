@@ -52,7 +52,8 @@ export function RunPanel({ run, active }: { readonly run: Run; readonly active: 
               <AgainIcon />
             </button>
           ) : (
-            <button type="button" class="run-stop bad" disabled={run.stopAsked.value} onClick={() => stop(run)}>
+            // Not `disabled`, which would take the focus away: it becomes the button that runs it again.
+            <button type="button" class="run-stop bad" aria-disabled={run.stopAsked.value} onClick={() => stop(run)}>
               <StopIcon />
               <span>{t("stop")}</span>
             </button>

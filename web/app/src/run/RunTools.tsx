@@ -1,5 +1,6 @@
 import { type Signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { copyText } from "../shell/clipboard";
 import { ClearIcon, CloseIcon, CopyIcon, DownIcon, SaveIcon, SearchIcon, UpIcon } from "../shell/icons";
 import { notify } from "../shell/notices";
 import { t } from "../text";
@@ -17,13 +18,8 @@ export function RunTools({ run, handle }: { readonly run: Run; readonly handle: 
     return gone + transcript.text();
   };
   const copy = async () => {
-    const selected = getSelection()?.toString() ?? "";
-    try {
-      await navigator.clipboard.writeText(selected === "" ? text() : selected);
-      notify(t("copied"));
-    } catch {
-      notify(t("notCopied"), "bad");
-    }
+    if (await copyText(selectedIn(handle.value?.list) ?? text())) notify(t("copied"));
+    else notify(t("notCopied"), "bad");
   };
   useEffect(() => {
     const list = handle.value?.list;
@@ -75,6 +71,15 @@ export function RunTools({ run, handle }: { readonly run: Run; readonly handle: 
       </button>
     </>
   );
+}
+
+/** What is selected of the output; what is selected elsewhere on the page is not meant. */
+function selectedIn(list: HTMLElement | undefined): string | null {
+  const selection = getSelection();
+  if (list === undefined || selection === null || selection.isCollapsed) return null;
+  const shown = list.closest(".console") ?? list;
+  const inside = shown.contains(selection.anchorNode) && shown.contains(selection.focusNode);
+  return inside ? selection.toString() : null;
 }
 
 function Search({ handle, onClose }: { readonly handle: Signal<ConsoleHandle | null>; readonly onClose: () => void }) {

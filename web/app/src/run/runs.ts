@@ -112,7 +112,7 @@ export function start({ title, kind, ...options }: RunOptions, instead?: Run): R
 }
 
 export function stop(run: Run): void {
-  if (isOver(run.state.value)) return;
+  if (isOver(run.state.value) || run.stopAsked.value) return;
   run.stopAsked.value = true;
   run.program.stop();
 }

@@ -143,9 +143,11 @@ function AreaBar() {
 /** Keys that work everywhere on the page. */
 function onKey(event: KeyboardEvent): void {
   const control = (event.ctrlKey || event.metaKey) && !event.altKey;
-  if (control && event.key === "Enter") void runActive();
+  // A key that is held down means one press; and what a dialog asks is answered first.
+  const once = !event.repeat && document.querySelector("dialog[open]") === null;
+  if (control && event.key === "Enter") void (once && runActive());
   else if (control && !event.shiftKey && event.key === ".") stopSeen();
-  else if (control && event.shiftKey && event.code === "Backquote") openShell();
+  else if (control && event.shiftKey && event.code === "Backquote") void (once && openShell());
   else if (event.key === "F6" && (control || !isInTerminal(event))) focusNext(event.shiftKey ? -1 : 1);
   else return;
   event.preventDefault();

@@ -17,8 +17,8 @@ const MOST_LINES = 250_000;
 const MOST_CHARACTERS = 16 * 1024 * 1024;
 /** How long one round of drawing may take, in ms: keys and presses of buttons come in between. */
 const ROUND = 8;
-/** Characters that are taken at once within a round. */
-const PIECE = 16 * 1024;
+/** Characters that are taken at once within a round: at the worst, each of them writes over a line of many colours. */
+const PIECE = 4 * 1024;
 /** How near to the end (px) counts as being there. */
 const NEAR = 24;
 

@@ -64,6 +64,9 @@ export interface Sink {
 
 /** Characters of a line that are held to be changed; a longer one is handed over in pieces. */
 const LONGEST_LINE = 8192;
+/** The same for changes of colour and font: writing over a line costs as much as it has of them. Some for each column of a
+ * wide screen. */
+const MOST_SPANS = 512;
 /** Characters of an escape sequence; what is longer is none. */
 const LONGEST_SEQUENCE = 256;
 /** The same for strings, such as a title or a link. */
@@ -152,7 +155,7 @@ export class ConsoleText {
     } else {
       this.#overwrite(text, style);
     }
-    if (this.#length > LONGEST_LINE) {
+    if (this.#length > LONGEST_LINE || this.#spans.length > MOST_SPANS) {
       const spans = this.#spans;
       this.clear();
       this.sink.line(spans, false);
