@@ -234,3 +234,15 @@ describe("video", () => {
     expect(video.rate).toBeNull();
   });
 });
+
+describe("numbers that cannot be drawn", () => {
+  it("are gaps, so that the distance of two is a number", () => {
+    const data = new PlotData("p");
+    const series = [{ name: "a", x: [0, 1, 1.7e308, -1.7e308, 2], y: [1, -1.7e308, 3, 4, 1e300] }];
+    data.add({ name: "p", series, clear: false, window: null });
+    expect([data.settled()[0]?.x, data.settled()[0]?.y]).toEqual([
+      [0, 1, 2],
+      [1, null, 1e300],
+    ]);
+  });
+});

@@ -3,6 +3,7 @@
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { onSchemeChange, token } from "../styles/scheme";
+import { language } from "../text";
 import { type Curve, type PlotData, sameNumbers } from "./plots";
 
 /** All have a contrast of at least 3 : 1 with the panel in both schemes, being colours of its text. */
@@ -10,6 +11,16 @@ const COLOURS = ["--accent", "--bad", "--typed", "--wait", "--good", "--text", "
 
 /** Beyond as many curves as there are colours, lines are told apart by their dashes: pixels drawn, pixels left out. */
 const DASHES: readonly number[][] = [[], [8, 4], [2, 3], [10, 3, 2, 3], [4, 4]];
+
+/** Pixels of a digit beside an axis, between two numbers there, and for a number at least. */
+const DIGIT = 7;
+const GAP = 18;
+const LEAST_ROOM = 56;
+
+/** What lies nearer together is drawn as one place: as a share of the numbers themselves, whose last digits are chance,
+ * and in itself. */
+const SMALLEST_SHARE = 1e-11;
+const SMALLEST_SPAN = 1e-20;
 
 /** Pixels between the plot and the edge of a picture that is saved. */
 const MARGIN = 16;
@@ -118,14 +129,44 @@ export class Chart {
     return {
       ...this.#size(),
       mode: drawing === "aligned" ? 1 : 2,
-      scales: { x: { time: false }, y: { auto: true } },
-      axes: [axis, { ...axis, size: 56 }],
+      scales: { x: { time: false, range: rangeOfX }, y: { auto: true } },
+      axes: [
+        { ...axis, values: marks, space: (_plot, _axis, low, high) => roomOf([marked(low), marked(high)]) },
+        { ...axis, values: marks, size: (_plot, values) => roomOf(values ?? []) },
+      ],
       // Where lines cross themselves there is no one value at an x.
       legend: { show: true, live: drawing === "aligned" },
       cursor: { show: drawing === "aligned", drag: { x: true, y: false } },
       series: [drawing === "aligned" ? { label: "x" } : (null as unknown as uPlot.Series), ...series],
     };
   }
+}
+
+/** A number beside an axis: short, if it is large or small. */
+function marked(value: number): string {
+  const size = Math.abs(value);
+  const extreme = size !== 0 && (size >= 1e7 || size < 1e-4);
+  return new Intl.NumberFormat(language.peek(), {
+    maximumSignificantDigits: 12,
+    notation: extreme ? "scientific" : "standard",
+  }).format(value);
+}
+
+function marks(_plot: uPlot, values: readonly (number | null)[]): string[] {
+  return values.map((value) => (value === null ? "" : marked(value)));
+}
+
+/** Pixels that numbers beside an axis take, with a gap. */
+function roomOf(numbers: readonly string[]): number {
+  return Math.max(LEAST_ROOM, GAP + DIGIT * Math.max(0, ...numbers.map((number) => number.length)));
+}
+
+/** Between numbers that are all but the same, uPlot finds no place for marks on the axis and throws. */
+function rangeOfX(_plot: uPlot, low: number | null, high: number | null): uPlot.Range.MinMax {
+  if (low === null || high === null) return [null, null];
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  const enough = Math.max(size * SMALLEST_SHARE, SMALLEST_SPAN);
+  return high - low > enough ? [low, high] : uPlot.rangeNum(low, high, 0.1, true);
 }
 
 function colour(index: number): string {

@@ -12,6 +12,9 @@ export const MOST_SERIES = 32;
 /** Points of a curve; the oldest go. Many times the pixels of a screen's width, and 320 kB. */
 export const MOST_POINTS = 20_000;
 
+/** Numbers beyond it are taken for none: the distance of two of them has to be a number, too. */
+export const LARGEST = 1e300;
+
 /** Old points are cut off when they are this share too many: cutting costs as much as what stays. */
 const SLACK = 0.25;
 
@@ -30,11 +33,11 @@ export class Curve {
     for (let index = Math.max(0, count - most); index < count; index += 1) {
       const x = series.x[index];
       const y = series.y[index];
-      if (typeof x !== "number" || !Number.isFinite(x)) continue;
+      if (!isDrawable(x)) continue;
       if (x < last) this.ascending = false;
       last = x;
       this.x.push(x);
-      this.y.push(typeof y === "number" && Number.isFinite(y) ? y : null);
+      this.y.push(isDrawable(y) ? y : null);
     }
     if (this.x.length > most * (1 + SLACK)) this.trim(most);
   }
@@ -46,6 +49,10 @@ export class Curve {
     this.y = this.y.slice(-most);
     if (!this.ascending) this.ascending = this.x.every((x, index) => index === 0 || x >= this.x[index - 1]!);
   }
+}
+
+function isDrawable(value: number | null | undefined): value is number {
+  return typeof value === "number" && Math.abs(value) <= LARGEST;
 }
 
 export class PlotData {

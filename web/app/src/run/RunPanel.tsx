@@ -11,6 +11,14 @@ import { runAgain } from "./launch";
 import { RunTools } from "./RunTools";
 import { isOver, type Run, stop } from "./runs";
 
+/** Milliseconds between the two presses of a double click, at most. */
+const DOUBLE_CLICK = 500;
+
+/** The press that comes with the one that has started the program, as this button has taken the place of that one. */
+function isSecondPress(event: MouseEvent, run: Run): boolean {
+  return event.detail === 2 && Date.now() - run.startedAt < DOUBLE_CLICK;
+}
+
 /** One program or shell: how it is, what it shows, and what can be done with it. */
 export function RunPanel({ run, active }: { readonly run: Run; readonly active: boolean }) {
   const handle = useSignal<ConsoleHandle | null>(null);
@@ -53,7 +61,12 @@ export function RunPanel({ run, active }: { readonly run: Run; readonly active: 
             </button>
           ) : (
             // Not `disabled`, which would take the focus away: it becomes the button that runs it again.
-            <button type="button" class="run-stop bad" aria-disabled={run.stopAsked.value} onClick={() => stop(run)}>
+            <button
+              type="button"
+              class="run-stop bad"
+              aria-disabled={run.stopAsked.value}
+              onClick={(event) => !isSecondPress(event, run) && stop(run)}
+            >
               <StopIcon />
               <span>{t("stop")}</span>
             </button>
