@@ -93,18 +93,51 @@ fn a_request_that_waits_is_answered_as_soon_as_there_is_output() {
 }
 
 #[test]
-fn of_two_that_wait_the_newer_one_gets_the_output() {
+fn of_those_who_wait_the_newest_gets_the_output_and_the_others_have_their_turn() {
     let server = TerminalServer::start(&["--no-welcome"]);
-    let mut old = server.page();
-    old.keys("w", ECHO);
-    old.read_until("w", "ready");
-    let (mut new, mut typing) = (old.again(), old.again());
-    old.send("GET", "/?console&session=w&wait=30", b"");
-    new.send("GET", "/?console&session=w&wait=30", b"");
-    // Told to go, and not only when there is output.
-    assert_eq!(old.receive().json(), json!({"text": ""}));
-    typing.keys("w", "here");
-    assert_eq!(new.receive().json(), json!({"text": "here"}));
+    let mut first = server.page();
+    first.keys("w", ECHO);
+    first.read_until("w", "ready");
+    let (mut second, mut third, mut typing) = (first.again(), first.again(), first.again());
+    // An answer to a later request says that the earlier one waits.
+    for page in [&mut first, &mut second, &mut third] {
+        page.get("/?sessions");
+        page.send("GET", "/?console&session=w&wait=30", b"");
+        typing.get("/?sessions");
+    }
+    typing.keys("w", "a");
+    assert_eq!(third.receive().json(), json!({"text": "a"}));
+    // One that has gone away is not waited for.
+    drop(second);
+    typing.get("/?sessions");
+    typing.keys("w", "b");
+    assert_eq!(first.receive().json(), json!({"text": "b"}));
+    // The end is for all.
+    for page in [&mut first, &mut third] {
+        page.send("GET", "/?console&session=w&wait=30", b"");
+        typing.get("/?sessions");
+    }
+    typing.get("/?kill=w");
+    for page in [&mut first, &mut third] {
+        assert_eq!(page.receive().json(), json!({"text": "", "ended": true}));
+    }
+}
+
+#[test]
+fn pages_that_share_a_session_do_not_drive_each_other_to_ask() {
+    let server = TerminalServer::start(&["--no-welcome"]);
+    let mut page = server.page();
+    page.keys("w", ECHO);
+    page.read_until("w", "ready");
+    let (mut one, mut other) = (page.again(), page.again());
+    let begun = Instant::now();
+    for _ in 0..2 {
+        one.send("GET", "/?console&session=w&wait=1", b"");
+        other.send("GET", "/?console&session=w&wait=1", b"");
+        assert_eq!(one.receive().json(), json!({"text": ""}));
+        assert_eq!(other.receive().json(), json!({"text": ""}));
+    }
+    assert!(begun.elapsed() >= Duration::from_secs(2));
 }
 
 #[test]
@@ -149,11 +182,11 @@ fn a_request_that_waits_is_told_that_the_session_was_ended() {
     let mut page = server.page();
     page.keys("k", ECHO);
     page.read_until("k", "ready");
-    let (mut before, mut waiting) = (page.again(), page.again());
-    before.send("GET", "/?console&session=k&wait=30", b"");
+    let mut waiting = page.again();
+    waiting.get("/?sessions");
     waiting.send("GET", "/?console&session=k&wait=30", b"");
-    // The first is sent away when the second one waits.
-    before.receive();
+    // Its answer says that the other one waits.
+    page.get("/?sessions");
     let begun = Instant::now();
     assert_eq!(page.get("/?kill=k").body, "{}");
     assert_eq!(waiting.receive().json(), json!({"text": "", "ended": true}));

@@ -76,8 +76,10 @@ pub(super) struct Session {
     visits: Mutex<Visits>,
     /// What was not fetched yet; of a session over HTTP.
     screen: Option<Mutex<Screen>>,
-    /// There is output, or something else has changed for those who wait.
+    /// There is output. Only the newest of those who wait listens, so that it is always the one that is woken.
     news: Arc<Notify>,
+    /// Somebody has begun or ceased to wait for output, or the session has been ended.
+    turns: Notify,
     /// It has been ended, by a client or for lack of visits.
     ended: Notify,
 }
@@ -87,9 +89,32 @@ struct Visits {
     date: SystemTime,
     /// Requests that are being answered.
     present: usize,
-    /// Requests for output so far: the newest one gets it.
+    /// Requests for output so far.
     polls: u64,
+    /// Those that wait, by their numbers, the newest last. There are no more of them than connections.
+    waiting: Vec<u64>,
     ended: bool,
+}
+
+/// While there is one of these, a request waits for output.
+struct Waiting<'a> {
+    session: &'a Session,
+    number: u64,
+}
+
+impl Waiting<'_> {
+    fn is_newest(&self) -> bool {
+        locked(&self.session.visits).waiting.last() == Some(&self.number)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        locked(&self.session.visits)
+            .waiting
+            .retain(|number| *number != self.number);
+        self.session.turns.notify_waiters();
+    }
 }
 
 /// While there is one of these, somebody is there.
@@ -133,10 +158,12 @@ impl Session {
                 date: SystemTime::now(),
                 present: 0,
                 polls: 0,
+                waiting: Vec::new(),
                 ended: false,
             }),
             screen,
             news,
+            turns: Notify::new(),
             ended: Notify::new(),
         }
     }
@@ -158,35 +185,51 @@ impl Session {
     }
 
     /// Waits up to `wait` for output and takes it, and whether that was the end. Of several who wait the newest gets it: most
-    /// likely the others are not there any more.
+    /// likely the others are not there any more. If they are, they wait on and take their turn when it has gone; told to go,
+    /// two pages with one session would ask by turns as quickly as the network carries it.
     pub(super) async fn poll(&self, wait: Duration) -> (String, bool) {
         let end = Instant::now() + wait;
-        let turn = {
-            let mut visits = locked(&self.visits);
-            visits.polls += 1;
-            visits.polls
-        };
-        self.news.notify_waiters();
+        let waiting = self.begin_to_wait();
         let mut text = String::new();
-        let is_newest = || locked(&self.visits).polls == turn;
         loop {
-            if !is_newest() {
-                // This may have been woken in place of the newest.
-                self.news.notify_one();
-                return (text, false);
+            let mut turn = std::pin::pin!(self.turns.notified());
+            // What changes from here on is seen.
+            turn.as_mut().enable();
+            if locked(&self.visits).ended {
+                return (text, true);
             }
-            let taken = match &self.screen {
-                Some(screen) => locked(screen).take(ANSWER, &self.job, &mut text),
-                None => Taken::End,
-            };
-            let over = taken == Taken::End || locked(&self.visits).ended;
-            if over || !text.is_empty() {
-                return (text, over);
+            let is_newest = waiting.is_newest();
+            if is_newest {
+                let taken = match &self.screen {
+                    Some(screen) => locked(screen).take(ANSWER, &self.job, &mut text),
+                    None => Taken::End,
+                };
+                if taken == Taken::End || !text.is_empty() {
+                    return (text, taken == Taken::End);
+                }
             }
             tokio::select! {
-                () = self.news.notified() => {}
+                // First, so that nobody takes news that are for who is newer.
+                biased;
+                () = turn => {}
+                () = self.news.notified(), if is_newest => {}
                 () = sleep_until(end) => return (text, false),
             }
+        }
+    }
+
+    fn begin_to_wait(&self) -> Waiting<'_> {
+        let number = {
+            let mut visits = locked(&self.visits);
+            visits.polls += 1;
+            let number = visits.polls;
+            visits.waiting.push(number);
+            number
+        };
+        self.turns.notify_waiters();
+        Waiting {
+            session: self,
+            number,
         }
     }
 
@@ -202,8 +245,7 @@ impl Session {
         if let Some(screen) = &self.screen {
             locked(screen).close();
         }
-        self.news.notify_waiters();
-        self.news.notify_one();
+        self.turns.notify_waiters();
         self.ended.notify_one();
     }
 }
