@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
-use support::terminal::{TerminalServer, memory_of, plain, wait_until_held_up};
+use support::terminal::{Page, TerminalServer, memory_of, plain, wait_until_held_up};
 use support::{
     TempFolder, command_of, names_in, processes_with, refusal_of, unique, wait_for, write_file,
 };
@@ -121,23 +121,6 @@ fn of_those_who_wait_the_newest_gets_the_output_and_the_others_have_their_turn()
     for page in [&mut first, &mut third] {
         assert_eq!(page.receive().json(), json!({"text": "", "ended": true}));
     }
-}
-
-#[test]
-fn pages_that_share_a_session_do_not_drive_each_other_to_ask() {
-    let server = TerminalServer::start(&["--no-welcome"]);
-    let mut page = server.page();
-    page.keys("w", ECHO);
-    page.read_until("w", "ready");
-    let (mut one, mut other) = (page.again(), page.again());
-    let begun = Instant::now();
-    for _ in 0..2 {
-        one.send("GET", "/?console&session=w&wait=1", b"");
-        other.send("GET", "/?console&session=w&wait=1", b"");
-        assert_eq!(one.receive().json(), json!({"text": ""}));
-        assert_eq!(other.receive().json(), json!({"text": ""}));
-    }
-    assert!(begun.elapsed() >= Duration::from_secs(2));
 }
 
 #[test]
@@ -349,6 +332,53 @@ fn our_own_page_and_a_folder_with_another() {
     );
     assert_eq!(page.status("/js/nothing"), 404);
     assert_eq!(page.status("/index.html/more"), 404);
+}
+
+#[test]
+fn no_cache_gives_one_clients_cookie_to_another() {
+    let with_folder = TerminalServer::start_with(&[], |folder, command| {
+        let root = folder.path().join("root");
+        std::fs::create_dir_all(root.join("sub")).unwrap();
+        std::fs::write(root.join("index.html"), "page").unwrap();
+        command.arg("--docroot").arg(root);
+    });
+    let with_own_page = TerminalServer::start(&[]);
+    let mut own = with_own_page.page();
+    let page = own.get("/").body;
+    let asset = page
+        .split(&['"', '\''])
+        .find(|text| text.contains("assets/"));
+    let asset = asset.map(|asset| format!("/{}", asset.trim_start_matches(['.', '/'])));
+    let mut pages = [
+        own,
+        with_folder.page(),
+        Page::new(with_own_page.websocket_port),
+    ];
+    let of_own_page = asset
+        .iter()
+        .map(String::as_str)
+        .map(|asset| (0, "GET", asset));
+    let others = [
+        (0, "GET", "/"),
+        (0, "GET", "/nothing"),
+        (1, "GET", "/"),
+        // A redirect, which may be kept without a word about it.
+        (1, "GET", "/sub"),
+        (1, "GET", "/nothing"),
+        (1, "GET", "/?sessions"),
+        (1, "DELETE", "/"),
+        (2, "GET", "/nothing"),
+    ];
+    for (page, method, target) in others.into_iter().chain(of_own_page) {
+        let answer = pages[page].ask(method, target, b"");
+        assert!(answer.header("set-cookie").is_some(), "{answer:?}");
+        let kept = answer.header("cache-control").unwrap_or_default();
+        let is_private = kept.starts_with("private, ") || kept == "no-store";
+        assert!(
+            is_private && !kept.contains("public"),
+            "{target}: {answer:?}"
+        );
+    }
 }
 
 #[test]

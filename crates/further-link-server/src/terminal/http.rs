@@ -36,9 +36,7 @@ pub(super) async fn answer(State(shared): State<Arc<Shared>>, request: Request) 
     };
     let result = handle(&shared, client, request).await;
     let mut response = result.unwrap_or_else(Refusal::into_response);
-    if let Some(cookie) = client.set_cookie() {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
+    client.set_cookie(response.headers_mut());
     response
 }
 
@@ -203,7 +201,7 @@ fn kill(
     name: &str,
     headers: &HeaderMap,
 ) -> Result<Response, HttpError> {
-    client.may_end(shared, headers)?;
+    client.may_change(shared, headers)?;
     match shared.sessions.kill(&client, name) {
         true => Ok(json(b"{}".to_vec())),
         false => Err(HttpError::new(

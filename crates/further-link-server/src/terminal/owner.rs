@@ -70,43 +70,47 @@ impl Client {
         })
     }
 
-    /// The cookie that it has to send from now on.
-    pub(super) fn set_cookie(&self) -> Option<HeaderValue> {
+    /// Has an answer set the cookie that it sends from now on, if it has one.
+    pub(super) fn set_cookie(&self, answer: &mut HeaderMap) {
         let Owner::Cookie(secret) = self.owner else {
-            return None;
+            return;
         };
         let digits: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
         let cookie = format!("{COOKIE}={digits}; Path=/; HttpOnly; SameSite=Strict");
-        HeaderValue::try_from(cookie).ok()
+        answer.extend(HeaderValue::try_from(cookie).map(|cookie| (header::SET_COOKIE, cookie)));
+        keep_from_others(answer);
     }
 
     /// Lets only those change something who do not come from a page of somebody else. The gate has seen `Origin`, but browsers
-    /// do not send it with all requests: a picture whose address is here would start a shell.
+    /// do not send it with all requests: a picture whose address is here would start a shell, or take the output of one. Nor
+    /// do they send `Sec-Fetch-Site` without encryption, and a page can keep `Referer` back. The cookie proves nothing: a page
+    /// on another port of this device is of the same site to a browser, which sends it then. So a browser has to say that
+    /// the page is ours. What is no browser does nothing for others, and nor does who knows the token, as no page can send it
+    /// without being asked about its origin.
     ///
     /// # Errors
     /// Why not.
     pub(super) fn may_change(&self, shared: &Shared, headers: &HeaderMap) -> Result<(), HttpError> {
         match from(shared, headers) {
             From::OwnPage => Ok(()),
-            // A browser has our cookie from the page that it shows, and sends it from no other site. What is no browser does
-            // nothing for others.
-            From::Unknown if !self.is_new || !is_browser(headers) => Ok(()),
-            From::Unknown | From::OtherPage => Err(foreign()),
-        }
-    }
-
-    /// The same for the end of a session. A page on another port of this device is of the same site to a browser, which then
-    /// sends the cookie, so here a browser has to say that the page is ours.
-    ///
-    /// # Errors
-    /// Why not.
-    pub(super) fn may_end(&self, shared: &Shared, headers: &HeaderMap) -> Result<(), HttpError> {
-        match from(shared, headers) {
-            From::OwnPage => Ok(()),
             From::Unknown if self.has_token || !is_browser(headers) => Ok(()),
             From::Unknown | From::OtherPage => Err(foreign()),
         }
     }
+}
+
+/// Lets no cache on the way give an answer with a secret in it to anybody else. It could give them files that never change,
+/// and what says nothing about being kept, as redirects (RFC 9111, sections 3 and 4.2.2).
+fn keep_from_others(answer: &mut HeaderMap) {
+    let private = match answer.get(header::CACHE_CONTROL).map(|kept| kept.to_str()) {
+        Some(Ok(kept)) if kept != "no-store" => {
+            let kept = kept.strip_prefix("public, ").unwrap_or(kept);
+            HeaderValue::try_from(format!("private, {kept}")).ok()
+        }
+        _ => None,
+    };
+    let private = private.unwrap_or(HeaderValue::from_static("no-store"));
+    answer.insert(header::CACHE_CONTROL, private);
 }
 
 fn foreign() -> HttpError {

@@ -14,7 +14,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use further_link_engine::InputRefused;
 use further_link_protocol::wire::{read_terminal_input, write_terminal_output};
-use http::{StatusCode, header};
+use http::StatusCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -34,9 +34,7 @@ pub(super) async fn answer(State(shared): State<Arc<Shared>>, request: Request) 
         Ok(response) => response,
         Err(error) => error.into_response(),
     };
-    if let Some(cookie) = client.set_cookie() {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
+    client.set_cookie(response.headers_mut());
     response
 }
 
