@@ -25,8 +25,10 @@ use tokio::task::JoinHandle;
 /// Bytes of input that wait for a program that does not read, at the most. A single larger message is
 /// still taken when nothing waits, so that every message that a client may send can be delivered.
 const INPUT_WAITING: usize = 1024 * 1024;
-/// Bytes of input after whose writing others have their turn: what a pipe holds.
-const MUCH_INPUT: usize = 64 * 1024;
+/// Bytes that a pipe holds (`pipe(7)`).
+const PIPE: usize = 64 * 1024;
+/// Bytes of input after whose writing others have their turn.
+const MUCH_INPUT: usize = PIPE;
 /// Viewers are told whenever the program has taken this many bytes of input: as often as it is
 /// acknowledged.
 const INPUT_NEWS: u64 = further_link_protocol::wire::stream::INPUT_ACK_EVERY as u64;
@@ -338,11 +340,10 @@ struct Streams {
     outputs: Vec<(End, Stream)>,
     /// Input waits, or did when it was last looked at.
     input_waits: bool,
-    /// Which output is looked at first. It is standard output, so that of what was written to both while nobody looked,
-    /// an error comes behind the lines before it; but not always, or one that is always ready hides the other.
-    first: usize,
-    /// Reads of standard output in a row.
-    in_a_row: u8,
+    /// Bytes of standard output that were read since standard error was seen to wait. It goes on waiting until standard output
+    /// is dry, or so many were read as a pipe holds: then all that the program wrote before an error was read before it, and
+    /// an output that never ends does not hide the other one.
+    before_errors: usize,
     /// Reads of which viewers were not told yet.
     untold: u8,
 }
@@ -386,8 +387,7 @@ impl Streams {
             input,
             outputs,
             input_waits: false,
-            first: 0,
-            in_a_row: 0,
+            before_errors: 0,
             untold: 0,
         })
     }
@@ -407,8 +407,8 @@ impl Streams {
                         self.write(job, closed);
                         tokio::task::yield_now().await;
                     }
-                index = readable(&self.outputs, self.first),
-                    if !full && !self.outputs.is_empty() => match self.read(job, index) {
+                ready = readable(&self.outputs, self.before_errors >= PIPE),
+                    if !full && !self.outputs.is_empty() => match self.read(job, ready) {
                         Reading::Full => full = true,
                         // A key for another program may have come.
                         Reading::More | Reading::Little => tokio::task::yield_now().await,
@@ -478,20 +478,26 @@ impl Streams {
     }
 
     /// Reads one output once, and tells the viewers if it is time to.
-    fn read(&mut self, job: &Job, index: usize) -> Reading {
+    fn read(&mut self, job: &Job, ready: Ready) -> Reading {
+        let index = ready.index;
         let (descriptor, stream) = &self.outputs[index];
-        let reading = read_ready(descriptor, *stream, &job.log);
-        self.in_a_row = match index {
-            0 => self.in_a_row + 1,
+        let before = job.log.end();
+        let mut reading = read_ready(descriptor, *stream, &job.log);
+        if let (Reading::Little, Stream::Stderr) = (&reading, stream) {
+            // That it waits must not be said of what is written to it later on.
+            match read_ready(descriptor, *stream, &job.log) {
+                Reading::Dry => {}
+                more => {
+                    self.untold += 1;
+                    reading = more;
+                }
+            }
+        }
+        let read = usize::try_from(job.log.end() - before).unwrap_or(usize::MAX);
+        self.before_errors = match (stream, ready.other_waits) {
+            (Stream::Stdout, true) => self.before_errors.saturating_add(read),
             _ => 0,
         };
-        self.first = match reading {
-            Reading::Dry | Reading::Little if self.in_a_row < READS => 0,
-            _ => index + 1,
-        };
-        if self.first > 0 {
-            self.in_a_row = 0;
-        }
         if let Reading::Ended = reading {
             self.outputs.remove(index);
         }
@@ -581,19 +587,33 @@ fn reading(read: Option<io::Result<usize>>) -> Reading {
     }
 }
 
-/// Completes when one of `outputs` can be read, with its index. They are looked at in turn, `first` first.
-async fn readable(outputs: &[(End, Stream)], first: usize) -> usize {
+/// An output that can be read.
+struct Ready {
+    index: usize,
+    /// So can the other one.
+    other_waits: bool,
+}
+
+/// Completes when one of `outputs` can be read. Of two it is the first, or else the `last`.
+async fn readable(outputs: &[(End, Stream)], last: bool) -> Ready {
     poll_fn(|context| {
-        for index in first..first + outputs.len() {
-            let index = index % outputs.len();
-            if let Poll::Ready(ready) = outputs[index].0.poll_read_ready(context) {
-                if let Ok(mut ready) = ready {
-                    ready.retain_ready();
-                }
-                return Poll::Ready(index);
+        let mut ready = outputs.iter().enumerate().filter_map(|(index, (end, _))| {
+            let Poll::Ready(ready) = end.poll_read_ready(context) else {
+                return None;
+            };
+            if let Ok(mut ready) = ready {
+                ready.retain_ready();
             }
-        }
-        Poll::Pending
+            Some(index)
+        });
+        let Some(first) = ready.next() else {
+            return Poll::Pending;
+        };
+        let other = ready.next();
+        Poll::Ready(Ready {
+            index: other.filter(|_| last).unwrap_or(first),
+            other_waits: other.is_some(),
+        })
     })
     .await
 }

@@ -304,3 +304,27 @@ async fn an_error_comes_behind_the_lines_before_it() {
         );
     }
 }
+
+/// The same of more output than a pipe holds: none of it comes behind the error, however far the server is with reading.
+#[tokio::test]
+async fn an_error_comes_behind_much_output_before_it() {
+    const LENGTH: usize = 100_000;
+    let server = TestServer::start(&[]);
+    let mut client = server.connect("/run").await;
+    let code = format!("import os\nos.write(1, b'x' * {LENGTH})\nos.write(2, b'error')\n");
+    for name in 0..20 {
+        client.start(&name.to_string(), "python3", &code).await;
+        client.expect("started").await;
+        let mut length = 0;
+        loop {
+            let message = client.recv().await;
+            let output = message["data"]["output"].as_str().unwrap_or_default();
+            match message["type"].as_str().unwrap() {
+                "stdout" => length += output.len(),
+                "stderr" => assert_eq!((length, output), (LENGTH, "error")),
+                "stopped" => break,
+                other => panic!("{other}"),
+            }
+        }
+    }
+}
