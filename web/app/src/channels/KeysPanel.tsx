@@ -1,12 +1,12 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useId, useRef } from "preact/hooks";
 import { coarse } from "../shell/layout";
-import { type Key, t } from "../text";
+import { type PlainKey, t } from "../text";
 import { ArrowIcon, KeyboardIcon } from "./icons";
 import type { Keys } from "./keys";
 
 /** Names of keys that are words, and what a person calls them. */
-const NAMES: Readonly<Record<string, Key>> = {
+const NAMES: Readonly<Record<string, PlainKey>> = {
   " ": "keySpace",
   ArrowUp: "keyArrowUp",
   ArrowDown: "keyArrowDown",

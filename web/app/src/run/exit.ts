@@ -1,9 +1,9 @@
 /** How a program ended, in words. */
 
 import type { ProgramState } from "further-link";
-import { type Key, t } from "../text";
+import { type PlainKey, t } from "../text";
 
-const STATUS: Readonly<Record<number, Key>> = {
+const STATUS: Readonly<Record<number, PlainKey>> = {
   0: "finished",
   2: "endedStatus2",
   126: "endedStatus126",
@@ -11,7 +11,7 @@ const STATUS: Readonly<Record<number, Key>> = {
   130: "endedStatus130",
 };
 
-const SIGNALS: Readonly<Record<number, Key>> = {
+const SIGNALS: Readonly<Record<number, PlainKey>> = {
   1: "endedHangup",
   2: "endedInterrupt",
   4: "endedInstruction",

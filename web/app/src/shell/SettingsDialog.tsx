@@ -1,14 +1,14 @@
-import { chooseLanguage, type Key, type Language, language, languages, t } from "../text";
+import { chooseLanguage, type Language, language, languages, type PlainKey, t } from "../text";
 import { Dialog } from "./dialog";
 import { TEXT_SIZES, type Theme, textSize, theme } from "./settings";
 
-const THEMES: readonly [Theme, Key][] = [
+const THEMES: readonly [Theme, PlainKey][] = [
   ["system", "themeSystem"],
   ["light", "themeLight"],
   ["dark", "themeDark"],
 ];
 
-const KEYS: readonly [string, Key][] = [
+const KEYS: readonly [string, PlainKey][] = [
   ["Ctrl+Enter", "keysRun"],
   ["Ctrl+.", "keysStop"],
   ["Ctrl+S", "keysSave"],

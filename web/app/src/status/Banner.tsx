@@ -2,11 +2,11 @@ import { useSignal } from "@preact/signals";
 import type { WaitReason } from "further-link";
 import { useEffect } from "preact/hooks";
 import { connection, link } from "../link";
-import { type Key, t } from "../text";
+import { type PlainKey, t } from "../text";
 import { everConnected, interrupted } from "./status";
 
 /** What a person can know or do about it; for the others there is only to wait. */
-const REASONS: Readonly<Partial<Record<WaitReason, Key>>> = {
+const REASONS: Readonly<Partial<Record<WaitReason, PlainKey>>> = {
   "server-stopping": "serverStopping",
   full: "serverFull",
   refused: "refused",

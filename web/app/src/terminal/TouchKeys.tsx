@@ -1,13 +1,13 @@
 import type { Signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { type Key, t } from "../text";
+import { type PlainKey, t } from "../text";
 import { ArrowIcon, PasteIcon, SelectIcon } from "./icons";
 import type { Modifiers } from "./keys";
 
 /** Milliseconds that a key is held before it repeats, and between repeats: as keyboards have it. */
 const REPEAT = { first: 400, next: 60 } as const;
 
-const ARROWS: readonly [key: string, name: Key][] = [
+const ARROWS: readonly [key: string, name: PlainKey][] = [
   ["ArrowLeft", "terminalKeyLeft"],
   ["ArrowUp", "terminalKeyUp"],
   ["ArrowDown", "terminalKeyDown"],

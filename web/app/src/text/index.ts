@@ -8,6 +8,14 @@ import { en, type Text } from "./en";
 export type Language = "en" | "de";
 export type Key = keyof Text;
 
+/** What is to be put into a text: the names between its braces. */
+type Names<Words extends string> = Words extends `${string}{${infer Name}}${infer Rest}` ? Name | Names<Rest> : never;
+type NamesOf<K extends Key> = K extends Key ? Names<(typeof en)[K]> : never;
+type Values<K extends Key> = [NamesOf<K>] extends [never] ? [] : [Readonly<Record<NamesOf<K>, string | number>>];
+
+/** Texts that are said as they are. */
+export type PlainKey = { [K in Key]: [NamesOf<K>] extends [never] ? K : never }[Key];
+
 export const languages: Record<Language, string> = { en: "English", de: "Deutsch" };
 const texts: Record<Language, Text> = { en, de };
 
@@ -47,8 +55,8 @@ const text = computed(() => texts[language.value]);
 
 /** The words for `key`, with `{name}` replaced by what `values` says. A component that calls it is drawn again when the
  * language changes. */
-export function t(key: Key, values?: Record<string, string | number>): string {
+export function t<K extends Key>(key: K, ...[values]: Values<K>): string {
   const words = text.value[key];
   if (values === undefined) return words;
-  return words.replace(/\{(\w+)\}/g, (whole, name: string) => (name in values ? String(values[name]) : whole));
+  return words.replace(/\{(\w+)\}/g, (_, name: NamesOf<K>) => String(values[name]));
 }

@@ -23,7 +23,7 @@ export const editor: Record<keyof typeof measure, string> = {
   editorShowDifference: "Unterschied zeigen",
   editorHideDifference: "Unterschied verbergen",
   editorDifference: "Unterschied: Zeilen mit − hast nur du, Zeilen mit + hat nur die andere.",
-  editorDifferenceMore: "… und {count} Zeilen mehr",
+  editorDifferenceMore: "… und noch {count}",
   editorReplaced:
     "In dieser Datei ist jetzt kein Text mehr. Deiner ist noch hier: Kopier, was du brauchst, und schließ dann den Tab.",
   editorDeleted: "Diese Datei wurde auf dem Gerät gelöscht. Ihr Text ist noch hier.",

@@ -12,7 +12,7 @@ export const shell: Record<keyof typeof measure, string> = {
   settings: "Einstellungen",
   language: "Sprache",
   theme: "Farben",
-  themeSystem: "Wie auf diesem Gerät",
+  themeSystem: "Automatisch",
   themeLight: "Hell",
   themeDark: "Dunkel",
   textSize: "Schriftgröße im Editor und in der Ausgabe",

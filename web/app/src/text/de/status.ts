@@ -18,7 +18,7 @@ export const status: Record<keyof typeof measure, string> = {
   serverFull: "Mit dem Gerät sind schon zu viele Seiten verbunden. Schließ eine davon.",
   device: "Gerät",
   cpu: "CPU {percent} %",
-  cpuLong: "Prozessor: {percent} % von {count} Kernen",
+  cpuLong: "Prozessor: zu {percent} % ausgelastet, Zahl der Kerne: {cores}",
   memory: "{used} von {total}",
   memoryLong: "Arbeitsspeicher: {used} von {total} belegt",
   disk: "{free} frei",

@@ -42,7 +42,7 @@ export const channels = {
   plotPng: "Save {name} as a picture",
   plotCsv: "Save the numbers of {name} as a table",
   plotLoading: "Loading …",
-  plotFailed: "The drawing could not be loaded. Reload the page to try again.",
+  plotFailed: "The plot could not be loaded. Reload the page to try again.",
   plotDescription: "{name}: {curves}",
   plotCurve: "{name} is {value} at {x}",
   plotEmpty: "no points yet",

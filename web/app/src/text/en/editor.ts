@@ -21,7 +21,7 @@ export const editor = {
   editorShowDifference: "Show the difference",
   editorHideDifference: "Hide the difference",
   editorDifference: "Difference: lines with − are only yours, lines with + only theirs.",
-  editorDifferenceMore: "… and {count} lines more",
+  editorDifferenceMore: "… and {count} more",
   editorReplaced: "What is in this file now is no text. Yours is still here: copy what you need, then close the tab.",
   editorDeleted: "This file was deleted on the device. Its text is still here.",
   editorSaveAgain: "Save it again",

@@ -67,7 +67,7 @@ export const files = {
   filesUploadCancel: "Stop",
   filesUploaded: "{count} files uploaded.",
   filesUploadedOne: "{name} is uploaded.",
-  filesUploadStopped: "Stopped. {count} files were uploaded.",
+  filesUploadStopped: "Stopped. Files uploaded so far: {count}.",
   filesUploadFailed: "{name} could not be uploaded: {reason}",
   filesUploadFailedMore: "{count} files could not be uploaded. The first: {name}: {reason}",
   filesUploadTooMany:
@@ -76,7 +76,7 @@ export const files = {
   filesUploadProgress: "Upload",
 
   filesExists: "There is a {name} already",
-  filesExistsText: "What shall happen with the one in {folder}?",
+  filesExistsText: "What should happen to the one in {folder}?",
   filesExistsTop: "the work folder",
   filesReplace: "Replace it",
   filesKeepBoth: "Keep both",

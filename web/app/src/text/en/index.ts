@@ -6,7 +6,6 @@ import { shell } from "./shell";
 import { status } from "./status";
 import { terminal } from "./terminal";
 
-const all = { ...shell, ...run, ...files, ...editor, ...terminal, ...channels, ...status };
+export const en = { ...shell, ...run, ...files, ...editor, ...terminal, ...channels, ...status };
 
-export type Text = Record<keyof typeof all, string>;
-export const en: Text = all;
+export type Text = Record<keyof typeof en, string>;

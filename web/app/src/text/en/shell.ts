@@ -10,7 +10,7 @@ export const shell = {
   settings: "Settings",
   language: "Language",
   theme: "Colours",
-  themeSystem: "As on this device",
+  themeSystem: "Automatic",
   themeLight: "Light",
   themeDark: "Dark",
   textSize: "Size of text in the editor and the output",

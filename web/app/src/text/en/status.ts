@@ -16,7 +16,7 @@ export const status = {
   serverFull: "Too many pages are connected to the device already. Close one of them.",
   device: "Device",
   cpu: "CPU {percent} %",
-  cpuLong: "Processor: {percent} % of {count} cores",
+  cpuLong: "Processor: {percent} % busy, number of cores: {cores}",
   memory: "{used} of {total}",
   memoryLong: "Memory: {used} of {total} in use",
   disk: "{free} free",
