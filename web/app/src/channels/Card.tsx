@@ -44,7 +44,7 @@ export function Card({ title, body, actions, kind, canEnlarge = true }: CardProp
           <div class="dialog-buttons">
             {actions}
             <button type="button" onClick={() => (large.value = false)}>
-              {t("channelsClose")}
+              {t("close")}
             </button>
           </div>
         </Dialog>

@@ -53,8 +53,8 @@ export function FigurePanel({ figure, onClose }: { readonly figure: ShownFigure;
           <button
             type="button"
             class="icon-button"
-            aria-label={`${t("channelsClose")}: ${name}`}
-            title={t("channelsClose")}
+            aria-label={`${t("close")}: ${name}`}
+            title={t("close")}
             onClick={onClose}
           >
             <CloseIcon />

@@ -108,7 +108,12 @@ function PushButton({ widget, enabled }: WidgetProps) {
         event.preventDefault();
         if (!event.repeat) press(`key:${event.key}`);
       }}
-      onKeyUp={(event) => isPush(event) && release(`key:${event.key}`)}
+      onKeyUp={(event) => {
+        if (!isPush(event)) return;
+        // Firefox makes a click of Space only now: that would be a second press.
+        event.preventDefault();
+        release(`key:${event.key}`);
+      }}
       onBlur={releaseAll}
       onClick={(event) => {
         if (event.detail !== 0) return;

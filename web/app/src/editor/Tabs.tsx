@@ -161,7 +161,7 @@ function Leave({ document, onClose, onDiscard }: LeaveProps) {
       <p class="dialog-text">{t("editorCloseText")}</p>
       <div class="dialog-buttons">
         <button type="button" onClick={onClose}>
-          {t("editorCancel")}
+          {t("cancel")}
         </button>
         <button type="button" class="bad" onClick={onDiscard}>
           {t("editorCloseDiscard")}

@@ -45,7 +45,7 @@ function Taken({ question: { name, folder, answer } }: { readonly question: Aske
       </label>
       <div class="dialog-buttons">
         <button type="button" onClick={() => answer(null)}>
-          {t("filesCancel")}
+          {t("cancel")}
         </button>
         {button("skip", t("filesSkip"))}
         {button("both", t("filesKeepBoth"))}

@@ -35,7 +35,7 @@ export function TerminalPanel({ session, active, name, say }: PanelProps) {
     if (active && there === "there" && takesFocus()) session.focus();
   }, [active, there]);
 
-  const told = (copied: boolean) => (copied ? say(t("terminalCopied")) : say(t("terminalNotCopied"), "bad"));
+  const told = (copied: boolean) => (copied ? say(t("copied")) : say(t("notCopied"), "bad"));
   return (
     <div class="terminal">
       <Tools session={session} name={name} told={told} />
@@ -106,7 +106,7 @@ function Tools({ session, name, told }: ToolsProps) {
     { name: t("terminalPaste"), icon: <PasteIcon />, act: () => void session.paste() },
     { name: t("terminalSelect"), icon: <SelectIcon />, act: () => (session.selecting.value = true) },
     { name: t("terminalSave"), icon: <SaveIcon />, act: () => session.save(name) },
-    { name: t("terminalClear"), icon: <ClearIcon />, act: () => session.clear() },
+    { name: t("clear"), icon: <ClearIcon />, act: () => session.clear() },
     { name: t("terminalSmaller"), icon: <SmallerIcon />, act: () => resize(-1) },
     { name: t("terminalLarger"), icon: <LargerIcon />, act: () => resize(1) },
     {
@@ -172,10 +172,10 @@ function SearchBar({ session }: { readonly session: TerminalSession }) {
     found === null
       ? ""
       : found.count === 0
-        ? t("terminalFoundNone")
+        ? t("searchNone")
         : found.index < 0
           ? t("terminalFoundMany", { count: found.count })
-          : t("terminalFound", { index: found.index + 1, count: found.count });
+          : t("searchCount", { index: found.index + 1, count: found.count });
   return (
     <search class="terminal-search">
       <input
@@ -199,13 +199,13 @@ function SearchBar({ session }: { readonly session: TerminalSession }) {
       <span class="hint" role="status">
         {said}
       </span>
-      <button type="button" class="icon-button" aria-label={t("terminalFindPrevious")} onClick={() => go("previous")}>
+      <button type="button" class="icon-button" aria-label={t("searchPrevious")} onClick={() => go("previous")}>
         <UpIcon />
       </button>
-      <button type="button" class="icon-button" aria-label={t("terminalFindNext")} onClick={() => go("next")}>
+      <button type="button" class="icon-button" aria-label={t("searchNext")} onClick={() => go("next")}>
         <DownIcon />
       </button>
-      <button type="button" class="icon-button" aria-label={t("terminalClose")} onClick={() => session.closeSearch()}>
+      <button type="button" class="icon-button" aria-label={t("close")} onClick={() => session.closeSearch()}>
         <CloseIcon />
       </button>
     </search>
@@ -233,7 +233,7 @@ function PasteDialog({ session }: { readonly session: TerminalSession }) {
       />
       <div class="dialog-buttons">
         <button type="button" onClick={close}>
-          {t("terminalClose")}
+          {t("close")}
         </button>
         <button
           type="button"
@@ -281,7 +281,7 @@ function SelectDialog({ session, told }: Omit<ToolsProps, "name">) {
           {t("terminalCopyAll")}
         </button>
         <button type="button" class="main" onClick={close}>
-          {t("terminalClose")}
+          {t("close")}
         </button>
       </div>
     </Dialog>

@@ -50,6 +50,8 @@ export function TerminalView({ run, active }: { readonly run: Run; readonly acti
 function fileLinks(line: string): LineLink[] {
   return references(line).flatMap(({ start, end, path, line: row }) => {
     const below = pathOf(path);
-    return below === null ? [] : [{ start, end, activate: () => void openFile(below, row) }];
+    return below === null
+      ? []
+      : [{ start, end, activate: () => openFile(below, row).catch((error: Error) => notify(error.message, "bad")) }];
   });
 }

@@ -8,10 +8,10 @@ import type { Modifiers } from "./keys";
 const REPEAT = { first: 400, next: 60 } as const;
 
 const ARROWS: readonly [key: string, name: PlainKey][] = [
-  ["ArrowLeft", "terminalKeyLeft"],
-  ["ArrowUp", "terminalKeyUp"],
-  ["ArrowDown", "terminalKeyDown"],
-  ["ArrowRight", "terminalKeyRight"],
+  ["ArrowLeft", "keyArrowLeft"],
+  ["ArrowUp", "keyArrowUp"],
+  ["ArrowDown", "keyArrowDown"],
+  ["ArrowRight", "keyArrowRight"],
 ];
 
 const OTHERS: readonly [key: string, label: string][] = [

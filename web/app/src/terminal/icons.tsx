@@ -1,25 +1,6 @@
 /** Pictures of the terminal's buttons, like those of `shell/icons.tsx`. */
 
-import type { ComponentChildren } from "preact";
-
-function Icon({ children }: { readonly children: ComponentChildren }) {
-  return (
-    <svg
-      class="icon"
-      viewBox="0 0 16 16"
-      width="16"
-      height="16"
-      fill="none"
-      stroke="currentColor"
-      stroke-width="1.5"
-      stroke-linecap="round"
-      stroke-linejoin="round"
-      aria-hidden="true"
-    >
-      {children}
-    </svg>
-  );
-}
+import { Icon } from "../shell/icons";
 
 export const PasteIcon = () => (
   <Icon>

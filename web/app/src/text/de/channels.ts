@@ -4,7 +4,6 @@ import type { channels as measure } from "../en/channels";
 export const channels: Record<keyof typeof measure, string> = {
   channelsEnlarge: "{name} groß zeigen",
   channelsSave: "{name} speichern",
-  channelsClose: "Schließen",
   channelsLarge: "Wird gerade groß gezeigt.",
   keysTitle: "Tasten",
   keysUse: "Tastatur benutzen",

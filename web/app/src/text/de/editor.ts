@@ -60,7 +60,6 @@ export const editor: Record<keyof typeof measure, string> = {
   editorCloseText: "Darin sind Änderungen, die noch nicht auf dem Gerät sind.",
   editorCloseSave: "Speichern und schließen",
   editorCloseDiscard: "Ohne Speichern schließen",
-  editorCancel: "Abbrechen",
 
   editorFind: "Suchen",
   editorReplaceWith: "Ersetzen durch",

@@ -84,5 +84,4 @@ export const files: Record<keyof typeof measure, string> = {
   filesKeepBoth: "Beide behalten",
   filesSkip: "Überspringen",
   filesForAll: "Bei allen anderen genauso",
-  filesCancel: "Abbrechen",
 };

@@ -2,7 +2,6 @@
 export const channels = {
   channelsEnlarge: "Enlarge {name}",
   channelsSave: "Save {name}",
-  channelsClose: "Close",
   channelsLarge: "It is shown large.",
   keysTitle: "Keys",
   keysUse: "Use the keyboard",

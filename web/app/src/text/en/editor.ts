@@ -57,7 +57,6 @@ export const editor = {
   editorCloseText: "It has changes that are not on the device yet.",
   editorCloseSave: "Save and close",
   editorCloseDiscard: "Close without saving",
-  editorCancel: "Cancel",
 
   editorFind: "Find",
   editorReplaceWith: "Replace with",

@@ -82,5 +82,4 @@ export const files = {
   filesKeepBoth: "Keep both",
   filesSkip: "Skip",
   filesForAll: "Do the same for all others",
-  filesCancel: "Cancel",
 } as const satisfies Record<string, string>;
