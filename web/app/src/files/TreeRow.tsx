@@ -45,7 +45,8 @@ export function TreeRow(props: TreeRowProps) {
       aria-expanded={row.directory ? row.expanded : undefined}
       aria-selected={selected}
       aria-busy={row.loading ? true : undefined}
-      aria-label={[row.name, ...notes].join(", ")}
+      // While it is renamed, its name is what is being typed, and what is wrong with that.
+      aria-label={children === null ? [row.name, ...notes].join(", ") : undefined}
       tabIndex={focusable ? 0 : -1}
       title={notes.length > 0 ? `${row.name} (${notes.join(", ")})` : row.name}
       data-path={row.path}
