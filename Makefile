@@ -93,9 +93,9 @@ $(PAGE): $(PAGE_SOURCES) $(WEB_MODULES) | deps-run
 	@cd web && npm run build --silent || { rm -rf dist; exit 1; }
 	@touch $@
 
-test-browser: deps-test $(NODE_MODULES) $(PAGE) ## run the tests that use the page in a browser
+test-browser: deps-test $(NODE_MODULES) $(PAGE) $(VENV_MARK) ## run the tests that use the page in a browser
 	@cargo build $(CARGO_FLAGS) --bin further-link
-	@cd $(BROWSER_TESTS) && \
+	@cd $(BROWSER_TESTS) && FURTHER_LINK_TEST_VENV="$(VENV)" \
 		FURTHER_LINK_BINARY="$${FURTHER_LINK_BINARY:-$(abspath $(TARGET_DIR))/debug/further-link}" \
 		npm test --silent
 

@@ -95,6 +95,8 @@ if [ "$purpose" = test ]; then
     need procps "ps" have ps
     need python3-venv "virtual environments of Python" venv
     need chromium "Chromium (browser tests)" browser
+    need vim-tiny "vi (browser tests: an editor in a terminal)" have vi
+    need htop "htop (browser tests: a screen that is drawn over)" have htop
 fi
 
 if [ ${#packages[@]} -gt 0 ]; then

@@ -81,7 +81,7 @@ class Watch {
 
 /** A page at `url` in a window (a context) of its own, or in `context`. It is told what the page does wrong by `watch`. */
 async function openWatched(browser, url, options, contexts) {
-  const { touch = false, mayLoseConnection = false, allowed = [], context: shared, ...rest } = options;
+  const { touch = false, mayLoseConnection = false, allowed = [], context: shared, browser: _, ...rest } = options;
   const context =
     shared ?? (await browser.newContext({ viewport: DESKTOP, locale: "en-GB", ...(touch ? TOUCH : {}), ...rest }));
   if (shared === undefined) contexts.push(context);
@@ -113,7 +113,7 @@ export function pageTest(name, browser, body) {
     const opened = [];
     const actions = [];
     const openHere = async (url, options = {}) => {
-      const one = await openWatched(browser(), url, options, contexts);
+      const one = await openWatched(options.browser ?? browser(), url, options, contexts);
       opened.push(one);
       return one.page;
     };

@@ -110,7 +110,7 @@ export class Page {
   /** A new shell, and the terminal in which it is. */
   async shell() {
     await this.output.getByRole("button", { name: "New shell" }).click();
-    return new Terminal(this.page, this.panel);
+    return new Terminal(this.page, this.panel).ready();
   }
 
   notice(text) {

@@ -23,28 +23,27 @@ export function program(path) {
 }
 
 export class Server {
-  /** `files` are in the work folder from the beginning: their text by path. Port 0 lets the system choose. */
-  static async start({ files = {}, settings = {}, port = 0, command = ["serve"] } = {}) {
-    const server = new Server(settings, command);
+  /** `files` are in the work folder from the beginning: their text by path. Port 0 lets the system choose.
+   * The first address that it names is the one that is used. */
+  static async start({ files = {}, settings = {}, command = ["serve", "--port", "0"] } = {}) {
+    const server = new Server(settings);
     for (const name of ["home", "work"]) mkdirSync(join(server.#folder, name), { recursive: true });
     // A server started as root gives its rights up, and has to get in here all the same.
     chmodSync(server.#folder, 0o755);
     for (const [path, text] of Object.entries(files)) server.write(path, text);
-    await server.#start(port);
+    await server.#start(command);
     return server;
   }
 
   #folder = mkdtempSync(join(tmpdir(), "further-link-test-"));
   #settings;
-  #command;
   #process;
   #exited;
   #log = "";
   port = 0;
 
-  constructor(settings, command) {
+  constructor(settings) {
     this.#settings = settings;
-    this.#command = command;
   }
 
   get url() {
@@ -79,9 +78,16 @@ export class Server {
     cpSync(join(ROOT, from), this.path(to), { recursive: true });
   }
 
-  async #start(port) {
+  /** Shells that read none of what this machine's user has set: that may take long, and ask for anything. */
+  #config() {
+    const path = join(this.#folder, "further-link.toml");
+    writeFileSync(path, '[[runner]]\nname = "shell"\ntitle = "Shell"\ncommand = ["bash", "--norc"]\n');
+    return path;
+  }
+
+  async #start(command) {
     this.#log = "";
-    this.#process = spawn(BINARY, [...this.#command, "--port", String(port)], {
+    this.#process = spawn(BINARY, [...command, "--config", this.#config()], {
       cwd: this.#folder,
       // Nothing of the environment of whoever runs the tests: no settings, no proxies.
       env: {
@@ -130,7 +136,7 @@ export class Server {
 
   /** After `cut` or `halt`: the same device is there again, at the same address. */
   again() {
-    return this.#start(this.port);
+    return this.#start(["serve", "--port", String(this.port)]);
   }
 
   /** As on Ctrl+C. A server that does not end is an error. */
