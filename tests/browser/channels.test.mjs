@@ -201,9 +201,9 @@ pageTest("examples of pages: a command in and its output back; a program with th
   const page = await open(`${server.url}/examples/`);
   await accessible(page, "list of examples");
   await page.getByRole("link", { name: "A command in, its output back" }).click();
-  await page.getByRole("textbox", { name: "Command" }).fill("echo $((6 * 7))");
+  await page.getByRole("textbox", { name: "Command" }).fill("echo it works");
   await page.getByRole("button", { name: "Send" }).click();
-  await page.getByRole("status", { name: "Output" }).filter({ hasText: "42" }).waitFor();
+  await page.getByRole("status", { name: "Output" }).filter({ hasText: "it works" }).waitFor();
   await accessible(page, "the smallest example");
   await pictures(page, "example-minimal");
   await page.getByRole("link", { name: "All examples" }).click();
