@@ -212,4 +212,18 @@ describe("the tree", () => {
     expect(performance.now() - before).toBeLessThan(3000);
     expect(nameOf(tree.rows.value.at(-1)!.path)).toBe("new9");
   });
+
+  it("tells of open folders that are too large to be listed whole", async () => {
+    const device = new Device();
+    device.folders.add("data");
+    const list = device.list.bind(device);
+    device.list = async (folder) => ({ ...(await list(folder)), truncated: folder === "data" });
+    const tree = new Tree(device);
+    await tree.list("");
+    expect(tree.truncated.value).toEqual([]);
+    await tree.expand("data");
+    expect(tree.truncated.value).toEqual(["data"]);
+    tree.collapse("data");
+    expect(tree.truncated.value).toEqual([]);
+  });
 });

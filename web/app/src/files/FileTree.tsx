@@ -6,6 +6,7 @@ import { download } from "./actions";
 import { parcelOf } from "./dropped";
 import { MoreIcon, NewFileIcon, NewFolderIcon, UploadIcon } from "./icons";
 import { Menu } from "./Menu";
+import { nameOf } from "./names";
 import { Rows, type RowsHandle } from "./Rows";
 import { reasonOf } from "./reasons";
 import { uploadChosen } from "./transfer";
@@ -155,13 +156,26 @@ function Trouble() {
       </div>
     );
   }
-  if (!tree.unfollowed.value) return null;
+  if (!tree.unfollowed.value) return <Truncated />;
   return (
     <div class="files-trouble" role="status">
       <p>{t("filesUnfollowed")}</p>
       <button type="button" onClick={follow}>
         {t("filesRefresh")}
       </button>
+    </div>
+  );
+}
+
+/** What the tree does not show, so that nobody takes a file for gone. */
+function Truncated() {
+  const folders = tree.truncated.value;
+  if (folders.length === 0) return null;
+  return (
+    <div class="files-trouble" role="status">
+      {folders.map((folder) => (
+        <p key={folder}>{t("filesTruncated", { name: nameOf(folder) || t("filesExistsTop") })}</p>
+      ))}
     </div>
   );
 }

@@ -80,6 +80,14 @@ export class Tree {
     return this.#folders.get("")?.error ?? null;
   });
 
+  /** The folders that are open and have more in them than the device lists. */
+  readonly truncated = computed<readonly string[]>(() => {
+    this.#version.value;
+    return [...this.#folders]
+      .filter(([path, folder]) => folder.truncated && (path === "" || this.#expanded.has(path)))
+      .map(([path]) => path);
+  });
+
   constructor(readonly files: Files) {}
 
   node(path: string): Node | null {
@@ -102,11 +110,6 @@ export class Tree {
   errorOf(folder: string): unknown {
     this.#version.value;
     return this.#folders.get(folder)?.error ?? null;
-  }
-
-  isTruncated(folder: string): boolean {
-    this.#version.value;
-    return this.#folders.get(folder)?.truncated ?? false;
   }
 
   /** Opens a folder in the tree. Settles when it is listed. */

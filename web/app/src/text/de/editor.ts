@@ -7,7 +7,6 @@ export const editor: Record<keyof typeof measure, string> = {
   editorTabs: "Offene Dateien",
   editorClose: "{name} schließen",
   editorUnsaved: "noch nicht gespeichert",
-  editorSaving: "Wird gespeichert …",
   editorSaved: "{name} ist gespeichert.",
   editorLoading: "{name} wird geöffnet …",
 

@@ -5,7 +5,6 @@ export const editor = {
   editorTabs: "Open files",
   editorClose: "Close {name}",
   editorUnsaved: "not saved yet",
-  editorSaving: "Saving …",
   editorSaved: "{name} is saved.",
   editorLoading: "Opening {name} …",
 
