@@ -15,7 +15,8 @@ export function StatusBar() {
       <span class="status-connection" data-state={state} role="status">
         {t(state === "connected" ? "connected" : state === "connecting" ? "connecting" : "disconnected")}
       </span>
-      {found !== null && <DeviceLine key={locale} />}
+      {/* What it said of itself before the connection was lost is no news any more. */}
+      {found !== null && state === "connected" && <DeviceLine key={locale} />}
     </footer>
   );
 }

@@ -1,5 +1,4 @@
-import type { Signal } from "@preact/signals";
-import { useSignal, useSignalEffect } from "@preact/signals";
+import { effect, type Signal, useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { references } from "../../editor/tracebacks";
 import { open, pathOf } from "../../files/workspace";
@@ -84,10 +83,14 @@ export function ConsoleView({ run, active, handle }: ConsoleViewProps) {
     if (active && !isOver(run.state.peek()) && takesFocus()) input.current?.focus({ preventScroll: true });
   }, [run, active]);
 
-  useSignalEffect(() => {
-    // What can be answered no longer does not keep the focus.
-    if (isOver(run.state.value) && document.activeElement === input.current) scroller.current?.focus();
-  });
+  useLayoutEffect(
+    () =>
+      // At once, as long as the field is there: what can be answered no longer does not keep the focus, nor lose it.
+      effect(() => {
+        if (isOver(run.state.value) && document.activeElement === input.current) scroller.current?.focus();
+      }),
+    [run],
+  );
 
   const send = (line: string): boolean => {
     try {
