@@ -1,5 +1,7 @@
 // @vitest-environment happy-dom
 import { expect, it } from "vitest";
+import { shortcut } from "../src/shell/shortcut";
+import { chooseLanguage } from "../src/text";
 import { de } from "../src/text/de";
 import { en, type Text } from "../src/text/en";
 
@@ -15,4 +17,11 @@ it("puts the same into the texts of all languages", () => {
       expect(language[key as keyof Text]).not.toBe("");
     }
   }
+});
+
+it("calls keys as keyboards do", () => {
+  chooseLanguage("de");
+  expect(shortcut("Ctrl+Shift+F")).toBe("Strg+Umschalt+F");
+  chooseLanguage("en");
+  expect(shortcut("Ctrl+Shift+F")).toBe("Ctrl+Shift+F");
 });

@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import type { MutableRef } from "preact/hooks";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { notify } from "../shell/notices";
+import { shortcut } from "../shell/shortcut";
 import { t } from "../text";
 import { create, download, duplicate, move, remove } from "./actions";
 import { drags, dropTarget, isOurs, LOCAL } from "./dragging";
@@ -269,14 +270,14 @@ export function Rows({ handle, onUpload }: RowsProps) {
         label: t("filesDuplicate"),
         action: () => void duplicate(row.path).then((copy) => copy !== null && focusRow(copy)),
       },
-      { label: t("filesMove"), keys: "Ctrl+X", action: () => setHeld(row.path) },
+      { label: t("filesMove"), keys: shortcut("Ctrl+X"), action: () => setHeld(row.path) },
     );
     const into = row.directory ? row.path : parentOf(row.path);
     if (held !== null && held !== row.path && parentOf(held) !== into && mayMoveInto(held, into)) {
       const path = held;
       items.push({
         label: t("filesMoveHere", { name: nameOf(path) }),
-        keys: "Ctrl+V",
+        keys: shortcut("Ctrl+V"),
         action: () => void moveInto(path, into),
       });
     }

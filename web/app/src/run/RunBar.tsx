@@ -3,6 +3,7 @@ import { activeFile } from "../files/workspace";
 import { runners } from "../link";
 import { Dialog } from "../shell/dialog";
 import { OptionsIcon, PlayIcon, StopIcon } from "../shell/icons";
+import { shortcut } from "../shell/shortcut";
 import { t } from "../text";
 import { canRun, choose, optionsOf, runActive, runnerFor } from "./launch";
 import { runningOf, stop } from "./runs";
@@ -21,7 +22,7 @@ export function RunBar() {
         type="button"
         class="main run-run"
         disabled={!canRun.value}
-        title={path === null ? t("nothingToRun") : `${t("runFile", { file: name })} (Ctrl+Enter)`}
+        title={path === null ? t("nothingToRun") : `${t("runFile", { file: name })} (${shortcut("Ctrl+Enter")})`}
         onClick={() => runActive()}
       >
         <PlayIcon />
@@ -45,7 +46,7 @@ export function RunBar() {
         class="bad run-stop-active"
         // Not `disabled`, which would take the focus away from who has just pressed it.
         aria-disabled={running === null || running.stopAsked.value}
-        title={`${t("stop")} (Ctrl+.)`}
+        title={`${t("stop")} (${shortcut("Ctrl+.")})`}
         onClick={() => running !== null && stop(running)}
       >
         <StopIcon />

@@ -1,6 +1,7 @@
 import { chooseLanguage, type Language, language, languages, type PlainKey, t } from "../text";
 import { Dialog } from "./dialog";
 import { TEXT_SIZES, type Theme, textSize, theme } from "./settings";
+import { shortcut } from "./shortcut";
 
 const THEMES: readonly [Theme, PlainKey][] = [
   ["system", "themeSystem"],
@@ -13,7 +14,7 @@ const KEYS: readonly [string, PlainKey][] = [
   ["Ctrl+.", "keysStop"],
   ["Ctrl+S", "keysSave"],
   ["Ctrl+F", "keysSearch"],
-  ["Ctrl+Shift+´ / `", "keysShell"],
+  ["Ctrl+Shift+` / ^", "keysShell"],
   ["Ctrl+F6", "keysNextArea"],
   ["Esc, Tab", "keysLeaveEditor"],
 ];
@@ -70,7 +71,7 @@ export function SettingsDialog({ onClose }: { readonly onClose: () => void }) {
           {KEYS.map(([keys, key]) => (
             <div key={key}>
               <dt>
-                <kbd>{keys}</kbd>
+                <kbd>{shortcut(keys)}</kbd>
               </dt>
               <dd>{t(key)}</dd>
             </div>

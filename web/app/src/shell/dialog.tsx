@@ -36,7 +36,7 @@ export function Dialog({ title, onClose, children, class: extra }: DialogProps) 
         onClose();
       }}
       onPointerDown={(event) => {
-        if (event.target === element.current) onClose();
+        if (event.target === element.current && isBeside(event, event.currentTarget)) onClose();
       }}
     >
       <div class="dialog-box">
@@ -45,6 +45,12 @@ export function Dialog({ title, onClose, children, class: extra }: DialogProps) 
       </div>
     </dialog>
   );
+}
+
+/** A dialog's backdrop counts as the dialog; so does the bar that scrolls it. */
+function isBeside({ clientX, clientY }: PointerEvent, dialog: HTMLElement): boolean {
+  const { left, right, top, bottom } = dialog.getBoundingClientRect();
+  return clientX < left || clientX > right || clientY < top || clientY > bottom;
 }
 
 interface Question {

@@ -115,9 +115,3 @@ export const DownIcon = () => (
     <path d="m4 6 4 4 4-4" />
   </Icon>
 );
-
-export const PlusIcon = () => (
-  <Icon>
-    <path d="M8 3v10M3 8h10" />
-  </Icon>
-);

@@ -36,11 +36,6 @@ export function sessionOf(run: Run): TerminalSession {
   return session;
 }
 
-/** What a run's program calls its window; "" if it says nothing. */
-export function titleOf(run: Run): string {
-  return sessions.get(run)?.title.value ?? "";
-}
-
 /** A run in a terminal. */
 export function TerminalView({ run, active }: { readonly run: Run; readonly active: boolean }) {
   return <TerminalPanel session={sessionOf(run)} active={active} name={run.title} say={notify} />;
