@@ -9,9 +9,7 @@ use crate::{Account, StartError};
 use further_link_protocol::StartRequest;
 use std::path::{Path, PathBuf};
 
-/// How many arguments a program is started with at the most.
-pub(crate) const MOST_ARGUMENTS: usize = 1024;
-/// Bytes of all of them together, half of what is handed over to the spawner for one start.
+/// Bytes of all arguments of a program together, half of what is handed over to the spawner for one start.
 pub(crate) const ARGUMENT_BYTES: usize = 64 * 1024;
 
 /// One row: a kind of program that clients can start.
@@ -206,7 +204,7 @@ impl RunnerTable {
             return Err(StartError::NulInCommand);
         }
         let bytes: usize = request.arguments.iter().map(String::len).sum();
-        if request.arguments.len() > MOST_ARGUMENTS || bytes > ARGUMENT_BYTES {
+        if request.arguments.len() > StartRequest::MOST_ARGUMENTS || bytes > ARGUMENT_BYTES {
             return Err(StartError::ArgumentsTooLong);
         }
         let work_dir = context.work_dir();

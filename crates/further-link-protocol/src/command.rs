@@ -106,7 +106,7 @@ pub struct StartRequest {
     pub code: Option<String>,
     /// The file to run, or with `code` the folder.
     pub path: Option<String>,
-    /// What the program finds behind its own name.
+    /// What the program finds behind its own name. Of a client's, no more than one over [`StartRequest::MOST_ARGUMENTS`].
     pub arguments: Vec<String>,
     /// Whether it gets a terminal; `None` leaves it to what the connection says.
     pub terminal: Option<bool>,
@@ -114,6 +114,11 @@ pub struct StartRequest {
     pub size: Option<TerminalSize>,
     /// A display of its own, if the client asked for one.
     pub display: Option<DisplayRequest>,
+}
+
+impl StartRequest {
+    /// How many arguments a program is started with at the most: far more than anybody types.
+    pub const MOST_ARGUMENTS: usize = 1024;
 }
 
 /// Size that a client wants for the program's own X display, in pixels.

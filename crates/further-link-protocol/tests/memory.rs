@@ -4,7 +4,7 @@
 
 use further_link_protocol::wire::channel::{Decoder, Socket};
 use further_link_protocol::wire::{Dialect, Run};
-use further_link_protocol::{Command, Feature};
+use further_link_protocol::{Command, Feature, StartRequest};
 
 /// Bytes of memory that this process has had at the most.
 fn most_memory() -> usize {
@@ -37,6 +37,21 @@ fn strangers_take_no_more_memory_than_their_bytes() {
         let more = most_memory() - before;
         assert!(more <= SLACK, "{item}: {more} bytes more");
     }
+
+    // Here each item is kept, but not of as many as there are.
+    let mut list = "\"\",".repeat(LIST / 3);
+    list.insert_str(
+        0,
+        r#"{"type":"start","process":"1","data":{"runner":"x","arguments":["#,
+    );
+    list.push_str(r#"""]}}"#);
+    let before = most_memory();
+    let Ok(Command::Start { request, .. }) = run.decode(list.as_bytes()) else {
+        panic!("not understood: arguments");
+    };
+    assert!(request.arguments.len() > StartRequest::MOST_ARGUMENTS);
+    let more = most_memory() - before;
+    assert!(more <= SLACK, "{more} bytes more for arguments");
 
     // Pieces that are far longer than a message may be.
     let mut piece = vec![1; PIECE];

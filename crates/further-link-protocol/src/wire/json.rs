@@ -105,12 +105,14 @@ impl<'a, const N: usize> Fields<'a, N> {
         self.raw(name)?.get().parse().ok()
     }
 
-    /// A list of strings. Anything else counts as missing, a list with another item too: without it, those behind it would
-    /// move into its place.
-    pub(super) fn texts(&self, name: &str) -> Vec<String> {
-        let list = self.raw(name);
-        list.and_then(|list| serde_json::from_str(list.get()).ok())
-            .unwrap_or_default()
+    /// A list of strings, of which up to `most` are kept. Anything else counts as missing, a list with another item among them
+    /// too: without it, those behind it would move into its place.
+    pub(super) fn texts(&self, name: &str, most: usize) -> Vec<String> {
+        let read = |list: &RawValue| {
+            let mut json = serde_json::Deserializer::from_str(list.get());
+            json.deserialize_seq(FirstTexts(most)).ok()
+        };
+        self.raw(name).and_then(read).unwrap_or_default()
     }
 
     /// The text of an object.
@@ -214,6 +216,29 @@ impl<'a, F: FnMut(&str)> Visitor<'a> for EachText<F> {
             }
         }
         Ok(())
+    }
+}
+
+/// The first items of a list of strings, this many at the most.
+struct FirstTexts(usize);
+
+impl<'a> Visitor<'a> for FirstTexts {
+    type Value = Vec<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of strings")
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut texts = Vec::new();
+        while texts.len() < self.0 {
+            match list.next_element()? {
+                Some(text) => texts.push(text),
+                None => return Ok(texts),
+            }
+        }
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(texts)
     }
 }
 

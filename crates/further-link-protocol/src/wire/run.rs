@@ -140,7 +140,8 @@ fn start<const N: usize>(message: &Fields<'_, N>, process: ProcessName) -> Resul
         runner: data.needed_text("start", "runner")?,
         code: data.text("code"),
         path: data.nonempty_text("path"),
-        arguments: data.texts("arguments"),
+        // One more says that there are too many.
+        arguments: data.texts("arguments", StartRequest::MOST_ARGUMENTS + 1),
         terminal: data.boolean("pty"),
         size: size.map(|(rows, columns)| TerminalSize { rows, columns }),
         display: display(&data),
