@@ -17,6 +17,9 @@ use tokio::time::timeout;
 const LARGEST: usize = 4;
 /// Bytes that one permit stands for.
 const UNIT: usize = 1024;
+/// Bytes of a body that does not wait for memory: a few keys are not to stand behind large bodies that come slowly. One for
+/// each connection is 2 MiB.
+const SMALL: usize = 4 * 1024;
 /// How long a body waits for memory.
 const MEMORY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a client may send nothing.
@@ -77,7 +80,10 @@ impl Bodies {
             }
             return Err(self.too_large());
         }
-        let units = u32::try_from(announced.div_ceil(UNIT)).unwrap_or(u32::MAX);
+        let units = match announced {
+            ..=SMALL => 0,
+            large => u32::try_from(large.div_ceil(UNIT)).unwrap_or(u32::MAX),
+        };
         let memory = Arc::clone(&self.memory).acquire_many_owned(units);
         let Ok(Ok(memory)) = timeout(MEMORY_TIMEOUT, memory).await else {
             return Err(busy());
@@ -233,12 +239,17 @@ mod tests {
         for _ in 0..3 {
             held.push(bodies.read(sized(10 * 1024)).await.unwrap());
         }
-        for _ in 0..10 {
-            held.push(bodies.read(sized(1024)).await.unwrap());
-        }
-        assert_eq!(read(&bodies, sized(1)).await, Err((503, 30)));
+        held.push(bodies.read(sized(8 * 1024)).await.unwrap());
+        let most = read(&bodies, sized(SMALL + 1)).await;
+        assert_eq!(most, Err((503, 30)));
+        // A few keys go in between.
+        let begun = Instant::now();
+        assert_eq!(read(&bodies, sized(SMALL)).await, Ok(vec![0; SMALL]));
+        assert_eq!(begun.elapsed(), Duration::ZERO);
         held.pop();
-        assert_eq!(read(&bodies, sized(1)).await, Ok(vec![0]));
+        let most = read(&bodies, sized(SMALL + 1)).await;
+        assert_eq!(most, Ok(vec![0; SMALL + 1]));
+        held.push(bodies.read(sized(8 * 1024)).await.unwrap());
         // One that comes in chunks may become as large as any.
         let chunked = slow(&[b"x"], Duration::ZERO, true);
         assert_eq!(read(&bodies, chunked).await, Err((503, 30)));
