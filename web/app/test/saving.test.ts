@@ -371,6 +371,25 @@ describe("the next visit", () => {
     expect(storage.getItem("further-link.draft:main.py")).toBeNull();
   });
 
+  it("leaves the draft of another page alone", async () => {
+    const mine = await opened("one");
+    // Another page of the same browser, with the same file and nothing unsaved.
+    const others = new Documents(device, storage);
+    const theirs = await others.open("main.py");
+    device.offline = true;
+    type(mine, "two");
+    await vi.advanceTimersByTimeAsync(SAVE_AFTER);
+    expect(storage.getItem("further-link.draft:main.py")).toContain("two");
+
+    device.offline = false;
+    device.put("main.py", "three");
+    await theirs.check();
+    expect(theirs.content.toString()).toBe("three");
+    expect(storage.getItem("further-link.draft:main.py")).toContain("two");
+    others.close(theirs, true);
+    expect(storage.getItem("further-link.draft:main.py")).toContain("two");
+  });
+
   it("brings back the text of a file that is gone", async () => {
     storage.setItem("further-link.draft:lost.py", JSON.stringify({ raw: "text", at: 1 }));
     await documents.restore();

@@ -135,6 +135,8 @@ export class OpenDocument {
   #needless = false;
   #lastCheck = 0;
   #saveTimer: ReturnType<typeof setTimeout> | undefined;
+  /** The browser's draft is of this document, and not of another page with the same file, which still needs it. */
+  #hasDraft = false;
   #draftTimer: ReturnType<typeof setTimeout> | undefined;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #retryAfter = RETRY_FIRST;
@@ -168,6 +170,7 @@ export class OpenDocument {
       try {
         const entry = await this.#entry(path);
         const draft = this.drafts.get(path);
+        this.#hasDraft = draft !== null;
         if (entry === "none") {
           if (draft === null) return false;
           this.#take(draft.raw, null);
@@ -331,13 +334,13 @@ export class OpenDocument {
     clearTimeout(this.#draftTimer);
     this.#draftTimer = undefined;
     if (!this.unsaved.value || this.offer.value !== null || this.#disposed) return;
-    this.drafts.keep(this.path.value, toRaw(this.#content, this.#format), Date.now());
+    this.#hasDraft = this.drafts.keep(this.path.value, toRaw(this.#content, this.#format), Date.now());
   }
 
   /** The tab is closed. With `forget`, what is unsaved is not offered again. */
   dispose(forget: boolean): void {
-    if (forget) this.drafts.drop(this.path.value);
-    else this.keepDraft();
+    if (!forget) this.keepDraft();
+    else if (this.#hasDraft) this.drafts.drop(this.path.value);
     this.#disposed = true;
     this.#forgetTimers();
   }
@@ -524,7 +527,9 @@ export class OpenDocument {
   #dropDraft(): void {
     clearTimeout(this.#draftTimer);
     this.#draftTimer = undefined;
-    if (this.offer.value === null) this.drafts.drop(this.path.value);
+    if (this.offer.value !== null || !this.#hasDraft) return;
+    this.#hasDraft = false;
+    this.drafts.drop(this.path.value);
   }
 
   #forgetTimers(): void {
