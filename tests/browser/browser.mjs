@@ -20,8 +20,8 @@ export const WIDE = { width: 1920, height: 1080 };
 export const SMALL_PHONE = { width: 360, height: 640 };
 export const PHONE = { width: 390, height: 844 };
 
-/** `webgl`: terminals draw with it, as they do for people. Without it they have their text in the page, where it is found. */
-export function launch({ webgl = false } = {}) {
+/** Without a graphics processor: terminals then draw with elements of the page, where tests find their text. */
+export function launch() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: [
@@ -32,7 +32,6 @@ export function launch({ webgl = false } = {}) {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
-      ...(webgl ? [] : ["--disable-3d-apis"]),
       // Its sandbox does not work for root.
       ...(process.getuid() === 0 ? ["--no-sandbox"] : []),
     ],
@@ -82,7 +81,7 @@ class Watch {
 
 /** A page at `url` in a window (a context) of its own, or in `context`. It is told what the page does wrong by `watch`. */
 async function openWatched(browser, url, options, contexts) {
-  const { touch = false, mayLoseConnection = false, allowed = [], context: shared, browser: _, ...rest } = options;
+  const { touch = false, mayLoseConnection = false, allowed = [], context: shared, ...rest } = options;
   const context =
     shared ?? (await browser.newContext({ viewport: DESKTOP, locale: "en-GB", ...(touch ? TOUCH : {}), ...rest }));
   if (shared === undefined) contexts.push(context);
@@ -114,7 +113,7 @@ export function pageTest(name, browser, body) {
     const opened = [];
     const actions = [];
     const openHere = async (url, options = {}) => {
-      const one = await openWatched(options.browser ?? browser(), url, options, contexts);
+      const one = await openWatched(browser(), url, options, contexts);
       opened.push(one);
       return one.page;
     };

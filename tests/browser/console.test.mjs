@@ -164,11 +164,9 @@ withFile("a flood: keys and Stop are answered at once", "flood.py", async (app, 
   await app.keyboard.type(typed);
   await app.editor("flood.py").filter({ hasText: typed }).waitFor();
   const worst = Math.round(Math.max(...(await delays.evaluate((all) => all.slice(0, -1)))));
-  const took = await answeredAfter(app, app.stopButton, "Stopp");
-  const over = Date.now();
-  await app.is(/^Stopped/);
-  console.log(`flood: a key is drawn after ${worst} ms at the most; Stop is answered after ${took} ms, over after ${Date.now() - over} ms more`);
-  assert.ok(took <= 5 * AT_ONCE, `Stop was answered after ${took} ms`);
+  const took = await answeredAfter(app, app.stopButton, "Stopped");
+  console.log(`flood: a key is drawn after ${worst} ms at the most; the program is over ${took} ms after Stop (wanted: ${AT_ONCE})`);
+  assert.ok(took <= 5 * AT_ONCE, `it was over after ${took} ms`);
   assert.ok(worst <= 5 * AT_ONCE, `a key took ${worst} ms`);
   assert.equal(await app.stopButton.isDisabled(), true);
   await pictures(page, "stopped");

@@ -185,20 +185,6 @@ shell("several shells; the keyboard leaves one, and goes along the tabs", async 
   await again.shows(/^first is 1$/);
 });
 
-pageTest("drawn by the graphics processor, where there is one", () => browser, async ({ open, later }) => {
-  const own = await launch({ webgl: true });
-  later(() => own.close());
-  // Reading a screen back for the picture is what it warns of.
-  const page = await open(server.url, { browser: own, allowed: [/GL Driver Message|GPU stall/] });
-  const app = await new Page(page).ready();
-  await app.output.getByRole("button", { name: "New shell" }).click();
-  await app.panel.getByRole("textbox").waitFor();
-  await app.panel.locator("canvas").first().waitFor();
-  await page.keyboard.type("echo drawn");
-  await page.keyboard.press("Enter");
-  await pictures(page, "terminal-webgl");
-});
-
 pageTest("the terminal server's own page", () => browser, async ({ open, later }) => {
   const alone = await Server.start({ command: ["terminal", "--http", "0", "--ws", "0"] });
   later(() => alone.stop());
