@@ -43,7 +43,10 @@ function DeviceLine() {
         </span>
       )}
       {memory !== null && (
-        <span title={t("memoryLong", sizes(memory.total - memory.available, memory.total, locale))}>
+        <span
+          class="status-memory"
+          title={t("memoryLong", sizes(memory.total - memory.available, memory.total, locale))}
+        >
           {t("memory", sizes(memory.total - memory.available, memory.total, locale))}
         </span>
       )}
