@@ -1,7 +1,7 @@
 # The game Snake, in a terminal. The arrow keys turn the snake, "q" ends the game.
 #
 # What it shows: curses draws at any place of the terminal and reads single keys. It needs a real
-# terminal, so connect with pty=1.
+# terminal, so tick "In a terminal" beside Run (other clients: pty).
 import curses
 import random
 

@@ -3,7 +3,13 @@
 import { signal } from "@preact/signals";
 import { type ConnectionState, FurtherLink, type Runner } from "further-link";
 
-export const link = new FurtherLink({ features: ["figure", "plot", "widget"] });
+/** `?user=ann` in the page's address: whose programs and files they are, as everywhere in the protocol. */
+const user = new URLSearchParams(location.search).get("user") ?? "";
+
+export const link = new FurtherLink({
+  features: ["figure", "plot", "widget"],
+  ...(user === "" ? {} : { user }),
+});
 
 export const connection = signal<ConnectionState>(link.state);
 link.on("state", (state) => {

@@ -420,7 +420,7 @@ describe("opening", () => {
   it("shows what is no text, or not in UTF-8, and never writes it", async () => {
     device.put("data.bin", new Uint8Array([1, 0, 2]));
     device.put("old.txt", new Uint8Array([0x47, 0x72, 0xfc, 0xdf, 0x65]));
-    device.put("large.txt", new Uint8Array(2 * 1024 * 1024 + 1).fill(97));
+    device.put("large.txt", new Uint8Array(16 * 1024 * 1024 + 1).fill(97));
     expect((await documents.open("data.bin")).view.value).toBe("binary");
     expect((await documents.open("large.txt")).view.value).toBe("large");
     const old = await documents.open("old.txt");
@@ -432,7 +432,7 @@ describe("opening", () => {
   });
 
   it("does not fetch what is too large", async () => {
-    device.put("large.txt", new Uint8Array(2 * 1024 * 1024 + 1));
+    device.put("large.txt", new Uint8Array(16 * 1024 * 1024 + 1));
     device.hold = async (request) => {
       if (request === "read") throw new Error("fetched");
     };

@@ -70,6 +70,13 @@ export function KeysPanel({ keys }: { readonly keys: Keys }) {
     };
   }, [keys]);
 
+  useEffect(() => {
+    // Who has just started the program, and typed nothing yet, is about to press the keys that it asks for.
+    const at = document.activeElement;
+    const idle = at instanceof HTMLInputElement && at.classList.contains("console-input") && at.value === "";
+    if (idle && pad.current?.closest(".run-panel") === at.closest(".run-panel")) pad.current?.focus();
+  }, []);
+
   const wantsEscape = wanted.includes("Escape");
   const leave = () => {
     keys.releaseAll("key:");

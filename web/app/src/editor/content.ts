@@ -3,7 +3,7 @@
 import { Text } from "@codemirror/state";
 
 /** Bytes that a file may have to be opened in the editor. Programs are a thousandth of that; what is larger are data. */
-export const MAX_TEXT_BYTES = 2 * 1024 * 1024;
+export const MAX_TEXT_BYTES = 16 * 1024 * 1024;
 
 /** Bytes in which a NUL is looked for: what has one there is no text. */
 const PROBE_BYTES = 8192;

@@ -142,7 +142,10 @@ export function Rows({ handle, onUpload }: RowsProps) {
     if (was === null) return;
     if (name === null) {
       if (byKey && was.kind === "rename") focusRow(was.path);
-      else if (byKey && current !== null) focusRow(current.path);
+      // A row that nobody has chosen must not become the place of the next new file.
+      else if (byKey && focused === null) {
+        scroll.current?.closest(".files")?.querySelector<HTMLElement>(".files-tools button")?.focus();
+      } else if (byKey && current !== null) focusRow(current.path);
       return;
     }
     if (was.kind === "rename") {

@@ -1,3 +1,4 @@
+import { useEffect, useRef } from "preact/hooks";
 import { ask } from "../shell/dialog";
 import { CloseIcon, ShellIcon } from "../shell/icons";
 import { t } from "../text";
@@ -50,9 +51,14 @@ export function RunArea() {
 function Tab({ run }: { readonly run: Run }) {
   const selected = run.id === shown.value;
   const state = run.state.value;
+  const tab = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (selected) tab.current?.scrollIntoView?.({ block: "nearest", inline: "nearest" });
+  }, [selected]);
   return (
     // The cross is for pointers only: the Delete key does the same, and a tab list may hold nothing but tabs.
     <button
+      ref={tab}
       type="button"
       role="tab"
       class="tab"

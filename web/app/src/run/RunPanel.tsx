@@ -7,7 +7,7 @@ import { language, t } from "../text";
 import { type ConsoleHandle, ConsoleView } from "./console/ConsoleView";
 import { duration } from "./duration";
 import { explain, tone } from "./exit";
-import { runAgain } from "./launch";
+import { runAgain, runInTerminal } from "./launch";
 import { RunTools } from "./RunTools";
 import { isOver, type Run, stop } from "./runs";
 
@@ -73,6 +73,14 @@ export function RunPanel({ run, active }: { readonly run: Run; readonly active: 
           )}
         </span>
       </div>
+      {wantsTerminal(run) && (
+        <div class="run-hint" role="status">
+          <span>{t("wantsTerminal")}</span>
+          <button type="button" onClick={() => run.path !== null && runInTerminal(run.path)}>
+            {t("runInTerminal")}
+          </button>
+        </div>
+      )}
       <div class="run-shown">
         <div class="run-view">
           {run.view === "console" ? (
@@ -85,4 +93,17 @@ export function RunPanel({ run, active }: { readonly run: Run; readonly active: 
       </div>
     </div>
   );
+}
+
+/** What programs say that draw on the screen of a terminal, or ask for one, when there is none: curses, readline, termios. */
+const NO_TERMINAL =
+  /_curses\.error|setupterm|Inappropriate ioctl for device|not a terminal|not a tty|open terminal|TERM environment variable not set/i;
+/** Characters at the end of the output that are looked at. */
+const LOOKED_AT = 4000;
+
+/** Whether it has failed because it needs a terminal. */
+function wantsTerminal(run: Run): boolean {
+  const state = run.state.value;
+  if (run.view !== "console" || run.path === null || state.kind !== "stopped" || state.code === 0) return false;
+  return NO_TERMINAL.test(run.transcript.text().slice(-LOOKED_AT));
 }

@@ -81,6 +81,12 @@ export async function runActive(): Promise<void> {
   await alone(() => launch(path));
 }
 
+/** Runs a file in a terminal, from now on. */
+export async function runInTerminal(path: string): Promise<void> {
+  choose(path, { ...optionsOf(path), terminal: true });
+  await alone(() => launch(path));
+}
+
 /** Starts what was in a tab once more, in the same tab and as it was started. What is unsaved is saved first. */
 export async function runAgain(run: Run): Promise<void> {
   await alone(async () => {
@@ -151,7 +157,16 @@ function sizeOfTerminal(): TerminalSize {
   return estimateSize(document.getElementById("area-output"), textSize.value);
 }
 
+/** The second shell that is open is "Shell 2". */
+function shellTitle(): string {
+  const taken = new Set(runs.value.map(({ title }) => title));
+  for (let number = 1; ; number += 1) {
+    const title = number === 1 ? t("shellTitle") : `${t("shellTitle")} ${number}`;
+    if (!taken.has(title)) return title;
+  }
+}
+
 export function openShell(): void {
   reveal("output");
-  start({ title: t("shellTitle"), kind: "shell", runner: "shell", pty: true, size: sizeOfTerminal() });
+  start({ title: shellTitle(), kind: "shell", runner: "shell", pty: true, size: sizeOfTerminal() });
 }

@@ -1,6 +1,8 @@
 import { useEffect } from "preact/hooks";
 import { EditorPane } from "../editor/EditorPane";
+import { dropOf } from "../files/dropped";
 import { FileTree } from "../files/FileTree";
+import { uploadDropped } from "../files/transfer";
 import { activePath } from "../files/workspace";
 import { openShell, runActive } from "../run/launch";
 import { RunArea } from "../run/RunArea";
@@ -21,6 +23,7 @@ import {
   filesShown,
   filesWidth,
   focusArea,
+  reveal,
 } from "./layout";
 import { Notices } from "./Notices";
 import { Splitter } from "./Splitter";
@@ -31,7 +34,14 @@ export function App() {
   useEffect(() => {
     // Before the editor, to which Ctrl+Enter is a new line.
     addEventListener("keydown", onKey, true);
-    return () => removeEventListener("keydown", onKey, true);
+    // A file that is dropped beside the list of files is meant for it; a browser would leave the page and show it.
+    addEventListener("dragover", onDragOver, true);
+    addEventListener("drop", onDrop, true);
+    return () => {
+      removeEventListener("keydown", onKey, true);
+      removeEventListener("dragover", onDragOver, true);
+      removeEventListener("drop", onDrop, true);
+    };
   }, []);
   const shape = arrangement.value;
   const single = shape === "single";
@@ -138,6 +148,26 @@ function AreaBar() {
       })}
     </nav>
   );
+}
+
+function isForTheFiles(event: DragEvent): boolean {
+  const isFiles = event.dataTransfer?.types.includes("Files") ?? false;
+  return isFiles && !(event.target instanceof Element && event.target.closest("#area-files") !== null);
+}
+
+function onDragOver(event: DragEvent): void {
+  if (!isForTheFiles(event) || event.dataTransfer === null) return;
+  event.preventDefault();
+  event.stopPropagation();
+  event.dataTransfer.dropEffect = "copy";
+}
+
+function onDrop(event: DragEvent): void {
+  if (!isForTheFiles(event) || event.dataTransfer === null) return;
+  event.preventDefault();
+  event.stopPropagation();
+  reveal("files");
+  uploadDropped(dropOf(event.dataTransfer), "");
 }
 
 /** Keys that work everywhere on the page. */

@@ -30,8 +30,14 @@ export function Banner() {
     if (state.kind === "waiting") tried.value = true;
     if (state.kind === "connected") tried.value = false;
   }, [state.kind]);
+  // What was said when it was lost counts until it is back: the tries after that only find nobody there.
+  const known = useSignal<PlainKey | undefined>(undefined);
+  useEffect(() => {
+    if (state.kind === "connected") known.value = undefined;
+    else if (state.kind === "waiting") known.value = REASONS[state.reason] ?? known.value;
+  }, [state]);
   if (state.kind === "connected" || (state.kind !== "waiting" && !tried.value)) return null;
-  const reason = state.kind === "waiting" ? REASONS[state.reason] : undefined;
+  const reason = known.value;
   const seconds = state.kind === "waiting" ? Math.max(0, Math.ceil((state.retryAt - now.value) / 1000)) : 0;
   return (
     <div class="banner" role="alert">

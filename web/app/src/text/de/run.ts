@@ -73,4 +73,6 @@ export const run: Record<keyof typeof measure, string> = {
   openAt: "{path} in Zeile {line} öffnen",
   errorFromDevice: "Das Gerät sagt: {message}",
   panels: "Tasten, Bilder und Fenster von {title}",
+  wantsTerminal: "Dieses Programm braucht ein Terminal, auf das es zeichnen kann.",
+  runInTerminal: "In einem Terminal starten",
 };

@@ -71,4 +71,6 @@ export const run = {
   openAt: "Open {path} at line {line}",
   errorFromDevice: "The device says: {message}",
   panels: "Keys, pictures and windows of {title}",
+  wantsTerminal: "This program needs a terminal to draw on.",
+  runInTerminal: "Run it in a terminal",
 } as const satisfies Record<string, string>;
