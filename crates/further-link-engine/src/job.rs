@@ -496,6 +496,8 @@ impl Streams {
         let read = usize::try_from(job.log.end() - before).unwrap_or(usize::MAX);
         self.before_errors = match (stream, ready.other_waits) {
             (Stream::Stdout, true) => self.before_errors.saturating_add(read),
+            // It has its turn when there is room again, and not after as much as before.
+            (Stream::Stderr, _) if matches!(reading, Reading::Full) => self.before_errors,
             _ => 0,
         };
         if let Reading::Ended = reading {
