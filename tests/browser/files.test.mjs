@@ -235,3 +235,27 @@ withFiles("two pages: each sees what the other does, and nobody's text is lost",
   await other.editor("shared.py").filter({ hasText: "print('mine')" }).waitFor();
   assert.equal(server.read("shared.py"), "print('mine')\n");
 }, { allowed: [/ERR_FAILED/] });
+
+withFiles("what misses the list of files is uploaded all the same", { "main.py": "print(1)\n" }, async ({ app, page, server }) => {
+  await app.openFile("main.py");
+  await drop(page, app.editor("main.py"), [["dropped.txt", null, "dropped"]]);
+  await shown(app, "dropped.txt");
+  await drop(page, app.output, [["beside.txt", null, "beside"]]);
+  await shown(app, "beside.txt");
+  assert.equal(server.read("dropped.txt"), "dropped");
+  assert.equal(server.read("main.py"), "print(1)\n", "its text is not put into the file that is open");
+  assert.match(await app.editor("main.py").innerText(), /^print\(1\)\s*$/);
+});
+
+withFiles("a new file that was given up does not choose a folder", { "examples/a.txt": "a" }, async ({ app, server }) => {
+  const create = app.files.getByRole("button", { name: "New file" });
+  await shown(app, "examples");
+  await create.click();
+  await app.keyboard.press("Escape");
+  await create.click();
+  await app.keyboard.type("top.txt");
+  await app.keyboard.press("Enter");
+  await shown(app, "top.txt");
+  assert.equal(server.has("top.txt"), true);
+  assert.equal(server.has("examples/top.txt"), false);
+});

@@ -167,6 +167,13 @@ running("keys by mouse and by keyboard: the program sees them go down and up", "
   await accessible(page, "keys of a program that is over");
 });
 
+running("keys work at once for somebody who has just started the program", "presses.py", async ({ app, page, panels }) => {
+  await app.shows("presses.py", "ready");
+  await panels.getByRole("region", { name: "Keys", exact: true }).getByText("Your keyboard goes to the program").waitFor();
+  await page.keyboard.press("ArrowUp");
+  await app.shows("presses.py", "up 'ArrowUp'");
+});
+
 running("no key stays down: the focus goes, the window goes, another program is looked at", "presses.py", async ({ app, page, panels }) => {
   await app.shows("presses.py", "ready");
   const keys = panels.getByRole("region", { name: "Keys", exact: true });

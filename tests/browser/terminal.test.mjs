@@ -201,3 +201,28 @@ pageTest("the terminal server's own page", () => browser, async ({ open, later }
   await page.getByRole("button", { name: "Start a new shell" }).click();
   await terminal.shows(PROMPT);
 });
+
+pageTest("a program that needs a terminal is offered one; what was started is in view among many", () => browser, async ({ open, later }) => {
+  const device = await Server.start({ files: { "draw.py": "import curses\ncurses.wrapper(lambda screen: screen.getkey())\n" } });
+  later(() => device.stop());
+  const page = await open(device.url, { viewport: DESKTOP });
+  const app = await new Page(page).ready();
+  await app.openFile("draw.py");
+  await app.run();
+  await app.panel.getByRole("button", { name: "Run it in a terminal" }).click();
+  await app.is("Running");
+  const drawn = new Terminal(page, app.panel);
+  await drawn.ready();
+  await page.keyboard.press("q");
+  await app.is(/^Finished/);
+
+  for (let number = 1; number <= 8; number += 1) {
+    await app.shell();
+    await app.runTab(number === 1 ? /Shell$/ : `Shell ${number}`).waitFor();
+  }
+  await until(page, "the newest tab is in view", () => {
+    const tab = document.querySelector('#area-output [role="tab"][aria-selected="true"]').getBoundingClientRect();
+    const row = document.querySelector('#area-output [role="tablist"]').getBoundingClientRect();
+    return tab.left >= row.left - 1 && tab.right <= row.right + 1;
+  });
+});
