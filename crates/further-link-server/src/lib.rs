@@ -3,36 +3,27 @@
 //!
 //! This crate parses what strangers send. It starts no programs of users: that is the engine's.
 
-mod apt;
-mod body;
-mod connection;
+mod access;
 mod device;
 mod download;
-mod error;
-mod flow;
 mod fs;
-mod gate;
-mod line;
-mod listener;
+mod http;
+mod listen;
 mod metrics;
-mod output;
 mod page;
-mod patience;
-mod projects;
-mod routes;
+mod repl;
 mod session;
-mod stream;
 mod terminal;
-mod transport;
+mod websocket;
 
+pub use access::GateSettings;
 pub use download::{DownloadError, DownloadSettings};
 pub use further_link_protocol::TerminalSize;
 pub use further_link_protocol::wire::{SizeOrder, read_terminal_size};
-pub use gate::GateSettings;
-pub use listener::{Server, bind};
+pub use listen::{Server, bind};
 pub use session::Limits;
 pub use terminal::{TerminalServer, TerminalSettings};
-pub use transport::deflate::Compression;
+pub use websocket::deflate::Compression;
 
 use further_link_engine::Engine;
 use std::sync::Arc;
@@ -63,8 +54,8 @@ pub(crate) struct App {
     pub(crate) engine: Engine,
     pub(crate) settings: ServerSettings,
     pub(crate) metrics: metrics::Metrics,
-    pub(crate) gate: gate::Gate,
-    pub(crate) projects: projects::Projects,
+    pub(crate) gate: access::Gate,
+    pub(crate) projects: http::upload::Projects,
     pub(crate) downloads: download::Downloader,
     pub(crate) device: device::Device,
     /// Becomes true when the server is about to end.

@@ -1,7 +1,7 @@
 //! Sending a folder as an archive.
 
 use super::Asked;
-use crate::stream::{self, Sender};
+use crate::http::streaming_body::{self, Sender};
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use further_link_engine::{Archive, FilesError};
@@ -21,7 +21,7 @@ pub(super) async fn response(asked: &Asked) -> Result<Response, FilesError> {
     let body = match asked.head {
         true => Body::empty(),
         false => {
-            let (sender, body) = stream::body();
+            let (sender, body) = streaming_body::body();
             tokio::spawn(send(archive, sender));
             body
         }

@@ -2,7 +2,7 @@
 
 use super::refusal::Refusal;
 use super::{Asked, X_TIMESTAMP, conditions};
-use crate::error::HttpError;
+use crate::http::error::HttpError;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;

@@ -1,7 +1,7 @@
 //! Why something was not done, as a status and a sentence.
 
 use super::address::Address;
-use crate::error::HttpError;
+use crate::http::error::HttpError;
 use axum::response::{IntoResponse, Response};
 use further_link_engine::{AccountError, FilesError, StartError, Version};
 use http::{HeaderValue, StatusCode, header};

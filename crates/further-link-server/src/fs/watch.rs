@@ -2,7 +2,7 @@
 
 use super::Asked;
 use super::conditions::etag_text;
-use crate::stream::{self, Sender};
+use crate::http::streaming_body::{self, Sender};
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use further_link_engine::{Change, ChangeKind, Seen, Watch};
@@ -23,7 +23,7 @@ pub(super) fn response(asked: &Asked, watch: Watch) -> Response {
     let body = match asked.head {
         true => Body::empty(),
         false => {
-            let (sender, body) = stream::body();
+            let (sender, body) = streaming_body::body();
             tokio::spawn(tell(watch, sender, asked.app.ending.clone()));
             body
         }

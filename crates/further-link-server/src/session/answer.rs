@@ -1,7 +1,7 @@
 //! Answers: what a client is told beside what its programs say.
 
 use crate::SharedApp;
-use crate::transport::frames::Frames;
+use crate::websocket::frames::Frames;
 use further_link_engine::StartError;
 use further_link_protocol::wire::{self, Dialect};
 use further_link_protocol::{Event, Features, ProcessName};

@@ -1,8 +1,8 @@
 //! The page's files: from a folder, or our own page.
 
 use super::{Shared, not_started, own_page};
-use crate::error::HttpError;
 use crate::fs::elsewhere::{OneFile, Refusal};
+use crate::http::error::HttpError;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use further_link_engine::{FilesError, Name};

@@ -3,10 +3,10 @@
 use super::owner::Client;
 use super::sessions::{NewSession, Session, SessionId};
 use super::{Shared, document_root, not_started, websocket};
-use crate::body::discard;
-use crate::error::HttpError;
 use crate::fs::elsewhere::{OneFile, Refusal};
-use crate::transport::websocket::is_upgrade;
+use crate::http::error::HttpError;
+use crate::http::request_body::discard;
+use crate::websocket::is_upgrade;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use further_link_engine::{InputRefused, Name};

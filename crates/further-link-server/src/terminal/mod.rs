@@ -12,9 +12,10 @@ mod screen;
 mod sessions;
 mod websocket;
 
-use crate::body::Bodies;
-use crate::listener::Server;
-use crate::{ServerSettings, SharedApp, gate};
+use crate::access;
+use crate::http::request_body::Bodies;
+use crate::listen::Server;
+use crate::{ServerSettings, SharedApp};
 use ::http::StatusCode;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -28,7 +29,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_rustls::rustls::ServerConfig;
 
-use crate::error::HttpError;
+use crate::http::error::HttpError;
 
 /// Bytes of what is typed in one request over HTTP, at the most: as much as may wait for a shell that does not read.
 const TYPED: usize = 1024 * 1024;
@@ -150,7 +151,7 @@ impl Shared {
     fn guarded(&self, routes: Router) -> Router {
         Router::new()
             .fallback_service(routes)
-            .layer(from_fn_with_state(Arc::clone(&self.app), gate::guard))
+            .layer(from_fn_with_state(Arc::clone(&self.app), access::guard))
     }
 
     /// The account whose shells and files these are.

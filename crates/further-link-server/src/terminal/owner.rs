@@ -2,7 +2,7 @@
 //! sessions are names and no secrets: each owner has its own.
 
 use super::Shared;
-use crate::error::HttpError;
+use crate::http::error::HttpError;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use std::fmt;
 

@@ -5,7 +5,7 @@
 use super::TerminalSettings;
 use super::owner::{Client, Owner};
 use super::screen::{Screen, Taken};
-use crate::error::HttpError;
+use crate::http::error::HttpError;
 use further_link_engine::Job;
 use further_link_protocol::TerminalSize;
 use further_link_protocol::wire::{ListedSession, write_sessions};

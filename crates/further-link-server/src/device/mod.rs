@@ -1,0 +1,330 @@
+//! `GET /device`: what this device is and how it is (`docs/protocol.md` section 13), once or as a stream of events.
+//!
+//! One task samples for all who watch, while somebody does; nothing is read otherwise.
+
+mod read;
+
+use crate::SharedApp;
+use crate::fs::is_embedded;
+use crate::http::error::HttpError;
+use crate::http::streaming_body::{self, Sender};
+use axum::body::Body;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use read::{CpuTicks, Files};
+use serde_json::json;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+/// Between two samples, and how old an answer may be: often enough for a needle, and next to nothing for a small board.
+const INTERVAL: Duration = Duration::from_secs(2);
+/// Between the first two: the load is that of a time, and nobody should wait long for the first.
+const FIRST_INTERVAL: Duration = Duration::from_millis(200);
+/// Until when the load since an earlier sample still says something.
+const FORGET: Duration = Duration::from_secs(10);
+/// How long somebody who asks once waits. Only a disk that does not answer takes as long.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Those who watch or wait at the same time. Each keeps a connection and some hundred bytes.
+const MAX_WATCHERS: usize = 64;
+
+const EVENT: &str = "event: device\ndata: ";
+const EVENT_END: &str = "\n\n";
+/// What begins a stream: how long a client waits before it connects again, in milliseconds.
+const BEGIN: &str = "retry: 2000\n\n";
+
+/// What is known elsewhere in the server.
+struct About {
+    version: String,
+    programs: usize,
+    work: Option<PathBuf>,
+}
+
+/// How the device was at a time.
+#[derive(Clone, Debug)]
+struct Sample {
+    /// A whole event. Its data is JSON.
+    event: Bytes,
+    /// The load is among it, if it can be had at all.
+    is_complete: bool,
+}
+
+impl Sample {
+    fn json(&self) -> Bytes {
+        let end = self.event.len() - EVENT_END.len();
+        self.event.slice(EVENT.len()..end)
+    }
+}
+
+/// The last sample.
+#[derive(Debug)]
+struct Last {
+    at: Instant,
+    ticks: Option<CpuTicks>,
+    sample: Sample,
+}
+
+/// The device, for those who ask about it.
+#[derive(Debug)]
+pub(crate) struct Device {
+    shared: Arc<Shared>,
+    places: Arc<Semaphore>,
+    running: Mutex<Weak<Running>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    files: Files,
+    /// Held by who reads, to the end of it: a disk that does not answer keeps one thread, not one for each who asks.
+    turn: Arc<Semaphore>,
+    last: Mutex<Option<Last>>,
+}
+
+/// The task that samples, for as long as somebody has this.
+#[derive(Debug)]
+struct Running {
+    samples: watch::Receiver<Option<Sample>>,
+    task: AbortHandle,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Somebody who watches.
+struct Watcher {
+    samples: watch::Receiver<Option<Sample>>,
+    _running: Arc<Running>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Watcher {
+    /// The next sample, or the newest if there have been several.
+    async fn next(&mut self) -> Option<Sample> {
+        loop {
+            self.samples.changed().await.ok()?;
+            let sample = self.samples.borrow_and_update().clone();
+            if sample.is_some() {
+                return sample;
+            }
+        }
+    }
+}
+
+impl Device {
+    /// `root`: where `proc`, `sys` and `etc` are.
+    pub(crate) fn new(root: &str) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                files: Files::new(root),
+                turn: Arc::new(Semaphore::new(1)),
+                last: Mutex::new(None),
+            }),
+            places: Arc::new(Semaphore::new(MAX_WATCHERS)),
+            running: Mutex::new(Weak::new()),
+        }
+    }
+
+    /// Begins to watch. None if too many do.
+    fn watch(&self, about: impl Fn() -> About + Send + 'static) -> Option<Watcher> {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let mut weak = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = weak.upgrade().unwrap_or_else(|| {
+            let (sender, samples) = watch::channel(None);
+            let task = tokio::spawn(sample_on(Arc::clone(&self.shared), about, sender));
+            let task = task.abort_handle();
+            Arc::new(Running { samples, task })
+        });
+        *weak = Arc::downgrade(&running);
+        let mut samples = running.samples.clone();
+        // What is there already is news to who comes now.
+        samples.mark_changed();
+        Some(Watcher {
+            samples,
+            _running: running,
+            _place: place,
+        })
+    }
+}
+
+/// Samples again and again, until the task is ended.
+async fn sample_on(
+    shared: Arc<Shared>,
+    about: impl Fn() -> About,
+    sender: watch::Sender<Option<Sample>>,
+) {
+    let mut sample = match shared.recent() {
+        Some(sample) => sample,
+        None => shared.sample(about()).await,
+    };
+    loop {
+        let wait = match sample.is_complete {
+            true => INTERVAL,
+            false => FIRST_INTERVAL,
+        };
+        sender.send_replace(Some(sample));
+        tokio::time::sleep(wait).await;
+        sample = shared.sample(about()).await;
+    }
+}
+
+impl Shared {
+    fn last(&self) -> std::sync::MutexGuard<'_, Option<Last>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A sample that is good enough for somebody new.
+    fn recent(&self) -> Option<Sample> {
+        let last = self.last();
+        let last = last.as_ref()?;
+        (last.sample.is_complete && last.at.elapsed() < INTERVAL).then(|| last.sample.clone())
+    }
+
+    async fn sample(&self, about: About) -> Sample {
+        let turn = Arc::clone(&self.turn).acquire_owned().await;
+        let files = self.files.clone();
+        let work = about.work;
+        let reading = tokio::task::spawn_blocking(move || {
+            let read = (files.cpu_ticks(), files.rest(work.as_deref()));
+            drop(turn);
+            read
+        });
+        // It cannot fail but by the runtime's end.
+        let (ticks, mut value) = reading.await.unwrap_or_default();
+        let mut last = self.last();
+        let before = last
+            .take()
+            .filter(|last| last.at.elapsed() < FORGET)
+            .and_then(|last| last.ticks);
+        value["cpu"] = match &ticks {
+            Some(ticks) => ticks.load(before.as_ref()),
+            None => {
+                let count = std::thread::available_parallelism().map_or(1, usize::from);
+                json!({ "count": count, "load": null, "cores": [] })
+            }
+        };
+        value["name"] = nix::unistd::gethostname()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default()
+            .into();
+        value["architecture"] = nix::sys::utsname::uname()
+            .map(|system| system.machine().to_string_lossy().into_owned())
+            .unwrap_or_default()
+            .into();
+        value["version"] = about.version.into();
+        value["programs"] = about.programs.into();
+        let sample = Sample {
+            // Line ends within strings are escaped, so this is one line.
+            event: format!("{EVENT}{value}{EVENT_END}").into(),
+            is_complete: ticks.is_none() || before.is_some(),
+        };
+        *last = Some(Last {
+            at: Instant::now(),
+            ticks,
+            sample: sample.clone(),
+        });
+        sample
+    }
+}
+
+/// Answers `GET /device`: with events if `?watch` or `Accept: text/event-stream` asks for them.
+pub(crate) async fn answer(
+    State(app): State<SharedApp>,
+    Query(pairs): Query<Vec<(String, String)>>,
+    headers: HeaderMap,
+) -> Result<Response, HttpError> {
+    if is_embedded(&headers) {
+        return Err(HttpError::new(
+            StatusCode::FORBIDDEN,
+            "Pages of other sites may not embed this.",
+        ));
+    }
+    let account = app.engine.account(None).await.ok();
+    let work = account.map(|account| app.engine.work_dir(&account));
+    let known = Arc::clone(&app);
+    let about = move || About {
+        version: known.settings.version.clone(),
+        programs: known.engine.active_jobs(),
+        work: work.clone(),
+    };
+    let mut watcher = app.device.watch(about).ok_or_else(|| {
+        HttpError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Too many are watching this device at the moment.",
+        )
+        .with_header(header::RETRY_AFTER, "10")
+    })?;
+    let (kind, body) = if wants_events(&pairs, &headers) {
+        let (sender, body) = streaming_body::body();
+        tokio::spawn(tell(watcher, sender, app.ending.clone()));
+        ("text/event-stream", body)
+    } else {
+        let complete = watcher
+            .samples
+            .wait_for(|sample| sample.as_ref().is_some_and(|sample| sample.is_complete));
+        // Rather one without the load than none.
+        let _ = tokio::time::timeout(TIMEOUT, complete).await;
+        let sample = watcher.samples.borrow().clone().ok_or_else(|| {
+            HttpError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The device does not tell how it is: something on it, perhaps a disk, does not answer.",
+            )
+            .with_header(header::RETRY_AFTER, "10")
+        })?;
+        ("application/json", Body::from(sample.json()))
+    };
+    let mut response = body.into_response();
+    let fixed = [
+        (header::CONTENT_TYPE, kind),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::VARY, "Accept"),
+    ];
+    for (name, value) in fixed {
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    Ok(response)
+}
+
+fn wants_events(pairs: &[(String, String)], headers: &HeaderMap) -> bool {
+    let watch = pairs.iter().find(|(name, _)| name == "watch");
+    let accepts = headers.get_all(header::ACCEPT).iter().any(|value| {
+        let mut kinds = value.to_str().unwrap_or_default().split(',');
+        kinds.any(|kind| {
+            let kind = kind.split(';').next().unwrap_or_default();
+            kind.trim().eq_ignore_ascii_case("text/event-stream")
+        })
+    });
+    watch.map_or(accepts, |(_, value)| value != "0" && value != "false")
+}
+
+/// Tells one client. One that is slow gets the newest sample when it is ready for it.
+async fn tell(mut watcher: Watcher, sender: Sender, mut ending: watch::Receiver<bool>) {
+    let mut text = Bytes::from_static(BEGIN.as_bytes());
+    loop {
+        if sender.send(Ok(text)).await.is_err() {
+            return;
+        }
+        let sample = tokio::select! {
+            sample = watcher.next() => sample,
+            () = sender.closed() => return,
+            _ = ending.wait_for(|ending| *ending) => return,
+        };
+        let Some(sample) = sample else {
+            return;
+        };
+        text = sample.event;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,8 @@
+//! Plain HTTP: the routes and what the short ones answer, bodies in both directions, errors.
+
+pub(crate) mod apt;
+pub(crate) mod error;
+pub(crate) mod request_body;
+pub(crate) mod routes;
+pub(crate) mod streaming_body;
+pub(crate) mod upload;

@@ -1,0 +1,398 @@
+//! The port: accepting connections, telling TLS from plain HTTP, and serving requests on them.
+
+mod write_timeout;
+
+use crate::access::{self, Gate};
+use crate::device::Device;
+use crate::download::Downloader;
+use crate::http::error::HttpError;
+use crate::http::routes;
+use crate::http::upload::Projects;
+use crate::listen::write_timeout::ImpatientStream;
+use crate::metrics::Metrics;
+use crate::{App, ServerSettings, SharedApp, page};
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse as _, Response};
+use further_link_engine::Engine;
+use http::{HeaderValue, Request, StatusCode, header};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tower::ServiceExt as _;
+
+/// How long a client may take for its first byte, and for the TLS handshake.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take to send a request's head; also how long an idle connection is kept.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a request that has begun may still take when the server ends.
+const LAST_REQUEST: Duration = Duration::from_secs(2);
+/// Bytes of a request's head that are always read. Above that it depends on how they arrive.
+const HEAD_SIZE: usize = 32 * 1024;
+/// Bytes that the kernel takes for a client beyond what is on its way (`tcp(7)`,
+/// `TCP_NOTSENT_LOWAT`). It would take megabytes: a pong would wait behind them, and a slow client would
+/// seem dead, because there is room again only when a good part of them is gone.
+const UNSENT: u32 = 32 * 1024;
+/// How long what was sent may stay unacknowledged (`tcp(7)`, `TCP_USER_TIMEOUT`). Linux tries for a quarter of an hour;
+/// so long, somebody who has gone out of reach would be told what changes in a folder.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(120);
+/// Pause after an error of `accept`, which mostly means that there are no descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a client that is turned away may take to read why.
+const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(2);
+/// Clients that are turned away at the same time; more are cut off.
+static TURNED_AWAY: Semaphore = Semaphore::const_new(32);
+/// The first byte of a TLS record that begins a handshake (RFC 8446 section 5.1). No HTTP method
+/// begins with it.
+const TLS_HANDSHAKE: u8 = 0x16;
+/// Connections that wait to be accepted (`listen(2)`).
+const BACKLOG: u32 = 1024;
+
+/// Who is at the other end of a connection. Holds its place among the permitted ones.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    _place: OwnedSemaphorePermit,
+    near: bool,
+    upgraded: AtomicBool,
+}
+
+impl Peer {
+    fn new(place: OwnedSemaphorePermit, near: bool) -> Self {
+        Self {
+            _place: place,
+            near,
+            upgraded: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on the connection speaks WebSocket.
+    pub(crate) fn upgrade(&self) {
+        self.upgraded.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it does.
+    pub(crate) fn is_upgraded(&self) -> bool {
+        self.upgraded.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is on this device.
+    pub(crate) fn is_near(&self) -> bool {
+        self.near
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_test() -> Self {
+        let places = Arc::new(Semaphore::new(1));
+        Self::new(places.try_acquire_owned().unwrap(), true)
+    }
+}
+
+/// Whether a client is on this device: it came over loopback, or to one of our addresses from the same.
+fn is_near(stream: &TcpStream, client: SocketAddr) -> bool {
+    client.ip().to_canonical().is_loopback()
+        || stream.local_addr().is_ok_and(|own| own.ip() == client.ip())
+}
+
+/// Opens a listening socket. Has to be called inside of the runtime. With `only_v6` the address `::`
+/// leaves IPv4 to another socket.
+///
+/// # Errors
+/// If the address cannot be had.
+pub fn bind(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
+    let socket = match address.ip() {
+        IpAddr::V4(_) => tokio::net::TcpSocket::new_v4()?,
+        IpAddr::V6(_) => tokio::net::TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    if address.is_ipv6() {
+        SockRef::from(&socket).set_only_v6(only_v6)?;
+    }
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// The server, before it listens.
+pub struct Server {
+    app: SharedApp,
+    /// What answers where nobody says otherwise.
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    /// With TLS, those on other devices who come without it are sent to `https`.
+    redirects: bool,
+    ending: watch::Sender<bool>,
+    places: Arc<Semaphore>,
+}
+
+impl Server {
+    /// `hostname` is the device's name. Without `tls`, plain HTTP is served to everybody; with it, to
+    /// this device itself, and others are sent to the same address with `https`.
+    ///
+    /// # Errors
+    /// If a metric cannot be registered.
+    pub fn new(
+        engine: Engine,
+        settings: ServerSettings,
+        hostname: &str,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> io::Result<Self> {
+        if !page::is_built() {
+            tracing::warn!(
+                "this server was built without its page: install Node.js 18 or newer, then `make run`"
+            );
+        }
+        Self::with_routes(engine, settings, hostname, tls, routes::router)
+    }
+
+    /// The same, and what it answers.
+    pub(crate) fn with_routes(
+        engine: Engine,
+        settings: ServerSettings,
+        hostname: &str,
+        tls: Option<Arc<ServerConfig>>,
+        routes: impl FnOnce(SharedApp) -> Router,
+    ) -> io::Result<Self> {
+        let ending = watch::Sender::new(false);
+        let places = Arc::new(Semaphore::new(settings.max_connections));
+        let app = Arc::new(App {
+            engine,
+            metrics: Metrics::new().map_err(io::Error::other)?,
+            gate: Gate::new(&settings.gate, hostname),
+            projects: Projects::new(settings.max_upload_bytes),
+            ending: ending.subscribe(),
+            downloads: Downloader::new(settings.downloads.clone()),
+            device: Device::new("/"),
+            settings,
+        });
+        Ok(Self {
+            router: routes(Arc::clone(&app)),
+            app,
+            tls: tls.map(TlsAcceptor::from),
+            redirects: true,
+            ending,
+            places,
+        })
+    }
+
+    /// Serves plain HTTP to everybody, with TLS or without: clients of old servers know no redirects.
+    pub(crate) fn without_redirects(mut self) -> Self {
+        self.redirects = false;
+        self
+    }
+
+    /// Serves until `stop` completes; then tells all clients, and returns when they are gone.
+    pub async fn serve(self, listeners: Vec<TcpListener>, stop: impl Future<Output = ()>) {
+        let router = self.router.clone();
+        let each = |listener| (listener, router.clone());
+        let listeners = listeners.into_iter().map(each).collect();
+        self.serve_each(listeners, stop).await;
+    }
+
+    /// The same, with something of its own to answer on each port.
+    pub(crate) async fn serve_each(
+        self,
+        listeners: Vec<(TcpListener, Router)>,
+        stop: impl Future<Output = ()>,
+    ) {
+        let server = Arc::new(self);
+        let mut accepting = JoinSet::new();
+        for (listener, router) in listeners {
+            accepting.spawn(Arc::clone(&server).accept(listener, router));
+        }
+        stop.await;
+        accepting.shutdown().await;
+        server.ending.send_replace(true);
+        // Each connection holds its place until it is gone; all places are free when all are.
+        let all = u32::try_from(server.app.settings.max_connections).unwrap_or(u32::MAX);
+        let _ = server.places.acquire_many(all).await;
+    }
+
+    async fn accept(self: Arc<Self>, listener: TcpListener, router: Router) {
+        loop {
+            let (stream, address) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            match Arc::clone(&self.places).try_acquire_owned() {
+                Ok(place) => {
+                    let peer = Arc::new(Peer::new(place, is_near(&stream, address)));
+                    let greeted = Arc::clone(&self).greet(stream, address, peer, router.clone());
+                    tokio::spawn(greeted);
+                }
+                Err(_) => {
+                    self.app.metrics.refused("connections");
+                    tracing::warn!(%address, "too many connections");
+                    turn_away(stream);
+                }
+            }
+        }
+    }
+
+    /// Finds out what the client speaks, and serves it.
+    async fn greet(
+        self: Arc<Self>,
+        stream: TcpStream,
+        address: SocketAddr,
+        peer: Arc<Peer>,
+        router: Router,
+    ) {
+        let _ = stream.set_nodelay(true);
+        let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
+        let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+        let mut first = [0];
+        let Some(Ok(1)) = self.in_time(stream.peek(&mut first)).await else {
+            return;
+        };
+        match &self.tls {
+            Some(tls) if first[0] == TLS_HANDSHAKE => {
+                match self.in_time(tls.accept(stream)).await {
+                    Some(Ok(stream)) => self.speak_http(stream, peer, router, false).await,
+                    Some(Err(error)) => tracing::debug!(%address, %error, "no TLS session"),
+                    None => tracing::debug!(%address, "the TLS handshake took too long"),
+                }
+            }
+            tls => {
+                let near = address.ip().to_canonical().is_loopback();
+                let redirect = self.redirects && tls.is_some() && !near;
+                self.speak_http(stream, peer, router, redirect).await;
+            }
+        }
+    }
+
+    /// What `step` of a connection's beginning comes to, if it does so in time and before the end.
+    async fn in_time<T>(&self, step: impl Future<Output = T>) -> Option<T> {
+        let mut ending = self.app.ending.clone();
+        tokio::select! {
+            result = tokio::time::timeout(HELLO_TIMEOUT, step) => result.ok(),
+            _ = ending.wait_for(|ending| *ending) => None,
+        }
+    }
+
+    async fn speak_http<S>(
+        self: Arc<Self>,
+        stream: S,
+        peer: Arc<Peer>,
+        router: Router,
+        redirect: bool,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let stream = ImpatientStream::new(stream, Arc::clone(&peer));
+        let server = Arc::clone(&self);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let server = Arc::clone(&server);
+            let (peer, router) = (Arc::clone(&peer), router.clone());
+            async move { Ok::<_, Infallible>(server.answer(request, peer, router, redirect).await) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(HEAD_SIZE)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        let mut ending = self.app.ending.clone();
+        let result = tokio::select! {
+            result = &mut connection => Some(result),
+            _ = ending.wait_for(|ending| *ending) => None,
+        };
+        let result = match result {
+            Some(result) => result,
+            None => {
+                connection.as_mut().graceful_shutdown();
+                // One who is in the middle of a request may finish it, but not make everybody wait.
+                match tokio::time::timeout(LAST_REQUEST, connection).await {
+                    Ok(result) => result,
+                    Err(_) => return,
+                }
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, "a connection broke off");
+        }
+    }
+
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: Arc<Peer>,
+        router: Router,
+        redirect: bool,
+    ) -> Response {
+        if redirect {
+            let mut response = self.redirect(&request);
+            access::allow_private_network(response.headers_mut());
+            return response;
+        }
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
+        match router.oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
+    /// Sends a client that is not on this device to the same address with `https`.
+    fn redirect(&self, request: &Request<Incoming>) -> Response {
+        if let Err(refusal) = self.app.gate.check(request.uri(), request.headers()) {
+            self.app.metrics.refused(refusal.reason());
+            return HttpError::from(refusal).into_response();
+        }
+        let host = request
+            .headers()
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok())
+            .unwrap_or_default();
+        let path = request
+            .uri()
+            .path_and_query()
+            .map_or("/", |path| path.as_str());
+        let error = HttpError::new(
+            StatusCode::PERMANENT_REDIRECT,
+            "This server is reached with https (and wss).",
+        );
+        let mut response = error.into_response();
+        if let Ok(location) = HeaderValue::try_from(format!("https://{host}{path}")) {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        response
+    }
+}
+
+/// Tells a client that there are too many already. Whoever speaks TLS only sees the end.
+fn turn_away(mut stream: TcpStream) {
+    const ANSWER: &[u8] =
+        b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
+        Access-Control-Allow-Private-Network: true\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 72\r\n\r\n\
+        503: Service Unavailable\nAs many clients are connected as there may be.\n";
+    let Ok(turn) = TURNED_AWAY.try_acquire() else {
+        return;
+    };
+    tokio::spawn(async move {
+        let answer = async {
+            stream.write_all(ANSWER).await?;
+            stream.shutdown().await?;
+            // A socket that is closed with something unread in it takes its answer back.
+            tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+        };
+        let _ = tokio::time::timeout(TURN_AWAY_TIMEOUT, answer).await;
+        drop(turn);
+    });
+}

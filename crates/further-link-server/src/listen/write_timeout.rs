@@ -1,0 +1,122 @@
+//! A stream that gives a client up which does not take what it asked for.
+
+use crate::listen::Peer;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+/// How long a client may take no byte of an HTTP answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Breaks off with `TimedOut` when nothing could be written for [`PATIENCE`]. Not after an upgrade:
+/// WebSocket clients have a rule of their own for who is alive (`connection`).
+#[derive(Debug)]
+pub(crate) struct ImpatientStream<S> {
+    stream: S,
+    peer: Arc<Peer>,
+    /// Since a write has found no room.
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S: AsyncWrite + Unpin> ImpatientStream<S> {
+    pub(crate) fn new(stream: S, peer: Arc<Peer>) -> Self {
+        Self {
+            stream,
+            peer,
+            deadline: None,
+        }
+    }
+
+    /// Passes on what the stream says, unless it has said "not now" for too long.
+    fn impatiently<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        poll: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let result = poll(Pin::new(&mut self.stream), context);
+        if result.is_ready() || self.peer.is_upgraded() {
+            self.deadline = None;
+            return result;
+        }
+        let deadline = self
+            .deadline
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(PATIENCE)));
+        match deadline.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for ImpatientStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for ImpatientStream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.impatiently(context, |stream, context| stream.poll_write(context, bytes))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.impatiently(context, |stream, context| {
+            stream.poll_write_vectored(context, slices)
+        })
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.impatiently(context, |stream, context| stream.poll_flush(context))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.impatiently(context, |stream, context| stream.poll_shutdown(context))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt as _;
+
+    async fn fill(peer: Arc<Peer>) -> io::Result<()> {
+        // The other end is there, and reads nothing.
+        let (stream, _other) = tokio::io::duplex(16);
+        let mut stream = ImpatientStream::new(stream, peer);
+        stream.write_all(&[0; 64]).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_is_given_up() {
+        let error = fill(Arc::new(Peer::for_test())).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn but_not_after_an_upgrade() {
+        let peer = Arc::new(Peer::for_test());
+        peer.upgrade();
+        let waited = tokio::time::timeout(100 * PATIENCE, fill(peer)).await;
+        assert!(waited.is_err());
+    }
+}

@@ -1,0 +1,331 @@
+//! The dialect of one line in, one answer out (`/ws`): each message is a command, or in the other mode
+//! a piece of Python for an interpreter that keeps its state. `docs/protocol.md` section 7.
+
+use crate::SharedApp;
+use crate::websocket::connection::{Allowance, Conversation, carry};
+use crate::websocket::frames::Frames;
+use crate::websocket::{Reader, Received, Writer};
+use bytes::Bytes;
+use further_link_engine::{Account, AccountError, Cursor, Engine, Job, JobState, Read, StartError};
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// Messages that wait for the one before, at the most.
+const WAITING_LINES: usize = 64;
+/// Bytes of them, at the most.
+const WAITING_BYTES: usize = 1024 * 1024;
+/// Answers that wait for a client that does not read, at the most; then the next message waits too.
+const WAITING_ANSWERS: usize = 4;
+/// Bytes that are taken from a log at once.
+const PIECE: usize = 64 * 1024;
+/// The interpreter's part of the Python mode.
+const PYTHON_SIDE: &str = include_str!("python_repl.py");
+
+/// What the messages are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Command lines: words are split as a shell would, but there is no shell.
+    Command,
+    /// Python, for one interpreter that lives as long as the connection.
+    Python,
+}
+
+/// Carries one client until it is gone; then whatever runs for it is stopped.
+pub(crate) async fn run(
+    app: SharedApp,
+    io: (Reader, Writer),
+    account: Result<Account, AccountError>,
+    mode: Mode,
+) {
+    let session = Session {
+        queues: Mutex::default(),
+        wake: Notify::new(),
+        arrived: Notify::new(),
+        room: Notify::new(),
+    };
+    let mut worker = Worker {
+        app: Arc::clone(&app),
+        account,
+        mode,
+        news: Arc::new(Notify::new()),
+        interpreter: None,
+    };
+    let beside = session.answer_all(&mut worker);
+    carry(&app, &session, &session.wake, beside, io).await;
+}
+
+struct Session {
+    queues: Mutex<Queues>,
+    /// There may be something to send.
+    wake: Notify,
+    /// There is a line to be answered.
+    arrived: Notify,
+    /// An answer was sent.
+    room: Notify,
+}
+
+#[derive(Default)]
+struct Queues {
+    lines: VecDeque<Bytes>,
+    /// Bytes of `lines`.
+    waiting: usize,
+    /// Messages behind `lines` that there was no room for: each is answered in its turn, with an error.
+    overflow: u64,
+    answers: VecDeque<String>,
+    /// The program that is being waited for.
+    running: Option<Arc<Job>>,
+}
+
+impl Conversation for Session {
+    async fn received(&self, message: Received) {
+        let (Received::Text(message) | Received::Binary(message)) = message;
+        let mut queues = self.queues();
+        // One message is taken whatever its length, which has a limit of its own.
+        let room = queues.lines.is_empty()
+            || (queues.lines.len() < WAITING_LINES
+                && queues.waiting + message.len() <= WAITING_BYTES);
+        if room && queues.overflow == 0 {
+            queues.waiting += message.len();
+            queues.lines.push_back(message);
+        } else {
+            queues.overflow += 1;
+        }
+        self.arrived.notify_one();
+    }
+
+    fn gather(&self, out: &mut Frames, allowance: Allowance) -> bool {
+        if allowance.room == 0 {
+            return false;
+        }
+        let Some(answer) = self.queues().answers.pop_front() else {
+            return false;
+        };
+        self.room.notify_one();
+        if answer.is_empty() {
+            // A message without text is a message all the same.
+            out.empty_text();
+        } else {
+            out.text(|out| out.extend_from_slice(answer.as_bytes()));
+        }
+        true
+    }
+
+    fn over(&self) {
+        if let Some(job) = self.queues().running.take() {
+            job.stop();
+        }
+    }
+}
+
+impl Session {
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next message to be answered, or that there was no room for it.
+    fn next_line(&self) -> Option<Result<Bytes, LineError>> {
+        let mut queues = self.queues();
+        if let Some(line) = queues.lines.pop_front() {
+            queues.waiting -= line.len();
+            return Some(Ok(line));
+        }
+        queues.overflow = queues.overflow.checked_sub(1)?;
+        Some(Err(LineError::TooMany))
+    }
+
+    async fn answer_all(&self, worker: &mut Worker) -> Infallible {
+        loop {
+            let Some(line) = self.next_line() else {
+                self.arrived.notified().await;
+                continue;
+            };
+            let answer = match line {
+                Ok(line) => worker.answer(self, &line).await,
+                Err(error) => Err(error),
+            };
+            let answer = answer.unwrap_or_else(|error| format!("error: {error}"));
+            while self.queues().answers.len() >= WAITING_ANSWERS {
+                self.room.notified().await;
+            }
+            self.queues().answers.push_back(answer);
+            self.wake.notify_one();
+        }
+    }
+}
+
+/// Why a message has no ordinary answer.
+#[derive(Debug, thiserror::Error)]
+enum LineError {
+    #[error("too many messages already waited for an answer; this one was not run")]
+    TooMany,
+    #[error("there is no command")]
+    Empty,
+    #[error("a quotation mark is not closed")]
+    OpenQuote,
+    #[error("the message is not UTF-8 text")]
+    NotText,
+    #[error("{0}")]
+    Start(#[from] StartError),
+    #[error("the answer is larger than {0} bytes; the program was stopped")]
+    TooLong(usize),
+    #[error("{0} ended with status {1} and no output")]
+    Status(String, i32),
+    #[error("{0} was ended by signal {1}")]
+    Signal(String, i32),
+    #[error("the interpreter has ended; the next message starts a new one\n{0}")]
+    InterpreterEnded(String),
+}
+
+/// Answers one message after the other.
+struct Worker {
+    app: SharedApp,
+    account: Result<Account, AccountError>,
+    mode: Mode,
+    /// The program has put something out.
+    news: Arc<Notify>,
+    interpreter: Option<Interpreter>,
+}
+
+struct Interpreter {
+    job: Arc<Job>,
+    cursor: Cursor,
+    /// Ends each answer.
+    mark: String,
+}
+
+impl Drop for Interpreter {
+    fn drop(&mut self) {
+        self.job.stop();
+    }
+}
+
+impl Worker {
+    fn engine(&self) -> &Engine {
+        &self.app.engine
+    }
+
+    fn account(&self) -> Result<&Account, StartError> {
+        self.account.as_ref().map_err(|error| error.clone().into())
+    }
+
+    async fn answer(&mut self, session: &Session, line: &[u8]) -> Result<String, LineError> {
+        let line = std::str::from_utf8(line).map_err(|_| LineError::NotText)?;
+        match self.mode {
+            Mode::Command => self.run_command(session, line).await,
+            Mode::Python => self.run_python(session, line).await,
+        }
+    }
+
+    async fn run_command(&self, session: &Session, line: &str) -> Result<String, LineError> {
+        let words = shlex::split(line).ok_or(LineError::OpenQuote)?;
+        let program = words.first().cloned().ok_or(LineError::Empty)?;
+        let job = self.engine().start_command(words, self.account()?)?;
+        session.queues().running = Some(Arc::clone(&job));
+        let mut cursor = job.cursor(true, Arc::clone(&self.news));
+        let mut output = Vec::new();
+        let ended = self.collect(&mut cursor, &mut output, None).await;
+        session.queues().running = None;
+        if let Err(error) = ended {
+            job.stop();
+            return Err(error);
+        }
+        match job.state() {
+            JobState::Failed(error) => Err(error.into()),
+            JobState::Over { exit_code } if exit_code < 0 && output.is_empty() => {
+                Err(LineError::Signal(program, -exit_code))
+            }
+            JobState::Over { exit_code } if exit_code != 0 && output.is_empty() => {
+                Err(LineError::Status(program, exit_code))
+            }
+            _ => Ok(text(output)),
+        }
+    }
+
+    async fn run_python(&mut self, session: &Session, line: &str) -> Result<String, LineError> {
+        let mut interpreter = match self.interpreter.take() {
+            Some(interpreter) => interpreter,
+            None => self.start_interpreter(session)?,
+        };
+        let mut message = format!("{}\n", line.len()).into_bytes();
+        message.extend_from_slice(line.as_bytes());
+        // Nothing waits there: each message was answered before the next.
+        let _ = interpreter.job.input(&message);
+        let mut output = Vec::new();
+        let mark = Some(interpreter.mark.as_bytes());
+        let answered = self
+            .collect(&mut interpreter.cursor, &mut output, mark)
+            .await?;
+        if answered {
+            self.interpreter = Some(interpreter);
+            return Ok(text(output));
+        }
+        session.queues().running = None;
+        match interpreter.job.state() {
+            JobState::Failed(error) => Err(error.into()),
+            _ => Err(LineError::InterpreterEnded(text(output))),
+        }
+    }
+
+    fn start_interpreter(&self, session: &Session) -> Result<Interpreter, LineError> {
+        let mark = format!("\u{1e}{:016x}\u{1e}", fresh_number());
+        let argv = ["python3", "-u", "-c", PYTHON_SIDE, &mark];
+        let argv = argv.into_iter().map(str::to_owned).collect();
+        let account = self.account()?;
+        let job = self.engine().start_conversation(argv, account)?;
+        session.queues().running = Some(Arc::clone(&job));
+        let cursor = job.cursor(true, Arc::clone(&self.news));
+        Ok(Interpreter { job, cursor, mark })
+    }
+
+    /// Gathers output until `mark` comes (and is cut off: `true`) or the program has ended (`false`).
+    async fn collect(
+        &self,
+        cursor: &mut Cursor,
+        output: &mut Vec<u8>,
+        mark: Option<&[u8]>,
+    ) -> Result<bool, LineError> {
+        let most = self.app.settings.limits.message_bytes;
+        loop {
+            let seen = output.len();
+            let read = cursor.read(PIECE, |_, first, second| {
+                output.extend_from_slice(first);
+                output.extend_from_slice(second);
+            });
+            self.app
+                .metrics
+                .output_bytes
+                .inc_by((output.len() - seen) as u64);
+            if let Some(mark) = mark {
+                let from = seen.saturating_sub(mark.len());
+                let found = output[from..]
+                    .windows(mark.len())
+                    .position(|part| part == mark);
+                if let Some(position) = found {
+                    output.truncate(from + position);
+                    return Ok(true);
+                }
+            }
+            if output.len() > most {
+                return Err(LineError::TooLong(most));
+            }
+            match read {
+                Read::Bytes | Read::Gap(_) => {}
+                Read::Empty => self.news.notified().await,
+                Read::End => return Ok(false),
+            }
+        }
+    }
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// A number that no code in the interpreter prints by accident.
+fn fresh_number() -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one(std::time::Instant::now())
+}

@@ -1,5 +1,0 @@
-//! How messages travel.
-
-pub(crate) mod deflate;
-pub(crate) mod frames;
-pub(crate) mod websocket;
