@@ -6,6 +6,6 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|message: &[u8]| {
     if let Err(rejection) = Exec.decode(message) {
-        assert!(rejection.detail.chars().count() <= 160);
+        assert!(rejection.detail.to_string().chars().count() <= 160);
     }
 });

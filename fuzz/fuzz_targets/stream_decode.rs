@@ -2,11 +2,11 @@
 //! same again.
 #![no_main]
 
-use further_link_protocol::wire::stream::Head;
+use further_link_protocol::wire::stream::FrameHeader;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|frame: &[u8]| {
-    for read in [Head::of_client(frame), Head::of_server(frame)] {
+    for read in [FrameHeader::from_client(frame), FrameHeader::from_server(frame)] {
         if let Ok((head, bytes)) = read {
             assert_eq!([&head.encode(), bytes].concat(), frame);
         }

@@ -10,5 +10,5 @@ fuzz_target!(|json: &[u8]| match read_upload(json) {
         let names: HashSet<_> = upload.files.iter().map(|file| &file.name).collect();
         assert_eq!(names.len(), upload.files.len());
     }
-    Err(sentence) => assert!(sentence.chars().count() <= 160),
+    Err(sentence) => assert!(sentence.to_string().chars().count() <= 160),
 });

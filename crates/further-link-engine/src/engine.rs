@@ -1,14 +1,15 @@
 //! The engine: what transports start jobs with.
 
 use crate::account::{Account, AccountError, Accounts};
-use crate::channels::User;
+use crate::channels::{ConnectLegacyListeners, ConnectingListeners};
 use crate::environment::{DEFAULT_PATH, first_display, passed_on};
 use crate::error::StartError;
 use crate::files::{FilesError, FilesProcess, Places, Task};
 use crate::job::{ChannelSettings, Job};
 use crate::runner::{LaunchContext, Runner, RunnerTable};
 use crate::spawner::{Link, SpawnerProcess};
-use further_link_protocol::{Feature, Features, StartRequest, TerminalSize};
+use further_link_protocol::{Channel, Features, StartRequest, TerminalSize};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -152,15 +153,15 @@ impl Engine {
     ) -> Result<Arc<Job>, StartError> {
         let fresh = fresh_word();
         let mut context = self.context(account, &fresh);
-        context.figures = features.has(Feature::Figure);
+        context.figures = features.include(Channel::Figure);
         let launch = RunnerTable::launch(runner, request, &context)?;
         let channels = ChannelSettings {
             features,
             version: self.shared.settings.version.clone(),
-            user: User {
+            legacy_listeners: Arc::new(LegacyListeners {
                 engine: self.clone(),
                 account: account.clone(),
-            },
+            }),
         };
         self.launch(launch, terminal, Some(channels))
     }
@@ -319,4 +320,24 @@ fn search_path(environment: &[(String, String)]) -> &str {
 fn fresh_word() -> String {
     let number = getrandom::u32().unwrap_or_else(|_| std::process::id());
     format!("{number:08x}")
+}
+
+/// Connects to a program's sockets by a process that has its account's rights.
+#[derive(Debug)]
+struct LegacyListeners {
+    engine: Engine,
+    account: Account,
+}
+
+impl ConnectLegacyListeners for LegacyListeners {
+    fn connect(&self, dir: String, known: Vec<u32>) -> ConnectingListeners<'_> {
+        Box::pin(async move {
+            let task = Task::Keys { folder: dir, known };
+            let worker = self.engine.files(&self.account, &task).await;
+            let mut worker = worker.map_err(io::Error::other)?;
+            let reply = worker.receive::<Vec<u32>>().await;
+            let (groups, connections) = reply.map_err(io::Error::other)?;
+            Ok(groups.into_iter().zip(connections).collect())
+        })
+    }
 }

@@ -31,7 +31,7 @@ pub enum StartError {
     /// More arguments than are handed over.
     #[error(
         "The arguments are too long: there may be {} of {} bytes in all.",
-        further_link_protocol::StartRequest::MOST_ARGUMENTS,
+        further_link_protocol::StartRequest::MAX_ARGUMENTS,
         crate::runner::ARGUMENT_BYTES
     )]
     ArgumentsTooLong,

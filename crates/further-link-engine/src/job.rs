@@ -1,13 +1,12 @@
 //! A job: one running program. One task owns its descriptors, reads what it puts out into its log and
 //! writes its input.
 
-use crate::channels::{self, ChannelView, Channels, EventRefused, User};
+use crate::channels::{self, ChannelView, Channels, ConnectLegacyListeners, EventRefused};
 use crate::descriptor::watch;
 use crate::error::StartError;
 use crate::output_log::{Cursor, OutputLog};
 use crate::spawner::{CHANNEL_SOCKETS, JobHandle, JobId, Link, Running};
-use further_link_protocol::wire::channel::ToProgram;
-use further_link_protocol::{Features, KeyEvent, Stream, TerminalSize};
+use further_link_protocol::{ChannelEvent, Features, Stream, TerminalSize};
 use nix::pty::Winsize;
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -31,7 +30,7 @@ const PIPE: usize = 64 * 1024;
 const MUCH_INPUT: usize = PIPE;
 /// Viewers are told whenever the program has taken this many bytes of input: as often as it is
 /// acknowledged.
-const INPUT_NEWS: u64 = further_link_protocol::wire::stream::INPUT_ACK_EVERY as u64;
+const INPUT_NEWS: u64 = further_link_protocol::wire::stream::INPUT_ACK_INTERVAL_BYTES as u64;
 /// Reads after which viewers are told, if there is always more: 16 KiB of a terminal, which go together
 /// then. Other tasks have their turn after each read, which takes some 30 µs.
 const READS: u8 = 4;
@@ -93,8 +92,8 @@ pub(crate) struct ChannelSettings {
     pub(crate) features: Features,
     /// The server's version, which a program is told.
     pub(crate) version: String,
-    /// Whose program it is.
-    pub(crate) user: User,
+    /// Connects to the program's sockets with its account's rights.
+    pub(crate) legacy_listeners: Arc<dyn ConnectLegacyListeners>,
 }
 
 /// What the task is to do next.
@@ -128,9 +127,10 @@ impl Job {
             let ChannelSettings {
                 features,
                 version,
-                user,
+                legacy_listeners,
             } = settings;
-            Arc::new(Channels::new(Arc::clone(&log), features, version, user))
+            let log = Arc::clone(&log);
+            Arc::new(Channels::new(log, features, version, legacy_listeners))
         });
         let job = Arc::new(Self {
             id: handle.id,
@@ -170,22 +170,13 @@ impl Job {
         Some(self.channels.as_ref()?.view())
     }
 
-    /// Tells the program of a key, if it listens to any.
+    /// Sends the program an event of its client on an IO channel, if it listens.
     ///
     /// # Errors
-    /// If it listens, but does not read what it is told.
-    pub fn key(&self, event: &KeyEvent) -> Result<(), EventRefused> {
+    /// If it listens, but does not read what it is sent.
+    pub fn send_event(&self, event: &ChannelEvent) -> Result<(), EventRefused> {
         let channels = self.channels.as_ref();
-        channels.map_or(Ok(()), |channels| channels.key(event))
-    }
-
-    /// Tells the program of what happened to a figure or a widget.
-    ///
-    /// # Errors
-    /// As for [`Job::key`].
-    pub fn channel_event(&self, event: &ToProgram<'_>) -> Result<(), EventRefused> {
-        let channels = self.channels.as_ref();
-        channels.map_or(Ok(()), |channels| channels.event(event))
+        channels.map_or(Ok(()), |channels| channels.send_event(event))
     }
 
     /// Whether it has a pty.
@@ -313,7 +304,7 @@ impl Job {
         folder: Option<String>,
     ) -> Option<(watch_channel::Sender<bool>, JoinHandle<()>)> {
         let channels = Arc::clone(self.channels.as_ref()?);
-        channels.set_folder(folder?);
+        channels.set_dir(folder?);
         let streams = descriptors.len().saturating_sub(CHANNEL_SOCKETS);
         let listeners = descriptors.split_off(streams);
         let (over, is_over) = watch_channel::channel(false);

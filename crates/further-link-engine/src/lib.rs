@@ -18,7 +18,7 @@ mod runner;
 mod spawner;
 
 pub use account::{Account, AccountError, Accounts};
-pub use channels::{ChannelView, EventRefused, Notice, Picture};
+pub use channels::{ChannelView, EventRefused, LatestMessage};
 pub use engine::{Engine, EngineSettings};
 pub use environment::first_display;
 pub use error::StartError;

@@ -204,7 +204,7 @@ impl RunnerTable {
             return Err(StartError::NulInCommand);
         }
         let bytes: usize = request.arguments.iter().map(String::len).sum();
-        if request.arguments.len() > StartRequest::MOST_ARGUMENTS || bytes > ARGUMENT_BYTES {
+        if request.arguments.len() > StartRequest::MAX_ARGUMENTS || bytes > ARGUMENT_BYTES {
             return Err(StartError::ArgumentsTooLong);
         }
         let work_dir = context.work_dir();

@@ -1,6 +1,6 @@
 //! What a client asks for, checked and typed.
 
-use crate::Features;
+use crate::{ChannelEvent, Features};
 use std::fmt;
 
 /// The name that a client chose for one of its processes (`process` on the wire). It is free again
@@ -57,31 +57,17 @@ pub enum Command {
         /// Its new size.
         size: TerminalSize,
     },
-    /// A key was pressed or released that the program may be listening for.
-    Key {
+    /// Something for the program on an IO channel.
+    Channel {
         /// The program meant.
         process: ProcessName,
-        /// The key and what happened to it.
-        event: KeyEvent,
+        /// A key, or what was done with something that the program shows.
+        event: ChannelEvent,
     },
     /// The client says which additions it knows (`docs/protocol.md` section 11).
     Hello {
         /// Those of them that this server knows.
         features: Features,
-    },
-    /// The person has done something to a figure.
-    FigureEvent {
-        /// The program meant.
-        process: ProcessName,
-        /// The message's data, a JSON object with `id` and `event` on one line.
-        json: String,
-    },
-    /// The person has used a widget.
-    WidgetEvent {
-        /// The program meant.
-        process: ProcessName,
-        /// The message's data, a JSON object with `id` and `event` on one line.
-        json: String,
     },
     /// SIGTERM, and after the grace time SIGKILL.
     Stop {
@@ -106,7 +92,7 @@ pub struct StartRequest {
     pub code: Option<String>,
     /// The file to run, or with `code` the folder.
     pub path: Option<String>,
-    /// What the program finds behind its own name. Of a client's, no more than one over [`StartRequest::MOST_ARGUMENTS`].
+    /// What the program finds behind its own name. Of a client's, no more than one over [`StartRequest::MAX_ARGUMENTS`].
     pub arguments: Vec<String>,
     /// Whether it gets a terminal; `None` leaves it to what the connection says.
     pub terminal: Option<bool>,
@@ -118,7 +104,7 @@ pub struct StartRequest {
 
 impl StartRequest {
     /// How many arguments a program is started with at the most: far more than anybody types.
-    pub const MOST_ARGUMENTS: usize = 1024;
+    pub const MAX_ARGUMENTS: usize = 1024;
 }
 
 /// Size that a client wants for the program's own X display, in pixels.
@@ -146,13 +132,4 @@ impl TerminalSize {
         rows: 4,
         columns: 60,
     };
-}
-
-/// A key of the client's keyboard, by its web `KeyboardEvent.key` name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyEvent {
-    /// The key's name, for example `ArrowUp` or a single space.
-    pub key: String,
-    /// `keydown` or `keyup`; others are handed on as they are.
-    pub event: String,
 }

@@ -1,6 +1,6 @@
 //! What the engine tells a client.
 
-use crate::{Features, Figure};
+use crate::{ChannelMessage, Features};
 
 /// Which of a program's outputs bytes come from. With a terminal everything is [`Stream::Stdout`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,28 +43,8 @@ pub enum Event<'a> {
         /// A sentence for a person, where `message` is one of the constants.
         detail: Option<&'a str>,
     },
-    /// The program wants to be told about a key.
-    KeyListen {
-        /// The key's web `KeyboardEvent.key` name.
-        key: &'a str,
-    },
-    /// One picture of the program's video.
-    Video {
-        /// A JPEG file.
-        jpeg: &'a [u8],
-    },
-    /// A figure of the program has changed, or is gone.
-    Figure(&'a Figure),
-    /// The program has points for a plot.
-    Plot {
-        /// A JSON object on one line, as `docs/protocol.md` section 11 describes it.
-        json: &'a str,
-    },
-    /// A widget of the program is there, has changed or is gone.
-    Widget {
-        /// A JSON object on one line, as `docs/protocol.md` section 11 describes it.
-        json: &'a str,
-    },
+    /// A message of the program on an IO channel.
+    Channel(&'a ChannelMessage),
     /// The answer to [`crate::Command::Hello`].
     Hello {
         /// The server's version.

@@ -3,14 +3,21 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use further_link_protocol::wire::channel::{
-    Decoder, FromProgram, NotTaken, Socket, ToProgram, encode_old_key,
+use further_link_protocol::channel::{
+    Decoded, JsonObject, KeyListen, MessageDecoder, MessageRefused, ProgramMessage, ServerMessage,
+    SocketKind, VideoFrame, encode_legacy_key_event,
 };
-use further_link_protocol::{Features, Figure, FigureFormat, KeyEvent};
+use further_link_protocol::{
+    Channel, ChannelEvent, ChannelMessage, Features, Figure, FigureFormat, KeyEvent,
+};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-const SOCKETS: [Socket; 3] = [Socket::Channel, Socket::OldVideo, Socket::OldKeyListen];
+const SOCKETS: [SocketKind; 3] = [
+    SocketKind::Channel,
+    SocketKind::LegacyVideo,
+    SocketKind::LegacyKeyListen,
+];
 
 /// Kind, and bytes at the most, of `docs/protocol.md` section 6.
 const LIMITS: [(u8, usize); 6] = [
@@ -25,7 +32,20 @@ const OLD_VIDEO_LIMIT: usize = 12 << 20;
 const OLD_VIDEO_END: &[u8] = b" endvideo ";
 const OLD_KEY_END: &[u8] = b" endkeylisten ";
 
-type Message = Result<FromProgram, NotTaken>;
+type Message = Decoded;
+
+fn key_listen(key: impl Into<String>) -> ProgramMessage {
+    ProgramMessage::Channel(ChannelMessage::Keys(KeyListen { key: key.into() }))
+}
+
+fn video(jpeg: impl Into<Vec<u8>>) -> ProgramMessage {
+    let jpeg = jpeg.into();
+    ProgramMessage::Channel(ChannelMessage::Video(VideoFrame { jpeg }))
+}
+
+fn json_object(text: &str) -> JsonObject {
+    JsonObject::from_text(text).expect("an object")
+}
 
 fn message(kind: u8, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("a length");
@@ -34,28 +54,32 @@ fn message(kind: u8, payload: &[u8]) -> Vec<u8> {
 
 /// Decodes pieces, and checks after each that no more memory is held than a message may have.
 fn decode<'a>(
-    decoder: &mut Decoder,
+    decoder: &mut MessageDecoder,
     pieces: impl IntoIterator<Item = &'a [u8]>,
     most_held: usize,
 ) -> Vec<Message> {
     let mut found = Vec::new();
     for piece in pieces {
         decoder.decode(piece, &mut |message| found.push(message));
-        assert!(decoder.held() <= most_held, "{} are held", decoder.held());
+        assert!(
+            decoder.memory_bytes() <= most_held,
+            "{} are held",
+            decoder.memory_bytes()
+        );
     }
     found
 }
 
-fn most_held(socket: Socket) -> usize {
+fn most_held(socket: SocketKind) -> usize {
     match socket {
-        Socket::Channel => 8 << 20,
-        Socket::OldVideo => OLD_VIDEO_LIMIT + OLD_VIDEO_END.len(),
-        Socket::OldKeyListen => 256 + OLD_KEY_END.len(),
+        SocketKind::Channel => 8 << 20,
+        SocketKind::LegacyVideo => OLD_VIDEO_LIMIT + OLD_VIDEO_END.len(),
+        SocketKind::LegacyKeyListen => 256 + OLD_KEY_END.len(),
     }
 }
 
-fn whole(socket: Socket, bytes: &[u8]) -> (Vec<Message>, bool) {
-    let mut decoder = Decoder::new(socket);
+fn whole(socket: SocketKind, bytes: &[u8]) -> (Vec<Message>, bool) {
+    let mut decoder = MessageDecoder::new(socket);
     let found = decode(&mut decoder, [bytes], most_held(socket));
     (found, decoder.is_idle())
 }
@@ -85,6 +109,17 @@ fn figure(image: &[u8]) -> Figure {
     }
 }
 
+fn figure_message(image: &[u8]) -> ProgramMessage {
+    ProgramMessage::Channel(ChannelMessage::Figure(figure(image)))
+}
+
+fn jpeg_of(message: &ProgramMessage) -> &Vec<u8> {
+    match message {
+        ProgramMessage::Channel(ChannelMessage::Video(frame)) => &frame.jpeg,
+        other => panic!("not a frame: {other:?}"),
+    }
+}
+
 fn figure_payload(image: &[u8]) -> Vec<u8> {
     let closed = image.is_empty();
     let head = format!(
@@ -97,40 +132,39 @@ fn figure_payload(image: &[u8]) -> Vec<u8> {
 /// Every kind of message, good and bad ones, and what they mean.
 fn channel_messages() -> Vec<(Vec<u8>, Option<Message>)> {
     let plot = r#"{"name":"ä","series":[]}"#;
-    let not_taken = |text: &str| Some(Err(NotTaken(text.to_owned())));
+    let not_taken = |text: &str| Some(Err(MessageRefused(text.to_owned())));
     vec![
-        (message(1, b"{}"), Some(Ok(FromProgram::Hello))),
-        (message(1, b""), Some(Ok(FromProgram::Hello))),
-        (
-            message(2, b" "),
-            Some(Ok(FromProgram::KeyListen(" ".to_owned()))),
-        ),
+        (message(1, b"{}"), Some(Ok(ProgramMessage::Hello))),
+        (message(1, b""), Some(Ok(ProgramMessage::Hello))),
+        (message(2, b" "), Some(Ok(key_listen(" ")))),
         (
             message(2, b""),
             not_taken("A key was not taken: it has no name."),
         ),
         (
             message(3, b"\xff\xd8\x00\x00\x00\x01\x02"),
-            Some(Ok(FromProgram::Video(
-                b"\xff\xd8\x00\x00\x00\x01\x02".to_vec(),
-            ))),
+            Some(Ok(video(b"\xff\xd8\x00\x00\x00\x01\x02".to_vec()))),
         ),
-        (message(3, b""), Some(Ok(FromProgram::Video(Vec::new())))),
+        (message(3, b""), Some(Ok(video(Vec::new())))),
         (
             message(4, &figure_payload(b"\x89PNG\r\n\n")),
-            Some(Ok(FromProgram::Figure(figure(b"\x89PNG\r\n\n")))),
+            Some(Ok(figure_message(b"\x89PNG\r\n\n"))),
         ),
         (
             message(4, &figure_payload(b"")),
-            Some(Ok(FromProgram::Figure(figure(b"")))),
+            Some(Ok(figure_message(b""))),
         ),
         (
             message(5, plot.as_bytes()),
-            Some(Ok(FromProgram::Plot(plot.to_owned()))),
+            Some(Ok(ProgramMessage::Channel(ChannelMessage::Plot(
+                json_object(plot),
+            )))),
         ),
         (
             message(6, br#"{"id":"w"}"#),
-            Some(Ok(FromProgram::Widget(r#"{"id":"w"}"#.to_owned()))),
+            Some(Ok(ProgramMessage::Channel(ChannelMessage::Widget(
+                json_object(r#"{"id":"w"}"#),
+            )))),
         ),
         (
             message(6, b"\xff"),
@@ -149,10 +183,10 @@ fn channel_messages() -> Vec<(Vec<u8>, Option<Message>)> {
 fn old_video_messages() -> Vec<(Vec<u8>, Option<Message>)> {
     let good = |text: &str, jpeg: &[u8]| {
         let bytes = [text.as_bytes(), OLD_VIDEO_END].concat();
-        (bytes, Some(Ok(FromProgram::Video(jpeg.to_vec()))))
+        (bytes, Some(Ok(video(jpeg))))
     };
     let not_taken = || {
-        Some(Err(NotTaken(
+        Some(Err(MessageRefused(
             "A picture was not taken: it is no base64.".to_owned(),
         )))
     };
@@ -174,10 +208,10 @@ fn old_video_messages() -> Vec<(Vec<u8>, Option<Message>)> {
 fn old_key_messages() -> Vec<(Vec<u8>, Option<Message>)> {
     let good = |key: &str| {
         let bytes = [key.as_bytes(), OLD_KEY_END].concat();
-        (bytes, Some(Ok(FromProgram::KeyListen(key.to_owned()))))
+        (bytes, Some(Ok(key_listen(key))))
     };
     let not_taken = || {
-        Some(Err(NotTaken(
+        Some(Err(MessageRefused(
             "A key was not taken: it is no key's name.".to_owned(),
         )))
     };
@@ -197,11 +231,11 @@ fn old_key_messages() -> Vec<(Vec<u8>, Option<Message>)> {
     ]
 }
 
-fn messages_of(socket: Socket) -> Vec<(Vec<u8>, Option<Message>)> {
+fn messages_of(socket: SocketKind) -> Vec<(Vec<u8>, Option<Message>)> {
     match socket {
-        Socket::Channel => channel_messages(),
-        Socket::OldVideo => old_video_messages(),
-        Socket::OldKeyListen => old_key_messages(),
+        SocketKind::Channel => channel_messages(),
+        SocketKind::LegacyVideo => old_video_messages(),
+        SocketKind::LegacyKeyListen => old_key_messages(),
     }
 }
 
@@ -216,13 +250,13 @@ fn every_message_cut_at_every_byte() {
                 "{bytes:x?}"
             );
             for at in 0..=bytes.len() {
-                let mut decoder = Decoder::new(socket);
+                let mut decoder = MessageDecoder::new(socket);
                 let mut found = decode(&mut decoder, [&bytes[..at]], most_held(socket));
                 let is_between = at == 0 || at == bytes.len();
                 assert_eq!(decoder.is_idle(), is_between, "{bytes:x?} until {at}");
                 found.extend(decode(&mut decoder, [&bytes[at..]], most_held(socket)));
                 assert_eq!(found, expected, "{bytes:x?} at {at}");
-                assert!(decoder.is_idle() && decoder.held() == 0);
+                assert!(decoder.is_idle() && decoder.memory_bytes() == 0);
             }
         }
     }
@@ -242,7 +276,7 @@ fn all_messages_behind_each_other() {
             .collect();
         assert_eq!(whole(socket, &bytes), (expected.clone(), true));
         for length in [1, 2, 3, 5, 7, 64, 1000] {
-            let mut decoder = Decoder::new(socket);
+            let mut decoder = MessageDecoder::new(socket);
             let found = decode(&mut decoder, bytes.chunks(length), most_held(socket));
             assert_eq!(found, expected, "in pieces of {length}");
         }
@@ -273,12 +307,12 @@ fn limits() {
             let payload = payload_of(kind, length);
             assert_eq!(payload.len(), length);
             let bytes = [message(kind, &payload), message(2, b"a")].concat();
-            let found = whole(Socket::Channel, &bytes).0;
+            let found = whole(SocketKind::Channel, &bytes).0;
             assert!(
                 found[0].is_ok() && found.len() == 2,
                 "kind {kind}, {length}"
             );
-            let mut decoder = Decoder::new(Socket::Channel);
+            let mut decoder = MessageDecoder::new(SocketKind::Channel);
             let again = decode(&mut decoder, bytes.chunks(16 << 10), most);
             assert_eq!(again, found);
         }
@@ -286,15 +320,15 @@ fn limits() {
         let too_long = message(kind, &payload_of(kind, length));
         let bytes = [too_long, message(2, b"a")].concat();
         let expected = [
-            Err(NotTaken(format!(
+            Err(MessageRefused(format!(
                 "A message of {length} bytes was not taken: {most} are the most."
             ))),
-            Ok(FromProgram::KeyListen("a".to_owned())),
+            Ok(key_listen("a")),
         ];
-        let mut decoder = Decoder::new(Socket::Channel);
+        let mut decoder = MessageDecoder::new(SocketKind::Channel);
         assert_eq!(decode(&mut decoder, [&bytes[..]], 1), expected);
         // It is told at once, and nothing of it is kept.
-        let mut decoder = Decoder::new(Socket::Channel);
+        let mut decoder = MessageDecoder::new(SocketKind::Channel);
         assert_eq!(decode(&mut decoder, [&bytes[..5]], 0), expected[..1]);
         assert_eq!(
             decode(&mut decoder, bytes[5..].chunks(4099), 1),
@@ -313,41 +347,41 @@ fn limits_of_the_older_package() {
         bytes.extend_from_slice(OLD_VIDEO_END);
         bytes.extend_from_slice(b"AAAA endvideo ");
         let first = match length > OLD_VIDEO_LIMIT {
-            false => Ok(FromProgram::Video(jpeg(length))),
-            true => Err(NotTaken(
+            false => Ok(video(jpeg(length))),
+            true => Err(MessageRefused(
                 "A picture of more than 12582912 bytes was not taken.".to_owned(),
             )),
         };
-        let expected = [first, Ok(FromProgram::Video(vec![0; 3]))];
+        let expected = [first, Ok(video(vec![0; 3]))];
         // In one piece, in the server's, and with a cut in every place of the end.
         let mut cuts = vec![vec![], vec![16 << 10; length >> 14]];
         if length >= OLD_VIDEO_LIMIT {
             cuts.extend((0..=OLD_VIDEO_END.len()).map(|more| vec![length + more]));
         }
         for lengths in cuts {
-            let mut decoder = Decoder::new(Socket::OldVideo);
+            let mut decoder = MessageDecoder::new(SocketKind::LegacyVideo);
             let pieces = pieces(&bytes, &lengths);
-            let found = decode(&mut decoder, pieces, most_held(Socket::OldVideo));
+            let found = decode(&mut decoder, pieces, most_held(SocketKind::LegacyVideo));
             assert!(found == expected, "{length} bytes, cut at {lengths:?}");
-            assert!(decoder.is_idle() && decoder.held() == 0);
+            assert!(decoder.is_idle() && decoder.memory_bytes() == 0);
         }
     }
     for length in 255..=257 {
         let key = "k".repeat(length);
         let bytes = [key.as_bytes(), OLD_KEY_END, b"a", OLD_KEY_END].concat();
         let first = match length > 256 {
-            false => Ok(FromProgram::KeyListen(key)),
-            true => Err(NotTaken(
+            false => Ok(key_listen(key)),
+            true => Err(MessageRefused(
                 "A key was not taken: it is no key's name.".to_owned(),
             )),
         };
-        let expected = [first, Ok(FromProgram::KeyListen("a".to_owned()))];
+        let expected = [first, Ok(key_listen("a"))];
         for at in 0..bytes.len() {
-            let mut decoder = Decoder::new(Socket::OldKeyListen);
+            let mut decoder = MessageDecoder::new(SocketKind::LegacyKeyListen);
             let found = decode(
                 &mut decoder,
                 pieces(&bytes, &[at]),
-                most_held(Socket::OldKeyListen),
+                most_held(SocketKind::LegacyKeyListen),
             );
             assert_eq!(found, expected, "{length} bytes, cut at {at}");
         }
@@ -358,16 +392,16 @@ fn limits_of_the_older_package() {
 #[test]
 fn a_message_without_an_end_takes_no_memory() {
     for (socket, most) in [
-        (Socket::OldVideo, OLD_VIDEO_LIMIT),
-        (Socket::OldKeyListen, 256),
+        (SocketKind::LegacyVideo, OLD_VIDEO_LIMIT),
+        (SocketKind::LegacyKeyListen, 256),
     ] {
         let end: &[u8] = match socket {
-            Socket::OldVideo => OLD_VIDEO_END,
+            SocketKind::LegacyVideo => OLD_VIDEO_END,
             _ => OLD_KEY_END,
         };
         for filler in [&b"AAAAAAAA"[..], b"        ", b" endvide", b"endkeyl "] {
             let piece = filler.repeat(2048);
-            let mut decoder = Decoder::new(socket);
+            let mut decoder = MessageDecoder::new(socket);
             let mut sent = 0;
             while sent <= most + end.len() {
                 assert_eq!(decode(&mut decoder, [&piece[..]], most_held(socket)), []);
@@ -390,7 +424,7 @@ fn a_message_without_an_end_takes_no_memory() {
 #[test]
 fn what_is_announced_takes_no_memory() {
     let head = [&(8_u32 << 20).to_be_bytes(), &[3][..]].concat();
-    let mut decoder = Decoder::new(Socket::Channel);
+    let mut decoder = MessageDecoder::new(SocketKind::Channel);
     assert_eq!(decode(&mut decoder, [&head[..]], 0), []);
     let piece = [0; 16 << 10];
     let mut sent = 0;
@@ -402,7 +436,7 @@ fn what_is_announced_takes_no_memory() {
         );
     }
     let found = decode(&mut decoder, [&piece[..]], 0);
-    assert!(matches!(&found[..], [Ok(FromProgram::Video(jpeg))] if jpeg.len() == 8 << 20));
+    assert!(matches!(&found[..], [Ok(message)] if jpeg_of(message).len() == 8 << 20));
 }
 
 /// A message takes as much memory as it has bytes, and leaves none behind, also when it is not taken.
@@ -411,10 +445,12 @@ fn memory_is_given_back() {
     for (kind, most) in LIMITS {
         for payload in [payload_of(kind, most), vec![0xff; most]] {
             let bytes = [&message(kind, &payload)[..], &[0, 0]].concat();
-            let mut decoder = Decoder::new(Socket::Channel);
+            let mut decoder = MessageDecoder::new(SocketKind::Channel);
             let found = decode(&mut decoder, [&bytes[..]], 0);
             assert_eq!(found.len(), 1);
-            if let Ok(FromProgram::Video(jpeg)) = &found[0] {
+            if let Ok(ProgramMessage::Channel(ChannelMessage::Video(VideoFrame { jpeg }))) =
+                &found[0]
+            {
                 assert_eq!(jpeg.capacity(), jpeg.len());
             }
             assert!(!decoder.is_idle());
@@ -426,11 +462,13 @@ fn memory_is_given_back() {
 fn the_longest_message_there_can_be_is_skipped() {
     for kind in [0, 1, 2, 3, 4, 5, 6, 7, 64, 65, 255] {
         let head = [0xff, 0xff, 0xff, 0xff, kind];
-        let mut decoder = Decoder::new(Socket::Channel);
+        let mut decoder = MessageDecoder::new(SocketKind::Channel);
         let found = decode(&mut decoder, [&head[..]], 0);
         match (1..=6).contains(&kind) {
             true => {
-                assert!(matches!(&found[..], [Err(NotTaken(text))] if text.contains("4294967295")))
+                assert!(
+                    matches!(&found[..], [Err(MessageRefused(text))] if text.contains("4294967295"))
+                )
             }
             false => assert_eq!(found, []),
         }
@@ -445,7 +483,7 @@ fn the_longest_message_there_can_be_is_skipped() {
         assert!(decoder.is_idle());
         assert_eq!(
             decode(&mut decoder, [&message(2, b"a")[..]], 1),
-            [Ok(FromProgram::KeyListen("a".to_owned()))]
+            [Ok(key_listen("a"))]
         );
     }
 }
@@ -459,9 +497,9 @@ fn a_complaint_is_short() {
         format!(r#"{{"id":"f","figure":1,"format":"{long}"}}"#),
         format!(r#"{{"id":"f","figure":1,"format":"png","closed":"{long}"}}"#),
     ] {
-        let found = whole(Socket::Channel, &message(4, wrong.as_bytes())).0;
+        let found = whole(SocketKind::Channel, &message(4, wrong.as_bytes())).0;
         match &found[..] {
-            [Err(NotTaken(text))] => assert!(text.chars().count() <= 200, "{}", text.len()),
+            [Err(MessageRefused(text))] => assert!(text.chars().count() <= 200, "{}", text.len()),
             _ => panic!("it was taken"),
         }
     }
@@ -470,19 +508,19 @@ fn a_complaint_is_short() {
 /// Many small messages in one piece, and ends that are no ends: each byte is looked at once.
 #[test]
 fn time_is_in_proportion_to_bytes() {
-    let shapes: [(Socket, &[u8]); 6] = [
-        (Socket::Channel, b"\0\0\0\x01\x02a"),
-        (Socket::Channel, b"\0\0\0\0\0"),
-        (Socket::OldKeyListen, b"a endkeylisten "),
-        (Socket::OldVideo, b" endvideo "),
-        (Socket::OldVideo, b" endvideo"),
-        (Socket::OldVideo, b" "),
+    let shapes: [(SocketKind, &[u8]); 6] = [
+        (SocketKind::Channel, b"\0\0\0\x01\x02a"),
+        (SocketKind::Channel, b"\0\0\0\0\0"),
+        (SocketKind::LegacyKeyListen, b"a endkeylisten "),
+        (SocketKind::LegacyVideo, b" endvideo "),
+        (SocketKind::LegacyVideo, b" endvideo"),
+        (SocketKind::LegacyVideo, b" "),
     ];
     for (socket, shape) in shapes {
         let bytes = shape.repeat((8 << 20) / shape.len());
         let begin = std::time::Instant::now();
         let mut count = 0;
-        Decoder::new(socket).decode(&bytes, &mut |_| count += 1);
+        MessageDecoder::new(socket).decode(&bytes, &mut |_| count += 1);
         // A second without optimization. With a move of the rest for each message it would be many minutes.
         let taken = begin.elapsed();
         assert!(taken.as_secs() < 30, "{socket:?}, {shape:?}: {taken:?}");
@@ -497,12 +535,12 @@ fn read_server(bytes: &[u8]) -> (u8, &[u8]) {
     (*kind, payload)
 }
 
-fn socket() -> impl Strategy<Value = Socket> {
+fn socket() -> impl Strategy<Value = SocketKind> {
     prop::sample::select(&SOCKETS[..])
 }
 
 /// Bytes that look like those of a socket.
-fn stream(socket: Socket) -> impl Strategy<Value = Vec<u8>> {
+fn stream(socket: SocketKind) -> impl Strategy<Value = Vec<u8>> {
     let known = messages_of(socket).into_iter().map(|(bytes, _)| bytes);
     let known: Vec<_> = known.collect();
     let ends: &[&[u8]] = &[
@@ -533,7 +571,7 @@ proptest! {
         bytes in prop::collection::vec(any::<u8>(), 0..400),
         cuts in prop::collection::vec(0..60usize, 0..8),
     ) {
-        let mut decoder = Decoder::new(socket);
+        let mut decoder = MessageDecoder::new(socket);
         let found = decode(&mut decoder, pieces(&bytes, &cuts), most_held(socket));
         let (expected, is_idle) = whole(socket, &bytes);
         prop_assert_eq!(found, expected);
@@ -545,7 +583,7 @@ proptest! {
         (socket, bytes) in socket().prop_flat_map(|socket| (Just(socket), stream(socket))),
         cuts in prop::collection::vec(0..60usize, 0..40),
     ) {
-        let mut decoder = Decoder::new(socket);
+        let mut decoder = MessageDecoder::new(socket);
         let found = decode(&mut decoder, pieces(&bytes, &cuts), most_held(socket));
         let (expected, is_idle) = whole(socket, &bytes);
         prop_assert_eq!(found, expected);
@@ -555,7 +593,7 @@ proptest! {
     /// A stream of the older package is what stands between its ends.
     #[test]
     fn the_older_package_splits_at_its_ends(
-        bytes in prop_oneof![stream(Socket::OldKeyListen), stream(Socket::OldVideo)],
+        bytes in prop_oneof![stream(SocketKind::LegacyKeyListen), stream(SocketKind::LegacyVideo)],
         cuts in prop::collection::vec(0..60usize, 0..20),
     ) {
         let mut rest = &bytes[..];
@@ -568,13 +606,13 @@ proptest! {
             }
             rest = &rest[at + OLD_KEY_END.len()..];
         }
-        let mut decoder = Decoder::new(Socket::OldKeyListen);
+        let mut decoder = MessageDecoder::new(SocketKind::LegacyKeyListen);
         let pieces = pieces(&bytes, &cuts);
-        let found = decode(&mut decoder, pieces, most_held(Socket::OldKeyListen));
+        let found = decode(&mut decoder, pieces, most_held(SocketKind::LegacyKeyListen));
         let found: Vec<_> = found
             .into_iter()
             .map(|message| match message {
-                Ok(FromProgram::KeyListen(key)) => Some(key),
+                Ok(ProgramMessage::Channel(ChannelMessage::Keys(listen))) => Some(listen.key),
                 Ok(other) => panic!("{other:?}"),
                 Err(_) => None,
             })
@@ -593,39 +631,40 @@ proptest! {
         let base64 = STANDARD.encode(&jpeg);
         let bytes = [message(3, &jpeg), message(4, &figure_payload(&image)), message(2, key.as_bytes())].concat();
         let cut = cut.index(bytes.len());
-        let mut decoder = Decoder::new(Socket::Channel);
-        let found = decode(&mut decoder, [&bytes[..cut], &bytes[cut..]], most_held(Socket::Channel));
+        let mut decoder = MessageDecoder::new(SocketKind::Channel);
+        let found = decode(&mut decoder, [&bytes[..cut], &bytes[cut..]], most_held(SocketKind::Channel));
         prop_assert_eq!(found, [
-            Ok(FromProgram::Video(jpeg.clone())),
-            Ok(FromProgram::Figure(figure(&image))),
-            Ok(FromProgram::KeyListen(key)),
+            Ok(video(jpeg.clone())),
+            Ok(figure_message(&image)),
+            Ok(key_listen(key)),
         ]);
-        let found = whole(Socket::OldVideo, &[base64.as_bytes(), OLD_VIDEO_END].concat());
-        prop_assert_eq!(found, (vec![Ok(FromProgram::Video(jpeg))], true));
+        let found = whole(SocketKind::LegacyVideo, &[base64.as_bytes(), OLD_VIDEO_END].concat());
+        prop_assert_eq!(found, (vec![Ok(video(jpeg))], true));
     }
 
     #[test]
     fn what_is_said_to_a_program_can_be_read(key: String, event: String, version: String, text: String) {
         let mut out = Vec::new();
         let key_event = KeyEvent { key: key.clone(), event: event.clone() };
-        ToProgram::Key(&key_event).encode(&mut out);
+        ServerMessage::Event(&ChannelEvent::Key(key_event.clone())).encode(&mut out);
         let (kind, payload) = read_server(&out);
         let read: serde_json::Value = serde_json::from_slice(payload).expect("JSON");
         prop_assert_eq!((kind, read), (66, serde_json::json!({"key": key, "event": event})));
         prop_assert!(!payload.contains(&b'\n'));
 
         let mut out = Vec::new();
-        let features = Features::of_names(["plot"]);
-        ToProgram::Hello { version: &version, features }.encode(&mut out);
+        let features = Features::from_names(["plot"]);
+        ServerMessage::Hello { version: &version, features }.encode(&mut out);
         let (kind, payload) = read_server(&out);
         let read: serde_json::Value = serde_json::from_slice(payload).expect("JSON");
         prop_assert_eq!((kind, read), (65, serde_json::json!({"version": version, "features": ["plot"]})));
         prop_assert!(!payload.contains(&b'\n'));
 
+        let json_event = |channel| ChannelEvent::Json { channel, json: text.clone() };
         for (message, kind) in [
-            (ToProgram::Figure(&text), 67),
-            (ToProgram::Widget(&text), 68),
-            (ToProgram::Error(&text), 69),
+            (ServerMessage::Event(&json_event(Channel::Figure)), 67),
+            (ServerMessage::Event(&json_event(Channel::Widget)), 68),
+            (ServerMessage::Error(&text), 69),
         ] {
             let mut out = Vec::new();
             message.encode(&mut out);
@@ -636,7 +675,7 @@ proptest! {
     #[test]
     fn what_the_older_package_is_told_of_a_key(key: String, event: String) {
         let mut out = b"before".to_vec();
-        encode_old_key(&KeyEvent { key: key.clone(), event: event.clone() }, &mut out);
+        encode_legacy_key_event(&KeyEvent { key: key.clone(), event: event.clone() }, &mut out);
         prop_assert_eq!(out, format!("before{key} {event} endkeyevent ").into_bytes());
     }
 }

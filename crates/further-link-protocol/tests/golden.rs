@@ -6,14 +6,15 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use further_link_protocol::wire::channel::{
-    Decoder, FromProgram, NotTaken, Socket, ToProgram, encode_old_key,
+use further_link_protocol::channel::{
+    Decoded, JsonObject, KeyListen, MessageDecoder, MessageRefused, ProgramMessage, ServerMessage,
+    SocketKind, VideoFrame, encode_legacy_key_event,
 };
-use further_link_protocol::wire::stream::{FrameKind, Head};
+use further_link_protocol::wire::stream::{FrameHeader, FrameKind};
 use further_link_protocol::wire::{Dialect, Exec, Rejection, Run, RunPy, read_upload};
 use further_link_protocol::{
-    Command, DisplayRequest, Event, Features, Figure, FigureFormat, KeyEvent, ProcessName, Stream,
-    UploadContent,
+    Channel, ChannelEvent, ChannelMessage, Command, DisplayRequest, Event, Features, Figure,
+    FigureFormat, KeyEvent, ProcessName, Stream, UploadContent,
 };
 use serde_json::{Value, json};
 
@@ -46,7 +47,7 @@ const EVENT_KINDS: [&str; 13] = [
     "video",
     "widget",
 ];
-/// Likewise of every [`FromProgram`] and [`ToProgram`].
+/// Likewise of every [`ProgramMessage`] and [`ServerMessage`].
 const FROM_PROGRAM_KINDS: [&str; 6] = ["figure", "hello", "keyListen", "plot", "video", "widget"];
 const TO_PROGRAM_KINDS: [&str; 5] = ["error", "figureEvent", "hello", "key", "widgetEvent"];
 
@@ -105,20 +106,21 @@ fn describe_command(command: &Command) -> Value {
             "rows": size.rows,
             "columns": size.columns,
         }),
-        Command::Key { process, event } => json!({
-            "kind": "key",
-            "process": process.as_str(),
-            "key": event.key,
-            "event": event.event,
-        }),
+        Command::Channel { process, event } => match event {
+            ChannelEvent::Key(event) => json!({
+                "kind": "key",
+                "process": process.as_str(),
+                "key": event.key,
+                "event": event.event,
+            }),
+            ChannelEvent::Json { channel, json } => json!({
+                "kind": format!("{}Event", channel.spec().message),
+                "process": process.as_str(),
+                "json": json,
+            }),
+        },
         Command::Hello { features } => {
             json!({"kind": "hello", "features": features.names().collect::<Vec<_>>()})
-        }
-        Command::FigureEvent { process, json } => {
-            json!({"kind": "figureEvent", "process": process.as_str(), "json": json})
-        }
-        Command::WidgetEvent { process, json } => {
-            json!({"kind": "widgetEvent", "process": process.as_str(), "json": json})
         }
         Command::Stop { process } => json!({"kind": "stop", "process": process.as_str()}),
         Command::Upload { project, user } => {
@@ -134,7 +136,7 @@ fn describe_figure(figure: &Figure) -> Value {
         "id": figure.id,
         "number": figure.number,
         "title": figure.title,
-        "format": figure.format.name(),
+        "format": figure.format,
         "width": figure.width,
         "height": figure.height,
         "closed": figure.closed,
@@ -142,8 +144,16 @@ fn describe_figure(figure: &Figure) -> Value {
     })
 }
 
-fn describe_video(jpeg: &[u8]) -> Value {
-    json!({"kind": "video", "jpeg": STANDARD.encode(jpeg)})
+fn describe_channel_message(message: &ChannelMessage) -> Value {
+    match message {
+        ChannelMessage::Keys(listen) => json!({"kind": "keyListen", "key": listen.key}),
+        ChannelMessage::Video(frame) => {
+            json!({"kind": "video", "jpeg": STANDARD.encode(&frame.jpeg)})
+        }
+        ChannelMessage::Figure(figure) => describe_figure(figure),
+        ChannelMessage::Plot(json) => json!({"kind": "plot", "json": json.as_str()}),
+        ChannelMessage::Widget(json) => json!({"kind": "widget", "json": json.as_str()}),
+    }
 }
 
 fn describe_event(event: &Event<'_>) -> Value {
@@ -163,11 +173,7 @@ fn describe_event(event: &Event<'_>) -> Value {
         Event::Error { message, detail } => {
             json!({"kind": "error", "message": message, "detail": detail})
         }
-        Event::KeyListen { key } => json!({"kind": "keyListen", "key": key}),
-        Event::Video { jpeg } => describe_video(jpeg),
-        Event::Figure(figure) => describe_figure(figure),
-        Event::Plot { json } => json!({"kind": "plot", "json": json}),
-        Event::Widget { json } => json!({"kind": "widget", "json": json}),
+        Event::Channel(message) => describe_channel_message(message),
         Event::Hello { version, features } => json!({
             "kind": "hello",
             "version": version,
@@ -180,41 +186,42 @@ fn describe_event(event: &Event<'_>) -> Value {
 
 fn read_features(described: &Value) -> Features {
     let names = described["features"].as_array().expect("features");
-    Features::of_names(names.iter().map(|name| name.as_str().expect("a name")))
+    Features::from_names(names.iter().map(|name| name.as_str().expect("a name")))
 }
 
-/// What a described event holds that its JSON does not.
-#[derive(Default)]
-struct Files {
-    jpeg: Vec<u8>,
-    figure: Option<Figure>,
-}
-
-impl Files {
-    fn of(described: &Value) -> Self {
-        let text = |name: &str| described[name].as_str().unwrap_or_default();
-        let file = |name| STANDARD.decode(text(name)).expect("base64");
-        let number = |name: &str| described[name].as_u64().expect(name);
-        let figure = || Figure {
+/// The message that is described, if it is one of a channel.
+fn read_channel_message(described: &Value) -> Option<ChannelMessage> {
+    let text = |name: &str| described[name].as_str().unwrap_or_default();
+    let file = |name| STANDARD.decode(text(name)).expect("base64");
+    let number = |name: &str| described[name].as_u64().expect(name);
+    let json = || -> JsonObject { JsonObject::from_text(text("json")).expect("an object") };
+    Some(match text("kind") {
+        "keyListen" => ChannelMessage::Keys(KeyListen {
+            key: text("key").to_owned(),
+        }),
+        "video" => ChannelMessage::Video(VideoFrame { jpeg: file("jpeg") }),
+        "figure" => ChannelMessage::Figure(Figure {
             id: text("id").to_owned(),
             number: described["number"].as_i64().expect("number"),
             title: text("title").to_owned(),
-            format: FigureFormat::of_name(text("format")).expect("a format"),
+            format: FigureFormat::from_name(text("format")).expect("a format"),
             width: number("width").try_into().expect("width"),
             height: number("height").try_into().expect("height"),
             closed: described["closed"].as_bool().expect("closed"),
             image: file("image"),
-        };
-        Self {
-            jpeg: file("jpeg"),
-            figure: (text("kind") == "figure").then(figure),
-        }
-    }
+        }),
+        "plot" => ChannelMessage::Plot(json()),
+        "widget" => ChannelMessage::Widget(json()),
+        _ => return None,
+    })
 }
 
-fn read_event<'a>(described: &'a Value, files: &'a Files) -> Event<'a> {
+fn read_event<'a>(described: &'a Value, message: Option<&'a ChannelMessage>) -> Event<'a> {
     let text = |name: &str| described[name].as_str().expect(name);
     let number = |name: &str| described[name].as_i64().expect(name);
+    if let Some(message) = message {
+        return Event::Channel(message);
+    }
     match text("kind") {
         "pong" => Event::Pong,
         "started" => Event::Started {
@@ -236,11 +243,6 @@ fn read_event<'a>(described: &'a Value, files: &'a Files) -> Event<'a> {
             message: text("message"),
             detail: described["detail"].as_str(),
         },
-        "keyListen" => Event::KeyListen { key: text("key") },
-        "video" => Event::Video { jpeg: &files.jpeg },
-        "figure" => Event::Figure(files.figure.as_ref().expect("a figure")),
-        "plot" => Event::Plot { json: text("json") },
-        "widget" => Event::Widget { json: text("json") },
         "hello" => Event::Hello {
             version: text("version"),
             features: read_features(described),
@@ -286,6 +288,7 @@ fn check_from_client(folder: &str, dialect: &dyn Dialect) -> BTreeSet<String> {
             }
             Err(Rejection { process, detail }) => {
                 // What follows is the JSON parser's own, and may change with it.
+                let detail = detail.to_string();
                 let fixed = match detail.split_once(": ") {
                     Some((NOT_JSON, _)) => NOT_JSON,
                     _ => &detail,
@@ -306,8 +309,8 @@ fn check_to_client(folder: &str, dialect: impl Fn(&str) -> Box<dyn Dialect>) -> 
     let mut kinds_with_message = BTreeSet::new();
     for case in cases(folder, "to-client.json") {
         let name = format!("{folder}: {}", case["name"]);
-        let files = Files::of(&case["event"]);
-        let event = read_event(&case["event"], &files);
+        let message = read_channel_message(&case["event"]);
+        let event = read_event(&case["event"], message.as_ref());
         assert_eq!(describe_event(&event), case["event"], "{name}");
         let kind = case["event"]["kind"].as_str().expect("kind");
         kinds.insert(kind.to_owned());
@@ -358,11 +361,11 @@ fn run_to_client() {
 #[test]
 fn text_beside_the_stream_to_client() {
     let kinds = check_to_client("further-link.3", |client| {
-        Box::new(Run::beside_stream(client.to_owned()))
+        Box::new(Run::with_binary_stream(client.to_owned()))
     });
     let missing = ["output", "uploaded", "video"];
     assert_eq!(kinds, without(&EVENT_KINDS, &missing));
-    let (stream, run) = (Run::beside_stream("abc".to_owned()), "run");
+    let (stream, run) = (Run::with_binary_stream("abc".to_owned()), "run");
     let kinds = check_from_client(run, &stream);
     assert_eq!(kinds, without(&COMMAND_KINDS, &["upload"]));
 }
@@ -379,8 +382,8 @@ fn frames_of_the_stream() {
         };
         let frame = hexadecimal(case["frameHex"].as_str().expect("frameHex"));
         let read = match from_client {
-            true => Head::of_client(&frame),
-            false => Head::of_server(&frame),
+            true => FrameHeader::from_client(&frame),
+            false => FrameHeader::from_server(&frame),
         };
         match read {
             Ok((head, bytes)) => {
@@ -455,14 +458,10 @@ fn exec_to_client() {
     assert_eq!(kinds, expected.map(str::to_owned).into());
 }
 
-fn describe_from_program(message: &FromProgram) -> Value {
+fn describe_program_message(message: &ProgramMessage) -> Value {
     match message {
-        FromProgram::Hello => json!({"kind": "hello"}),
-        FromProgram::KeyListen(key) => json!({"kind": "keyListen", "key": key}),
-        FromProgram::Video(jpeg) => describe_video(jpeg),
-        FromProgram::Figure(figure) => describe_figure(figure),
-        FromProgram::Plot(json) => json!({"kind": "plot", "json": json}),
-        FromProgram::Widget(json) => json!({"kind": "widget", "json": json}),
+        ProgramMessage::Hello => json!({"kind": "hello"}),
+        ProgramMessage::Channel(message) => describe_channel_message(message),
     }
 }
 
@@ -477,11 +476,11 @@ fn fixed_part(sentence: &str) -> &str {
         .unwrap_or(sentence)
 }
 
-fn decode_channel(socket: Socket, bytes: &[u8]) -> Vec<Result<FromProgram, NotTaken>> {
+fn decode_channel(socket: SocketKind, bytes: &[u8]) -> Vec<Decoded> {
     let mut messages = Vec::new();
-    Decoder::new(socket).decode(bytes, &mut |message| messages.push(message));
+    MessageDecoder::new(socket).decode(bytes, &mut |message| messages.push(message));
     for message in &messages {
-        if let Err(NotTaken(sentence)) = message {
+        if let Err(MessageRefused(sentence)) = message {
             assert!(sentence.chars().count() <= 200, "too long to show");
         }
     }
@@ -507,14 +506,14 @@ fn channel_from_program() {
     let mut kinds = BTreeSet::new();
     for case in cases("channel", "from-program.json") {
         let name = &case["name"];
-        let messages = decode_channel(Socket::Channel, &channel_message(&case));
+        let messages = decode_channel(SocketKind::Channel, &channel_message(&case));
         match &messages[..] {
             [Ok(message)] => {
-                let described = describe_from_program(message);
+                let described = describe_program_message(message);
                 assert_eq!(described, case["taken"], "{name}");
                 kinds.insert(described["kind"].as_str().expect("kind").to_owned());
             }
-            [Err(NotTaken(sentence))] => {
+            [Err(MessageRefused(sentence))] => {
                 assert_eq!(json!(fixed_part(sentence)), case["notTaken"], "{name}");
             }
             [] => {
@@ -538,16 +537,24 @@ fn channel_to_program() {
             key: text("key").to_owned(),
             event: text("event").to_owned(),
         };
-        let message = match text("kind") {
-            "hello" => ToProgram::Hello {
+        let json_event = |channel| ChannelEvent::Json {
+            channel,
+            json: text("json").to_owned(),
+        };
+        let event = match text("kind") {
+            "key" => Some(ChannelEvent::Key(key.clone())),
+            "figureEvent" => Some(json_event(Channel::Figure)),
+            "widgetEvent" => Some(json_event(Channel::Widget)),
+            _ => None,
+        };
+        let message = match (text("kind"), &event) {
+            (_, Some(event)) => ServerMessage::Event(event),
+            ("hello", _) => ServerMessage::Hello {
                 version: text("version"),
                 features: read_features(described),
             },
-            "key" => ToProgram::Key(&key),
-            "figureEvent" => ToProgram::Figure(text("json")),
-            "widgetEvent" => ToProgram::Widget(text("json")),
-            "error" => ToProgram::Error(text("text")),
-            other => panic!("{name}: no such message: {other}"),
+            ("error", _) => ServerMessage::Error(text("text")),
+            (other, _) => panic!("{name}: no such message: {other}"),
         };
         let before = b"before";
         let mut out = before.to_vec();
@@ -558,7 +565,7 @@ fn channel_to_program() {
 
         if text("kind") == "key" {
             let mut out = before.to_vec();
-            encode_old_key(&key, &mut out);
+            encode_legacy_key_event(&key, &mut out);
             let written = out.strip_prefix(before).expect("only appends");
             let old = case["old"].as_str().unwrap_or_default();
             assert_eq!(str::from_utf8(written), Ok(old), "{name}");
@@ -573,8 +580,8 @@ fn older_package() {
     for case in cases("channel", "old.json") {
         let name = &case["name"];
         let socket = match case["socket"].as_str() {
-            Some("video") => Socket::OldVideo,
-            Some("keylisten") => Socket::OldKeyListen,
+            Some("video") => SocketKind::LegacyVideo,
+            Some("keylisten") => SocketKind::LegacyKeyListen,
             _ => panic!("{name}: which socket?"),
         };
         let bytes = match (&case["bytes"], &case["bytesHex"]) {
@@ -585,8 +592,8 @@ fn older_package() {
         let messages = decode_channel(socket, &bytes).into_iter();
         let described: Vec<_> = messages
             .map(|message| match message {
-                Ok(message) => describe_from_program(&message),
-                Err(NotTaken(sentence)) => json!({"notTaken": sentence}),
+                Ok(message) => describe_program_message(&message),
+                Err(MessageRefused(sentence)) => json!({"notTaken": sentence}),
             })
             .collect();
         assert_eq!(json!(described), case["messages"], "{name}");
@@ -622,7 +629,8 @@ fn uploads_from_client() {
                 assert_eq!(described, case["upload"], "{name}");
                 read += 1;
             }
-            Err(sentence) => {
+            Err(error) => {
+                let sentence = error.to_string();
                 assert!(sentence.ends_with('.'), "{name}: {sentence}");
                 let fixed = match sentence.split_once(": ") {
                     Some((NOT_JSON, _)) => NOT_JSON,

@@ -2,9 +2,9 @@
 //! as it looks at the memory of the process.
 #![cfg(target_os = "linux")]
 
-use further_link_protocol::wire::channel::{Decoder, Socket};
+use further_link_protocol::channel::{MessageDecoder, SocketKind};
 use further_link_protocol::wire::{Dialect, Run};
-use further_link_protocol::{Command, Feature, StartRequest};
+use further_link_protocol::{Channel, Command, StartRequest};
 
 /// Bytes of memory that this process has had at the most.
 fn most_memory() -> usize {
@@ -33,7 +33,7 @@ fn strangers_take_no_more_memory_than_their_bytes() {
         let Ok(Command::Hello { features }) = run.decode(list.as_bytes()) else {
             panic!("not understood: {item}");
         };
-        assert!(features.has(Feature::Plot));
+        assert!(features.include(Channel::Plot));
         let more = most_memory() - before;
         assert!(more <= SLACK, "{item}: {more} bytes more");
     }
@@ -49,7 +49,7 @@ fn strangers_take_no_more_memory_than_their_bytes() {
     let Ok(Command::Start { request, .. }) = run.decode(list.as_bytes()) else {
         panic!("not understood: arguments");
     };
-    assert!(request.arguments.len() > StartRequest::MOST_ARGUMENTS);
+    assert!(request.arguments.len() > StartRequest::MAX_ARGUMENTS);
     let more = most_memory() - before;
     assert!(more <= SLACK, "{more} bytes more for arguments");
 
@@ -57,12 +57,12 @@ fn strangers_take_no_more_memory_than_their_bytes() {
     let mut piece = vec![1; PIECE];
     let before = most_memory();
     for (socket, byte) in [
-        (Socket::OldVideo, b'A'),
-        (Socket::OldKeyListen, b' '),
-        (Socket::Channel, 0xff),
+        (SocketKind::LegacyVideo, b'A'),
+        (SocketKind::LegacyKeyListen, b' '),
+        (SocketKind::Channel, 0xff),
     ] {
         piece.fill(byte);
-        Decoder::new(socket).decode(&piece, &mut |_| ());
+        MessageDecoder::new(socket).decode(&piece, &mut |_| ());
     }
     let more = most_memory() - before;
     assert!(more <= SLACK, "{more} bytes more for pieces");

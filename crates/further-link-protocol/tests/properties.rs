@@ -2,8 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use further_link_protocol::channel::{JsonObject, KeyListen, VideoFrame};
 use further_link_protocol::wire::{Dialect, Exec, Run, RunPy};
-use further_link_protocol::{Command, Event, Features, Figure, FigureFormat, ProcessName, Stream};
+use further_link_protocol::{
+    ChannelEvent, ChannelMessage, Command, Event, Features, Figure, FigureFormat, ProcessName,
+    Stream,
+};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -21,8 +25,9 @@ fn dialects() -> [Box<dyn Dialect>; 3] {
 fn decode_everywhere(message: &[u8]) {
     for dialect in dialects() {
         if let Err(rejection) = dialect.decode(message) {
-            assert!(!rejection.detail.is_empty());
-            assert!(rejection.detail.chars().count() <= DETAIL_MAX_CHARS);
+            let detail = rejection.detail.to_string();
+            assert!(!detail.is_empty());
+            assert!(detail.chars().count() <= DETAIL_MAX_CHARS);
         }
     }
 }
@@ -97,12 +102,29 @@ fn json_value() -> impl Strategy<Value = Value> {
 
 const EVENTS: usize = 14;
 
+/// The message of a channel that `which` stands for, if it is one.
+fn channel_message(which: usize, text: &str, figure: Figure) -> Option<ChannelMessage> {
+    let json = |text| JsonObject::from_text(text).expect("an object");
+    Some(match which {
+        7 => ChannelMessage::Keys(KeyListen {
+            key: text.to_owned(),
+        }),
+        8 => ChannelMessage::Video(VideoFrame {
+            jpeg: text.as_bytes().to_owned(),
+        }),
+        9 => ChannelMessage::Figure(figure),
+        10 => ChannelMessage::Plot(json(r#"{"name":"\ud83d\ude00","series":[]}"#)),
+        11 => ChannelMessage::Widget(json(r#"{"id":"w"}"#)),
+        _ => return None,
+    })
+}
+
 fn event<'a>(
     which: usize,
     number: i32,
     text: &'a str,
     other: &'a str,
-    figure: &'a Figure,
+    message: Option<&'a ChannelMessage>,
 ) -> Event<'a> {
     match which {
         0 => Event::Pong,
@@ -126,20 +148,10 @@ fn event<'a>(
             message: text,
             detail: Some(other),
         },
-        7 => Event::KeyListen { key: text },
-        8 => Event::Video {
-            jpeg: text.as_bytes(),
-        },
-        9 => Event::Figure(figure),
-        10 => Event::Plot {
-            json: r#"{"name":"\ud83d\ude00","series":[]}"#,
-        },
-        11 => Event::Widget {
-            json: r#"{"id":"w"}"#,
-        },
+        7..12 => Event::Channel(message.expect("a message of a channel")),
         12 => Event::Hello {
             version: text,
-            features: Features::of_names(["plot"]),
+            features: Features::from_names(["plot"]),
         },
         _ => Event::Novnc {
             port: number as u16,
@@ -155,19 +167,23 @@ fn expected_data(event: &Event<'_>) -> Value {
         Event::Output { text, .. } => json!({"output": text}),
         Event::Stopped { exit_code, .. } => json!({"exitCode": exit_code}),
         Event::Error { message, detail } => json!({"message": message, "detail": detail}),
-        Event::KeyListen { key } => json!({"output": key, "key": key}),
-        Event::Video { jpeg } => json!({"output": STANDARD.encode(jpeg)}),
-        Event::Figure(figure) => json!({
-            "id": figure.id,
-            "figure": figure.number,
-            "title": figure.title,
-            "format": figure.format.name(),
-            "width": figure.width,
-            "height": figure.height,
-            "closed": figure.closed,
-            "image": (!figure.closed).then(|| STANDARD.encode(&figure.image)),
-        }),
-        Event::Plot { json } | Event::Widget { json } => serde_json::from_str(json).expect("JSON"),
+        Event::Channel(message) => match message {
+            ChannelMessage::Keys(KeyListen { key }) => json!({"output": key, "key": key}),
+            ChannelMessage::Video(frame) => json!({"output": STANDARD.encode(&frame.jpeg)}),
+            ChannelMessage::Figure(figure) => json!({
+                "id": figure.id,
+                "figure": figure.number,
+                "title": figure.title,
+                "format": figure.format,
+                "width": figure.width,
+                "height": figure.height,
+                "closed": figure.closed,
+                "image": (!figure.closed).then(|| STANDARD.encode(&figure.image)),
+            }),
+            ChannelMessage::Plot(json) | ChannelMessage::Widget(json) => {
+                serde_json::from_str(json.as_str()).expect("JSON")
+            }
+        },
         Event::Hello { version, features } => {
             json!({"version": version, "features": features.names().collect::<Vec<_>>()})
         }
@@ -233,8 +249,8 @@ proptest! {
         for kind in ["figureevent", "widgetevent"] {
             let text = text.as_ref().expect("JSON");
             let message = format!(r#"{{"type":"{kind}","process":"p","data":{text}}}"#);
-            let (Ok(Command::FigureEvent { json, .. }) | Ok(Command::WidgetEvent { json, .. })) =
-                Run::new(String::new()).decode(message.as_bytes())
+            let command = Run::new(String::new()).decode(message.as_bytes());
+            let Ok(Command::Channel { event: ChannelEvent::Json { json, .. }, .. }) = command
             else {
                 panic!("not understood: {message}");
             };
@@ -265,7 +281,8 @@ proptest! {
             closed: number % 2 == 0,
             image: text.clone().into_bytes(),
         };
-        let event = event(which, number, &text, &other, &figure);
+        let message = channel_message(which, &text, figure);
+        let event = event(which, number, &text, &other, message.as_ref());
         let name = process.clone().map(ProcessName::new);
         let dialects: [(Box<dyn Dialect>, bool); 3] = [
             (Box::new(Run::new(client.clone())), true),
@@ -324,7 +341,7 @@ fn long_events_for_programs() {
                     Err(rejection) => {
                         assert!(!is_taken, "{kind}, {length}");
                         let expected = format!("data of {kind} is longer than {MOST} bytes");
-                        assert_eq!(rejection.detail, expected);
+                        assert_eq!(rejection.detail.to_string(), expected);
                     }
                 }
             }

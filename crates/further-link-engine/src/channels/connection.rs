@@ -1,8 +1,9 @@
-//! One connection of a program to one of its sockets.
+//! One connection of a program to one of its sockets: decodes what it sends, and queues what it is
+//! sent.
 
-use super::{Channels, EVENTS_WAITING, EventRefused};
+use super::{Channels, EVENT_QUEUE_MAX_BYTES, EventRefused};
 use crate::descriptor::watch;
-use further_link_protocol::wire::channel::{Decoder, Socket, ToProgram};
+use further_link_protocol::channel::{MessageDecoder, ServerMessage, SocketKind};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, send};
 use std::collections::VecDeque;
@@ -15,63 +16,67 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, watch as watch_channel};
 
-/// Bytes of one read: what is decoded before it is the turn of others.
-const READ: usize = 16 * 1024;
-/// Bytes that are still read when the program is over: what its sockets can hold, and more than one message has.
-/// Somebody else who holds the connection could go on for ever.
-const LAST_BYTES: usize = 16 << 20;
+/// Bytes of one read: how much is decoded before other tasks have their turn.
+const READ_BUFFER_BYTES: usize = 16 * 1024;
+/// Bytes that are still read when the program is over: what its sockets can hold, and more than one
+/// message has. Somebody else who holds the connection could go on for ever.
+const DRAIN_MAX_BYTES: usize = 16 << 20;
 
-/// Bytes of a message for which it needs a place among the [`LARGE_MESSAGES`].
-const LARGE: usize = 64 * 1024;
-/// Large messages of one program that are read at the same time, at the most: it could begin one on each of its
-/// connections, and fill the server's memory with that instead of its own.
-pub(super) const LARGE_MESSAGES: usize = 4;
+/// Bytes of a message from which on it needs one of [`LARGE_MESSAGES_MAX`] permits.
+const LARGE_MESSAGE_BYTES: usize = 64 * 1024;
+/// Large messages of one program that are read at the same time, at most: it could begin one on
+/// each of its connections, and fill the server's memory with that instead of its own.
+pub(super) const LARGE_MESSAGES_MAX: usize = 4;
+/// Decoded messages whose memory is kept between two reads.
+const MESSAGES_MAX_CAPACITY: usize = 64;
 
 /// A program's connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     descriptor: AsyncFd<OwnedFd>,
-    socket: Socket,
+    socket: SocketKind,
     /// It has asked for a key, so it is told of all.
-    keys: AtomicBool,
-    /// What the socket did not take yet.
-    waiting: Mutex<VecDeque<u8>>,
+    listens_to_keys: AtomicBool,
+    /// Events that the socket has not taken yet.
+    send_queue: Mutex<VecDeque<u8>>,
     wake: Notify,
 }
 
 impl Connection {
-    pub(super) fn new(descriptor: OwnedFd, socket: Socket) -> io::Result<Self> {
+    pub(super) fn new(descriptor: OwnedFd, socket: SocketKind) -> io::Result<Self> {
         Ok(Self {
             descriptor: watch(descriptor)?,
             socket,
-            keys: AtomicBool::new(false),
-            waiting: Mutex::default(),
+            listens_to_keys: AtomicBool::new(false),
+            send_queue: Mutex::default(),
             wake: Notify::new(),
         })
     }
 
-    /// Whether it speaks the messages of the channel socket.
-    pub(super) fn is_new(&self) -> bool {
-        self.socket == Socket::Channel
+    /// Returns whether it speaks the messages of the channel socket, not the older package's.
+    pub(super) fn is_channel_socket(&self) -> bool {
+        self.socket == SocketKind::Channel
     }
 
     pub(super) fn listen_to_keys(&self) {
-        self.keys.store(true, Ordering::Relaxed);
+        self.listens_to_keys.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn listens_to_keys(&self) -> bool {
-        self.keys.load(Ordering::Relaxed)
+        self.listens_to_keys.load(Ordering::Relaxed)
     }
 
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<u8>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn send_queue(&self) -> MutexGuard<'_, VecDeque<u8>> {
+        self.send_queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends a message, or puts it behind those that wait. Whole or not at all.
+    /// Sends a message, or queues it. Whole or not at all.
     pub(super) fn send(&self, message: &[u8]) -> Result<(), EventRefused> {
-        let mut waiting = self.waiting();
+        let mut queue = self.send_queue();
         let mut rest = message;
-        if waiting.is_empty() {
+        if queue.is_empty() {
             // A key does not wait for another task.
             match self.write(rest) {
                 Ok(count) => rest = &rest[count..],
@@ -79,12 +84,12 @@ impl Connection {
                 // It is gone, which is found out where it is read.
                 Err(_) => return Ok(()),
             }
-        } else if waiting.len() + rest.len() > EVENTS_WAITING {
+        } else if queue.len() + rest.len() > EVENT_QUEUE_MAX_BYTES {
             return Err(EventRefused);
         }
         if !rest.is_empty() {
-            waiting.extend(rest);
-            drop(waiting);
+            queue.extend(rest);
+            drop(queue);
             self.wake.notify_one();
         }
         Ok(())
@@ -95,15 +100,15 @@ impl Connection {
         send(self.descriptor.as_raw_fd(), bytes, flags)
     }
 
-    /// Carries the connection until the program has closed it, or has ended and all was read.
-    pub(super) async fn carry(
+    /// Serves the connection until the program has closed it, or has ended and all was read.
+    pub(super) async fn run(
         self: Arc<Self>,
         channels: Arc<Channels>,
-        over: watch_channel::Receiver<bool>,
+        job_over: watch_channel::Receiver<bool>,
     ) {
-        if self.is_new() {
+        if self.is_channel_socket() {
             let mut hello = Vec::new();
-            ToProgram::Hello {
+            ServerMessage::Hello {
                 version: &channels.version,
                 features: channels.features,
             }
@@ -111,8 +116,8 @@ impl Connection {
             let _ = self.send(&hello);
         }
         tokio::select! {
-            () = self.read_all(&channels, over) => {}
-            never = self.write_rest() => match never {},
+            () = self.read_all(&channels, job_over) => {}
+            never = self.flush_queue() => match never {},
         }
         channels
             .state()
@@ -120,89 +125,89 @@ impl Connection {
             .retain(|connection| !Arc::ptr_eq(connection, &self));
     }
 
-    async fn read_all(&self, channels: &Channels, mut over: watch_channel::Receiver<bool>) {
-        let mut decoder = Decoder::new(self.socket);
+    async fn read_all(&self, channels: &Channels, mut job_over: watch_channel::Receiver<bool>) {
+        let mut decoder = MessageDecoder::new(self.socket);
         let mut messages = Vec::new();
-        let mut last_bytes = 0;
-        let mut place = None;
-        while last_bytes < LAST_BYTES {
-            // Taken when there is something: most connections are idle.
+        let mut drained_bytes = 0;
+        let mut permit = None;
+        while drained_bytes < DRAIN_MAX_BYTES {
+            // Allocated when there is something to read: most connections are idle.
             let mut buffer = Vec::new();
             let mut read = |descriptor: &OwnedFd| {
-                buffer.resize(READ, 0);
+                buffer.resize(READ_BUFFER_BYTES, 0);
                 Ok(nix::unistd::read(descriptor, &mut buffer)?)
             };
-            let result = if *over.borrow() {
+            let result = if *job_over.borrow() {
                 read(self.descriptor.get_ref())
             } else {
                 tokio::select! {
                     result = self.descriptor.async_io(Interest::READABLE, read) => result,
                     // Gone, or true: both mean the same.
-                    _ = over.wait_for(|over| *over) => continue,
+                    _ = job_over.wait_for(|over| *over) => continue,
                 }
             };
             let count = match result {
                 Ok(0) => return,
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                // Dry, if the program is over.
+                // Nothing more to read, if the program is over.
                 Err(_) => return,
             };
-            if *over.borrow() {
-                last_bytes += count;
+            if *job_over.borrow() {
+                drained_bytes += count;
             }
             decoder.decode(&buffer[..count], &mut |message| messages.push(message));
             drop(buffer);
             for message in messages.drain(..) {
                 match message {
-                    Ok(message) => channels.take(message, self).await,
-                    Err(not_taken) => self.complain(&not_taken.0),
+                    Ok(message) => channels.receive(message, self).await,
+                    Err(refused) => self.report_refused(&refused.0),
                 }
             }
-            if messages.capacity() > 64 {
+            if messages.capacity() > MESSAGES_MAX_CAPACITY {
                 messages = Vec::new();
             }
-            if decoder.held() <= LARGE {
-                place = None;
-            } else if place.is_none() {
-                // The rest of it stays in the program until it is its turn.
-                place = channels.large.acquire().await.ok();
+            if decoder.memory_bytes() <= LARGE_MESSAGE_BYTES {
+                permit = None;
+            } else if permit.is_none() {
+                // The rest of it stays in the program until there is a permit.
+                permit = channels.large_messages.acquire().await.ok();
             }
             tokio::task::yield_now().await;
         }
     }
 
-    /// Tells the program what is wrong with a message of it.
-    fn complain(&self, text: &str) {
-        tracing::debug!(socket = ?self.socket, text, "a program's message");
-        if self.is_new() {
+    /// Tells the program why a message of it was refused.
+    fn report_refused(&self, text: &str) {
+        tracing::debug!(socket = ?self.socket, text, "a program's message was refused");
+        if self.is_channel_socket() {
             let mut message = Vec::new();
-            ToProgram::Error(text).encode(&mut message);
+            ServerMessage::Error(text).encode(&mut message);
             // A program that sends nonsense and does not read misses this.
             let _ = self.send(&message);
         }
     }
 
-    /// Writes what waits, when the socket takes it.
-    async fn write_rest(&self) -> Infallible {
+    /// Writes the queue whenever the socket takes something.
+    async fn flush_queue(&self) -> Infallible {
         loop {
             self.wake.notified().await;
-            while !self.waiting().is_empty() {
+            while !self.send_queue().is_empty() {
                 let Ok(mut ready) = self.descriptor.writable().await else {
                     return std::future::pending().await;
                 };
-                let mut waiting = self.waiting();
-                let (first, _) = waiting.as_slices();
+                let mut queue = self.send_queue();
+                let (first, _) = queue.as_slices();
                 match self.write(first) {
                     Ok(count) => {
-                        waiting.drain(..count);
+                        queue.drain(..count);
                     }
                     Err(Errno::EAGAIN) => ready.clear_ready(),
                     Err(Errno::EINTR) => {}
-                    Err(_) => waiting.clear(),
+                    Err(_) => queue.clear(),
                 }
-                if waiting.is_empty() {
-                    *waiting = VecDeque::new();
+                if queue.is_empty() {
+                    *queue = VecDeque::new();
                 }
             }
         }

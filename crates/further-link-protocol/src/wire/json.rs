@@ -1,46 +1,48 @@
-//! What the JSON dialects share: reading objects leniently, and writing an event's `type` and `data`.
+//! Reading JSON objects leniently, as every JSON dialect does, and writing messages.
 //!
-//! Serde's derived structs are not used for reading: they refuse duplicate keys and wrong types, where
-//! deployed clients are used to "the last one wins" and "counts as missing". Nothing is parsed that no
-//! command asks for, and no tree of values is built, so that a message costs no more memory than its
-//! text; what is skipped may be nested to any depth, as serde_json skips without recursion.
+//! Serde's derived structs are used for writing alone ([`super::message`]). For reading they are too
+//! strict: they refuse duplicate keys and wrong types, where deployed clients are used to "the last
+//! one wins" and "counts as missing". Nothing is parsed that no command asks for, and no tree of
+//! values is built, so that a message costs no more memory than its text; what is skipped may be
+//! nested to any depth, as serde_json skips without recursion.
 
-use std::fmt;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use super::ParseError;
+use crate::{Channel, ChannelEvent, Command, EventFormat, KeyEvent, ProcessName};
 use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use std::fmt;
 
-use crate::{Command, Event, KeyEvent, ProcessName, Stream};
-
-/// Bytes of what is given to a program as it is, at the most.
-const EVENT_BYTES: usize = 16 * 1024;
+/// Bytes of an event at most, which is given to a program as it is.
+const CHANNEL_EVENT_MAX_BYTES: usize = 16 * 1024;
 /// How much of what a client sent is repeated to it, in characters.
-const ECHO_MAX_CHARS: usize = 40;
+const QUOTE_MAX_CHARS: usize = 40;
 
-/// The values of the keys of an object that were asked for, unparsed.
-pub(super) struct Fields<'a, const N: usize> {
+/// The fields of an object that were asked for by name, unparsed.
+pub(crate) struct Fields<'a, const N: usize> {
     names: [&'static str; N],
     values: [Option<&'a RawValue>; N],
 }
 
 impl<'a, const N: usize> Fields<'a, N> {
     /// Reads a whole message, which has to be an object.
-    pub(super) fn of_message(message: &'a [u8], names: [&'static str; N]) -> Result<Self, String> {
-        let text = str::from_utf8(message).map_err(|_| "the message is not UTF-8 text")?;
+    pub(crate) fn of_message(
+        message: &'a [u8],
+        names: [&'static str; N],
+    ) -> Result<Self, ParseError> {
+        let text = str::from_utf8(message)
+            .map_err(|_| ParseError::new("the message is not UTF-8 text"))?;
         Self::parse(text, names).map_err(|error| {
-            if error.is_data() {
+            ParseError::new(if error.is_data() {
                 "the message is not a JSON object".to_owned()
             } else {
                 format!("the message is not valid JSON: {error}")
-            }
+            })
         })
     }
 
     /// Reads an object inside a message. Anything else has no fields.
-    pub(super) fn of_value(value: Option<&'a RawValue>, names: [&'static str; N]) -> Self {
+    pub(crate) fn of_value(value: Option<&'a RawValue>, names: [&'static str; N]) -> Self {
         value
             .and_then(|value| Self::parse(value.get(), names).ok())
             .unwrap_or(Self {
@@ -49,7 +51,8 @@ impl<'a, const N: usize> Fields<'a, N> {
             })
     }
 
-    pub(super) fn parse(
+    /// Reads an object.
+    pub(crate) fn parse(
         text: &'a str,
         names: [&'static str; N],
     ) -> Result<Self, serde_json::Error> {
@@ -65,74 +68,76 @@ impl<'a, const N: usize> Fields<'a, N> {
         self.values[index?]
     }
 
-    /// Whether there is a value of that name, whatever it is.
-    pub(super) fn has(&self, name: &str) -> bool {
+    /// Returns whether there is a value of that name, whatever it is.
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.raw(name).is_some()
     }
 
-    /// A string. Text with half a surrogate pair has no UTF-8 and counts as missing.
-    pub(super) fn text(&self, name: &str) -> Option<String> {
+    /// Returns a string. One with half a surrogate pair has no UTF-8 and counts as missing.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
         serde_json::from_str(self.raw(name)?.get()).ok()
     }
 
-    /// A string that a message of type `kind` cannot do without, in its `data`.
-    pub(super) fn needed_text(&self, kind: &str, name: &str) -> Result<String, String> {
-        self.text(name).ok_or_else(|| match self.raw(name) {
+    /// Returns a string that `data` of a message of type `kind` must have.
+    pub(crate) fn required_text(&self, kind: &str, name: &str) -> Result<String, ParseError> {
+        let reason = || match self.raw(name) {
             // The only strings that JSON allows and UTF-8 does not.
             Some(value) if value.get().starts_with('"') => {
                 format!("data.{name} of {kind} holds half of a surrogate pair")
             }
             _ => format!("{kind} needs data.{name}, a string"),
-        })
+        };
+        self.text(name).ok_or_else(|| ParseError::new(reason()))
     }
 
-    /// A string in which emptiness means that there is none.
-    pub(super) fn nonempty_text(&self, name: &str) -> Option<String> {
+    /// Returns a string; an empty one counts as missing.
+    pub(crate) fn nonempty_text(&self, name: &str) -> Option<String> {
         self.text(name).filter(|text| !text.is_empty())
     }
 
-    /// An integer that fits, written as one: `80`, not `80.0` or `8e1`.
-    pub(super) fn integer(&self, name: &str) -> Option<u16> {
+    /// Returns an integer that fits, written as one: `80`, not `80.0` or `8e1`.
+    pub(crate) fn integer(&self, name: &str) -> Option<u16> {
         self.raw(name)?.get().parse().ok()
     }
 
-    pub(super) fn is_true(&self, name: &str) -> bool {
+    /// Returns whether the value is `true`.
+    pub(crate) fn is_true(&self, name: &str) -> bool {
         self.raw(name).is_some_and(|value| value.get() == "true")
     }
 
-    /// `true` or `false`, if it is one of them.
-    pub(super) fn boolean(&self, name: &str) -> Option<bool> {
+    /// Returns `true` or `false`, if it is one of them.
+    pub(crate) fn boolean(&self, name: &str) -> Option<bool> {
         self.raw(name)?.get().parse().ok()
     }
 
-    /// A list of strings, of which up to `most` are kept. Anything else counts as missing, a list with another item among them
-    /// too: without it, those behind it would move into its place.
-    pub(super) fn texts(&self, name: &str, most: usize) -> Vec<String> {
+    /// Returns a list of strings, the first `max_count` of it. Anything else counts as missing,
+    /// even a list with one item that is no string: without it, later ones would move up.
+    pub(crate) fn texts(&self, name: &str, max_count: usize) -> Vec<String> {
         let read = |list: &RawValue| {
             let mut json = serde_json::Deserializer::from_str(list.get());
-            json.deserialize_seq(FirstTexts(most)).ok()
+            json.deserialize_seq(FirstTexts(max_count)).ok()
         };
         self.raw(name).and_then(read).unwrap_or_default()
     }
 
-    /// The text of an object.
-    pub(super) fn object(&self, name: &str) -> Option<&'a str> {
+    /// Returns the text of an object.
+    pub(crate) fn object(&self, name: &str) -> Option<&'a str> {
         let text = self.raw(name)?.get();
         text.starts_with('{').then_some(text)
     }
 
-    /// Hands out the strings in the list `name`; other items are passed over, and anything but a list has
-    /// none.
-    pub(super) fn each_text(&self, name: &str, each: impl FnMut(&str)) {
+    /// Calls `each` with the strings in the list `name`. Other items are skipped, and anything but a
+    /// list has none.
+    pub(crate) fn each_text(&self, name: &str, each: impl FnMut(&str)) {
         if let Some(list) = self.raw(name) {
             let mut json = serde_json::Deserializer::from_str(list.get());
-            // It is JSON, so this fails for what is no list, and for nothing else.
+            // It is JSON, so this fails only if it is no list.
             let _ = json.deserialize_seq(EachText(each));
         }
     }
 
-    /// The fields of an object inside this one.
-    pub(super) fn inside<const M: usize>(
+    /// Returns the fields of an object inside this one.
+    pub(crate) fn inside<const M: usize>(
         &self,
         name: &str,
         names: [&'static str; M],
@@ -141,7 +146,7 @@ impl<'a, const N: usize> Fields<'a, N> {
     }
 }
 
-/// Takes the values of the named keys out of an object; of duplicates, the last one.
+/// Picks the values of the named keys out of an object; of duplicates, the last one.
 struct Pick<'n, const N: usize>(&'n [&'static str; N]);
 
 impl<'a, const N: usize> DeserializeSeed<'a> for Pick<'_, N> {
@@ -196,7 +201,7 @@ impl Visitor<'_> for Position<'_> {
     }
 }
 
-/// Goes through a list, of which it keeps nothing.
+/// Visits the strings of a list, and keeps none.
 struct EachText<F>(F);
 
 impl<'a, F: FnMut(&str)> Visitor<'a> for EachText<F> {
@@ -219,7 +224,7 @@ impl<'a, F: FnMut(&str)> Visitor<'a> for EachText<F> {
     }
 }
 
-/// The first items of a list of strings, this many at the most.
+/// Reads the first items of a list of strings, at most this many.
 struct FirstTexts(usize);
 
 impl<'a> Visitor<'a> for FirstTexts {
@@ -242,185 +247,87 @@ impl<'a> Visitor<'a> for FirstTexts {
     }
 }
 
-/// The `type` of a message, or what to say about its absence.
-pub(super) fn message_type<const N: usize>(message: &Fields<'_, N>) -> Result<String, String> {
+/// Returns the `type` of a message.
+pub(crate) fn message_type<const N: usize>(message: &Fields<'_, N>) -> Result<String, ParseError> {
     message
         .text("type")
-        .ok_or_else(|| "the message needs a type, a string".to_owned())
+        .ok_or_else(|| ParseError::new("the message needs a type, a string"))
 }
 
-/// What to say about a `type` that the dialect does not have.
-pub(super) fn unknown_type(name: &str) -> String {
-    format!("unknown type \"{}\"", shown(name))
+/// Returns the error for a `type` that the dialect does not have.
+pub(crate) fn unknown_type(name: &str) -> ParseError {
+    ParseError::new(format!("unknown type \"{}\"", quoted(name)))
 }
 
-/// As much of a text of a client as is repeated to it.
-pub(super) fn shown(text: &str) -> String {
-    shorten(text.escape_debug(), ECHO_MAX_CHARS)
+/// Returns as much of a client's text as is repeated to it, escaped.
+pub(crate) fn quoted(text: &str) -> String {
+    shorten(text.escape_debug(), QUOTE_MAX_CHARS)
 }
 
-/// The first `most` characters, with an ellipsis if there are more.
-pub(super) fn shorten(mut characters: impl Iterator<Item = char>, most: usize) -> String {
-    let mut shown: String = characters.by_ref().take(most).collect();
+/// Returns the first `max_chars` characters, with an ellipsis if there are more.
+pub(crate) fn shorten(mut characters: impl Iterator<Item = char>, max_chars: usize) -> String {
+    let mut shortened: String = characters.by_ref().take(max_chars).collect();
     if characters.next().is_some() {
-        shown.push('\u{2026}');
+        shortened.push('\u{2026}');
     }
-    shown
+    shortened
 }
 
 /// Reads the `data` of `stdin`, the same in every dialect.
-pub(super) fn stdin<const N: usize>(
+pub(crate) fn stdin<const N: usize>(
     message: &Fields<'_, N>,
     process: ProcessName,
-) -> Result<Command, String> {
+) -> Result<Command, ParseError> {
     let data = message.inside("data", ["input"]);
-    let input = data.needed_text("stdin", "input")?;
+    let input = data.required_text("stdin", "input")?;
     Ok(Command::Stdin { process, input })
 }
 
-/// Reads the `data` of `keyevent`, the same in every dialect that has it.
-pub(super) fn key_event<const N: usize>(
-    message: &Fields<'_, N>,
-    process: ProcessName,
-) -> Result<Command, String> {
-    let data = message.inside("data", ["key", "event"]);
-    let key = data.needed_text("keyevent", "key")?;
-    let event = data.needed_text("keyevent", "event")?;
-    if key.len() + event.len() > EVENT_BYTES {
-        return Err(format!(
-            "key and event of keyevent are longer than {EVENT_BYTES} bytes"
-        ));
-    }
-    let event = KeyEvent { key, event };
-    Ok(Command::Key { process, event })
-}
-
-/// Reads the `data` of an event for a figure or a widget: checked, and then as it is, on one line.
-pub(super) fn program_event<const N: usize>(
+/// Reads what a client sends to a program on a channel: `kind` is the message's type. `None` if no
+/// channel that `is_known` to the dialect has such events.
+pub(crate) fn channel_event<const N: usize>(
     message: &Fields<'_, N>,
     kind: &str,
-) -> Result<String, String> {
+    is_known: impl FnOnce(Channel) -> bool,
+) -> Option<Result<ChannelEvent, ParseError>> {
+    let (channel, event) = Channel::with_event(kind)?;
+    is_known(channel).then(|| match event.format {
+        EventFormat::Key => key_event(message, kind).map(ChannelEvent::Key),
+        EventFormat::Json => {
+            json_event(message, kind).map(|json| ChannelEvent::Json { channel, json })
+        }
+    })
+}
+
+fn key_event<const N: usize>(message: &Fields<'_, N>, kind: &str) -> Result<KeyEvent, ParseError> {
+    let data = message.inside("data", ["key", "event"]);
+    let key = data.required_text(kind, "key")?;
+    let event = data.required_text(kind, "event")?;
+    if key.len() + event.len() > CHANNEL_EVENT_MAX_BYTES {
+        return Err(ParseError::new(format!(
+            "key and event of {kind} are longer than {CHANNEL_EVENT_MAX_BYTES} bytes"
+        )));
+    }
+    Ok(KeyEvent { key, event })
+}
+
+/// Checks an event, and returns it as it is, on one line.
+fn json_event<const N: usize>(message: &Fields<'_, N>, kind: &str) -> Result<String, ParseError> {
     let object = message.object("data").unwrap_or("{}");
-    if object.len() > EVENT_BYTES {
-        return Err(format!("data of {kind} is longer than {EVENT_BYTES} bytes"));
+    if object.len() > CHANNEL_EVENT_MAX_BYTES {
+        return Err(ParseError::new(format!(
+            "data of {kind} is longer than {CHANNEL_EVENT_MAX_BYTES} bytes"
+        )));
     }
     let data = message.inside("data", ["id", "event"]);
-    data.needed_text(kind, "id")?;
-    data.needed_text(kind, "event")?;
+    data.required_text(kind, "id")?;
+    data.required_text(kind, "event")?;
     // White space between its parts may be a line feed; inside of strings JSON has none.
     Ok(object.replace(['\n', '\r'], " "))
 }
 
-/// Appends the two keys that every dialect's messages begin with, without braces:
-/// `"type":"…","data":…`.
-pub(super) fn write_type_and_data(event: &Event<'_>, out: &mut Vec<u8>) {
-    match *event {
-        Event::Pong => raw(out, r#""type":"pong","data":null"#),
-        Event::Started { .. } => raw(out, r#""type":"started","data":null"#),
-        Event::Uploaded => raw(out, r#""type":"uploaded","data":null"#),
-        Event::Output { stream, text } => {
-            raw(
-                out,
-                match stream {
-                    Stream::Stdout => r#""type":"stdout","data":{"output":"#,
-                    Stream::Stderr => r#""type":"stderr","data":{"output":"#,
-                },
-            );
-            value(out, text);
-            raw(out, "}");
-        }
-        Event::Stopped { exit_code, .. } => {
-            raw(out, r#""type":"stopped","data":{"exitCode":"#);
-            value(out, &exit_code);
-            raw(out, "}");
-        }
-        Event::Error { message, detail } => {
-            raw(out, r#""type":"error","data":{"message":"#);
-            value(out, message);
-            if let Some(detail) = detail {
-                raw(out, r#","detail":"#);
-                value(out, detail);
-            }
-            raw(out, "}");
-        }
-        Event::KeyListen { key } => {
-            raw(out, r#""type":"keylisten","data":{"output":"#);
-            value(out, key);
-            raw(out, r#","key":"#);
-            value(out, key);
-            raw(out, "}");
-        }
-        Event::Video { jpeg } => {
-            raw(out, r#""type":"video","data":{"output":""#);
-            base64(out, jpeg);
-            raw(out, r#""}"#);
-        }
-        Event::Figure(figure) => {
-            raw(out, r#""type":"figure","data":{"id":"#);
-            value(out, &figure.id);
-            raw(out, r#","figure":"#);
-            value(out, &figure.number);
-            raw(out, r#","title":"#);
-            value(out, &figure.title);
-            raw(out, r#","format":"#);
-            value(out, figure.format.name());
-            raw(out, r#","width":"#);
-            value(out, &figure.width);
-            raw(out, r#","height":"#);
-            value(out, &figure.height);
-            raw(out, r#","closed":"#);
-            value(out, &figure.closed);
-            raw(out, r#","image":"#);
-            match figure.closed {
-                true => raw(out, "null"),
-                false => {
-                    raw(out, "\"");
-                    base64(out, &figure.image);
-                    raw(out, "\"");
-                }
-            }
-            raw(out, "}");
-        }
-        Event::Plot { json } => {
-            raw(out, r#""type":"plot","data":"#);
-            raw(out, json);
-        }
-        Event::Widget { json } => {
-            raw(out, r#""type":"widget","data":"#);
-            raw(out, json);
-        }
-        Event::Hello { version, features } => {
-            raw(out, r#""type":"hello","data":{"version":"#);
-            value(out, version);
-            raw(out, r#","features":"#);
-            value(out, &features.names().collect::<Vec<_>>());
-            raw(out, "}");
-        }
-        Event::Novnc { port, path } => {
-            raw(out, r#""type":"novnc","data":{"port":"#);
-            value(out, &port);
-            raw(out, r#","path":"#);
-            value(out, path);
-            raw(out, "}");
-        }
-    }
-}
-
-/// Appends text that is JSON already.
-pub(super) fn raw(out: &mut Vec<u8>, json: &str) {
-    out.extend_from_slice(json.as_bytes());
-}
-
-/// Appends bytes in base64 (RFC 4648 section 4).
-fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
-    let start = out.len();
-    out.resize(start + bytes.len().div_ceil(3) * 4, 0);
-    let written = STANDARD.encode_slice(bytes, &mut out[start..]);
-    debug_assert_eq!(written.ok(), Some(out.len() - start));
-}
-
-/// Appends a value as JSON.
-pub(super) fn value<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
-    serde_json::to_writer(out, value)
-        .expect("a Vec takes everything, and strings and integers have JSON");
+/// Appends a message made from a serde structure.
+pub(crate) fn write<T: Serialize + ?Sized>(out: &mut Vec<u8>, message: &T) {
+    serde_json::to_writer(out, message)
+        .expect("a Vec takes everything, and all that we write has JSON");
 }

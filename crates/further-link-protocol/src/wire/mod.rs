@@ -1,7 +1,8 @@
 //! The dialects. Each has one file; the constants here are what deployed clients compare.
 
-pub mod channel;
-mod json;
+pub(crate) mod base64;
+pub(crate) mod json;
+mod message;
 mod run;
 mod run_py;
 pub mod stream;
@@ -9,12 +10,13 @@ mod terminal;
 mod upload;
 
 use crate::{Command, Event, ProcessName};
+use std::fmt;
 
 pub use run::Run;
 pub use run_py::{Exec, RunPy};
 pub use terminal::{
-    ListedSession, SizeOrder, TerminalInput, read_terminal_input, read_terminal_size,
-    write_sessions, write_terminal_output, wrong_size,
+    ListedSession, SizeOrder, TerminalInput, invalid_size, read_terminal_input, read_terminal_size,
+    write_sessions, write_terminal_output,
 };
 pub use upload::read_upload;
 
@@ -25,13 +27,31 @@ pub const BAD_UPLOAD: &str = "Bad upload";
 /// `error` for a failure of the server.
 pub const MESSAGE_EXCEPTION: &str = "Message Exception";
 
+/// Why text of a client could not be understood: a sentence, or the part of one, for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseError(String);
+
+impl ParseError {
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ParseError {}
+
 /// A message that could not be understood. The client is sent [`BAD_MESSAGE`] with this detail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     /// The process that the message named, if one could be read.
     pub process: Option<ProcessName>,
-    /// What is wrong with it, as a sentence for a person.
-    pub detail: String,
+    /// What is wrong with it.
+    pub detail: ParseError,
 }
 
 /// One way of writing [`Command`]s and [`Event`]s as messages.

@@ -1,35 +1,39 @@
 //! `/run`: many processes on one socket, JSON messages of four keys.
 
 use super::json::{self, Fields};
-use super::{Dialect, Rejection};
-use crate::{Command, DisplayRequest, Event, Features, ProcessName, StartRequest, TerminalSize};
+use super::message::{Data, Message};
+use super::{Dialect, ParseError, Rejection};
+use crate::TerminalSize;
+use crate::{Channel, Command, DisplayRequest, Event, Features, ProcessName, StartRequest};
+use serde::Serialize;
 
-/// Bytes of a process name at the most: it comes back in every message about the process.
-const LONGEST_NAME: usize = 1024;
+/// Bytes of a process name at most: it comes back in every message about the process.
+const PROCESS_NAME_MAX_BYTES: usize = 1024;
 
 /// The `/run` dialect for one client.
 #[derive(Clone, Debug)]
 pub struct Run {
     client: String,
-    /// Output goes in binary frames ([`super::stream`]).
-    binary_output: bool,
+    /// Output and video go in binary frames ([`super::stream`]).
+    with_binary_stream: bool,
 }
 
 impl Run {
-    /// `client` is the id that the client gave itself, written into every message to it.
+    /// Returns the dialect of a client; `client` is the id that it gave itself, written into every
+    /// message to it.
     pub fn new(client: String) -> Self {
         Self {
             client,
-            binary_output: false,
+            with_binary_stream: false,
         }
     }
 
-    /// The text frames of `further-link.3`: the same, without the output, and with what a client has to
-    /// know of its binary frames (`docs/protocol.md` section 10).
-    pub fn beside_stream(client: String) -> Self {
+    /// Returns the dialect of the text frames of `further-link.3`: the same without output and video,
+    /// and with what a client has to know of its binary frames (`docs/protocol.md` section 10).
+    pub fn with_binary_stream(client: String) -> Self {
         Self {
             client,
-            binary_output: true,
+            with_binary_stream: true,
         }
     }
 }
@@ -46,11 +50,13 @@ impl Dialect for Run {
         let process = message.text("process");
         if process
             .as_ref()
-            .is_some_and(|name| name.len() > LONGEST_NAME)
+            .is_some_and(|name| name.len() > PROCESS_NAME_MAX_BYTES)
         {
             return Err(Rejection {
                 process: None,
-                detail: format!("process is longer than {LONGEST_NAME} bytes"),
+                detail: ParseError::new(format!(
+                    "process is longer than {PROCESS_NAME_MAX_BYTES} bytes"
+                )),
             });
         }
         let process = process.map(ProcessName::new);
@@ -58,47 +64,48 @@ impl Dialect for Run {
     }
 
     fn encode(&self, process: Option<&ProcessName>, event: &Event<'_>, out: &mut Vec<u8>) {
-        if matches!(event, Event::Uploaded)
-            || self.binary_output && matches!(event, Event::Output { .. } | Event::Video { .. })
-        {
+        let in_binary_frames = match event {
+            Event::Output { .. } => true,
+            Event::Channel(message) => message.channel() == Channel::Video,
+            _ => false,
+        };
+        if self.with_binary_stream && in_binary_frames || matches!(event, Event::Uploaded) {
             return;
         }
-        json::raw(out, "{");
-        match *event {
-            Event::Started { number } if self.binary_output => {
-                json::raw(out, r#""type":"started","data":{"number":"#);
-                json::value(out, &number);
-                json::raw(out, "}");
-            }
-            Event::Stopped { exit_code, output } if self.binary_output => {
-                json::raw(out, r#""type":"stopped","data":{"exitCode":"#);
-                json::value(out, &exit_code);
-                json::raw(out, r#","output":"#);
-                json::value(out, &output);
-                json::raw(out, "}");
-            }
-            _ => json::write_type_and_data(event, out),
-        }
-        json::raw(out, r#","client":"#);
-        json::value(out, self.client.as_str());
-        json::raw(out, r#","process":"#);
-        json::value(out, &process.map(ProcessName::as_str));
-        json::raw(out, "}");
+        let Message { kind, data } = Message::new(event, self.with_binary_stream);
+        let message = RunMessage {
+            kind,
+            data,
+            client: &self.client,
+            process: process.map(ProcessName::as_str),
+        };
+        json::write(out, &message);
     }
+}
+
+/// A message to a client of `/run`.
+#[derive(Serialize)]
+struct RunMessage<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    data: Data<'a>,
+    /// The id that the client gave itself.
+    client: &'a str,
+    process: Option<&'a str>,
 }
 
 fn command<const N: usize>(
     message: &Fields<'_, N>,
     process: Option<ProcessName>,
-) -> Result<Command, String> {
+) -> Result<Command, ParseError> {
     let kind = json::message_type(message)?;
-    let process = || process.ok_or_else(|| format!("{kind} needs process, a string"));
+    let process =
+        || process.ok_or_else(|| ParseError::new(format!("{kind} needs process, a string")));
     match kind.as_str() {
         "ping" => Ok(Command::Ping),
         "start" => start(message, process()?),
         "stdin" => json::stdin(message, process()?),
         "resize" => resize(message, process()?),
-        "keyevent" => json::key_event(message, process()?),
         "stop" => process().map(|process| Command::Stop { process }),
         "hello" => {
             let mut features = Features::default();
@@ -107,21 +114,19 @@ fn command<const N: usize>(
                 .each_text("features", |name| features.add(name));
             Ok(Command::Hello { features })
         }
-        "figureevent" => {
+        _ => {
+            let event = json::channel_event(message, &kind, |_| true)
+                .ok_or_else(|| json::unknown_type(&kind))?;
             let process = process()?;
-            let json = json::program_event(message, "figureevent")?;
-            Ok(Command::FigureEvent { process, json })
+            event.map(|event| Command::Channel { process, event })
         }
-        "widgetevent" => {
-            let process = process()?;
-            let json = json::program_event(message, "widgetevent")?;
-            Ok(Command::WidgetEvent { process, json })
-        }
-        _ => Err(json::unknown_type(&kind)),
     }
 }
 
-fn start<const N: usize>(message: &Fields<'_, N>, process: ProcessName) -> Result<Command, String> {
+fn start<const N: usize>(
+    message: &Fields<'_, N>,
+    process: ProcessName,
+) -> Result<Command, ParseError> {
     let data = message.inside(
         "data",
         [
@@ -137,11 +142,11 @@ fn start<const N: usize>(message: &Fields<'_, N>, process: ProcessName) -> Resul
     );
     let size = data.integer("rows").zip(data.integer("cols"));
     let request = StartRequest {
-        runner: data.needed_text("start", "runner")?,
+        runner: data.required_text("start", "runner")?,
         code: data.text("code"),
         path: data.nonempty_text("path"),
         // One more says that there are too many.
-        arguments: data.texts("arguments", StartRequest::MOST_ARGUMENTS + 1),
+        arguments: data.texts("arguments", StartRequest::MAX_ARGUMENTS + 1),
         terminal: data.boolean("pty"),
         size: size.map(|(rows, columns)| TerminalSize { rows, columns }),
         display: display(&data),
@@ -162,11 +167,14 @@ fn display<const N: usize>(data: &Fields<'_, N>) -> Option<DisplayRequest> {
 fn resize<const N: usize>(
     message: &Fields<'_, N>,
     process: ProcessName,
-) -> Result<Command, String> {
+) -> Result<Command, ParseError> {
     let data = message.inside("data", ["rows", "cols"]);
     let cells = |name| {
-        data.integer(name)
-            .ok_or_else(|| format!("resize needs data.{name}, an integer from 0 to 65535"))
+        data.integer(name).ok_or_else(|| {
+            ParseError::new(format!(
+                "resize needs data.{name}, an integer from 0 to 65535"
+            ))
+        })
     };
     let size = TerminalSize {
         rows: cells("rows")?,

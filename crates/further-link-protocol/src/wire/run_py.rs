@@ -3,11 +3,12 @@
 //! name none.
 
 use super::json::{self, Fields};
-use super::{Dialect, Rejection};
-use crate::{Command, Event, ProcessName, StartRequest};
+use super::message::Message;
+use super::{Dialect, ParseError, Rejection};
+use crate::{Channel, Command, Event, Features, ProcessName, StartRequest};
 
-/// The runner that both dialects mean.
-const RUNNER: &str = "python3";
+/// The runner of every program of both dialects.
+const RUNNER_NAME: &str = "python3";
 
 /// The `/run-py` dialect.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,26 +23,27 @@ impl Dialect for RunPy {
         decode(message, |kind, message| match kind {
             "ping" => Ok(Command::Ping),
             "start" => {
-                let folder = message
+                let dir = message
                     .inside("data", ["directoryName"])
                     .nonempty_text("directoryName");
-                start(message, folder)
+                start(message, dir)
             }
-            "stop" => Ok(STOP),
+            "stop" => Ok(STOP_COMMAND),
             "stdin" => json::stdin(message, ProcessName::ONLY),
-            "keyevent" => json::key_event(message, ProcessName::ONLY),
             "upload" => upload(message),
-            _ => Err(json::unknown_type(kind)),
+            _ => {
+                let event = json::channel_event(message, kind, is_known)
+                    .ok_or_else(|| json::unknown_type(kind))?;
+                let process = ProcessName::ONLY;
+                event.map(|event| Command::Channel { process, event })
+            }
         })
     }
 
     fn encode(&self, _process: Option<&ProcessName>, event: &Event<'_>, out: &mut Vec<u8>) {
         match event {
-            Event::Novnc { .. }
-            | Event::Figure(_)
-            | Event::Plot { .. }
-            | Event::Widget { .. }
-            | Event::Hello { .. } => {}
+            Event::Novnc { .. } | Event::Hello { .. } => {}
+            Event::Channel(message) if !is_known(message.channel()) => {}
             _ => encode(event, out),
         }
     }
@@ -51,7 +53,7 @@ impl Dialect for Exec {
     fn decode(&self, message: &[u8]) -> Result<Command, Rejection> {
         decode(message, |kind, message| match kind {
             "start" => start(message, None),
-            "stop" => Ok(STOP),
+            "stop" => Ok(STOP_COMMAND),
             "stdin" => json::stdin(message, ProcessName::ONLY),
             _ => Err(json::unknown_type(kind)),
         })
@@ -64,11 +66,7 @@ impl Dialect for Exec {
             | Event::Stopped { .. }
             | Event::Error { .. } => encode(event, out),
             Event::Pong
-            | Event::KeyListen { .. }
-            | Event::Video { .. }
-            | Event::Figure(_)
-            | Event::Plot { .. }
-            | Event::Widget { .. }
+            | Event::Channel(_)
             | Event::Hello { .. }
             | Event::Novnc { .. }
             | Event::Uploaded => {}
@@ -76,15 +74,20 @@ impl Dialect for Exec {
     }
 }
 
-type Message<'a> = Fields<'a, 2>;
+/// Returns whether `/run-py` has the messages of `channel`: those that nobody has to ask for.
+fn is_known(channel: Channel) -> bool {
+    Features::default().include(channel)
+}
 
-const STOP: Command = Command::Stop {
+type CommandFields<'a> = Fields<'a, 2>;
+
+const STOP_COMMAND: Command = Command::Stop {
     process: ProcessName::ONLY,
 };
 
 fn decode(
     message: &[u8],
-    command: impl FnOnce(&str, &Message<'_>) -> Result<Command, String>,
+    command: impl FnOnce(&str, &CommandFields<'_>) -> Result<Command, ParseError>,
 ) -> Result<Command, Rejection> {
     Fields::of_message(message, ["type", "data"])
         .and_then(|message| {
@@ -97,23 +100,24 @@ fn decode(
         })
 }
 
-/// `folder` is where a script is to run; a file runs where it is.
-fn start(message: &Message<'_>, folder: Option<String>) -> Result<Command, String> {
+/// `dir` is where a script is to run; a file runs where it is.
+fn start(message: &CommandFields<'_>, dir: Option<String>) -> Result<Command, ParseError> {
     // The second spelling is that of the old documents, and of clients written after them.
     let data = message.inside("data", ["sourceScript", "souceScript", "sourcePath"]);
     let code = data
         .text("sourceScript")
         .or_else(|| data.text("souceScript"));
     let path = if code.is_some() {
-        folder
+        dir
     } else {
         let file = data.nonempty_text("sourcePath");
-        Some(file.ok_or("start needs data.sourceScript or data.sourcePath, a string")?)
+        let missing = "start needs data.sourceScript or data.sourcePath, a string";
+        Some(file.ok_or_else(|| ParseError::new(missing))?)
     };
     Ok(Command::Start {
         process: ProcessName::ONLY,
         request: StartRequest {
-            runner: RUNNER.to_owned(),
+            runner: RUNNER_NAME.to_owned(),
             code,
             path,
             ..StartRequest::default()
@@ -121,11 +125,11 @@ fn start(message: &Message<'_>, folder: Option<String>) -> Result<Command, Strin
     })
 }
 
-fn upload(message: &Message<'_>) -> Result<Command, String> {
+fn upload(message: &CommandFields<'_>) -> Result<Command, ParseError> {
     let data = message.inside("data", ["directory", "user"]);
     let project = data
         .object("directory")
-        .ok_or("upload needs data.directory, an object")?
+        .ok_or_else(|| ParseError::new("upload needs data.directory, an object"))?
         .to_owned();
     Ok(Command::Upload {
         project,
@@ -134,7 +138,5 @@ fn upload(message: &Message<'_>) -> Result<Command, String> {
 }
 
 fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
-    json::raw(out, "{");
-    json::write_type_and_data(event, out);
-    json::raw(out, "}");
+    json::write(out, &Message::new(event, false));
 }

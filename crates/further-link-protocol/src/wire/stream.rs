@@ -7,11 +7,11 @@ use std::fmt;
 /// The name of the WebSocket subprotocol.
 pub const SUBPROTOCOL: &str = "further-link.3";
 /// Bytes of a frame before those of the program.
-pub const HEAD: usize = 16;
+pub const FRAME_HEADER_BYTES: usize = 16;
 /// Bytes of output that a client acknowledges at the latest when it has consumed them.
-pub const ACK_EVERY: usize = 16 * 1024;
+pub const OUTPUT_ACK_INTERVAL_BYTES: usize = 16 * 1024;
 /// Bytes of input that the server acknowledges at the latest when the program has taken them.
-pub const INPUT_ACK_EVERY: usize = 64 * 1024;
+pub const INPUT_ACK_INTERVAL_BYTES: usize = 64 * 1024;
 
 const DATA: u8 = 0;
 const ACK: u8 = 1;
@@ -24,7 +24,7 @@ const STDERR: u8 = 2;
 
 /// The head of a frame. `offset` counts the bytes of the channel from the program's start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
+pub struct FrameHeader {
     /// The program, as `started` said.
     pub number: u32,
     /// What the frame is.
@@ -54,7 +54,7 @@ pub enum FrameKind {
 /// Why bytes are no frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameError {
-    /// Shorter than [`HEAD`].
+    /// Shorter than [`FRAME_HEADER_BYTES`].
     Short,
     /// Kind, channel, stream and the byte behind them are none of those known.
     Unknown,
@@ -109,10 +109,10 @@ impl FrameKind {
     }
 }
 
-impl Head {
+impl FrameHeader {
     /// The head as it is sent.
-    pub fn encode(&self) -> [u8; HEAD] {
-        let mut bytes = [0; HEAD];
+    pub fn encode(&self) -> [u8; FRAME_HEADER_BYTES] {
+        let mut bytes = [0; FRAME_HEADER_BYTES];
         bytes[..4].copy_from_slice(&self.kind.code());
         bytes[4..8].copy_from_slice(&self.number.to_be_bytes());
         bytes[8..].copy_from_slice(&self.offset.to_be_bytes());
@@ -123,7 +123,7 @@ impl Head {
     ///
     /// # Errors
     /// If it is none that a client may send.
-    pub fn of_client(frame: &[u8]) -> Result<(Self, &[u8]), FrameError> {
+    pub fn from_client(frame: &[u8]) -> Result<(Self, &[u8]), FrameError> {
         Self::decode(frame, true)
     }
 
@@ -132,7 +132,7 @@ impl Head {
     ///
     /// # Errors
     /// If it is none that a server of this version sends.
-    pub fn of_server(frame: &[u8]) -> Result<(Self, &[u8]), FrameError> {
+    pub fn from_server(frame: &[u8]) -> Result<(Self, &[u8]), FrameError> {
         Self::decode(frame, false)
     }
 

@@ -4,14 +4,16 @@
 //! Sizes come in two orders: lines first in messages and queries, columns first in the list of sessions and on
 //! the command line.
 
+use super::ParseError;
 use super::json::{self, Fields};
 use crate::TerminalSize;
+use serde::Serialize;
 
 /// Lines or columns of a terminal, at the most: four digits, some five times what a wide screen shows. Programs
 /// take memory for every cell.
-const MOST_CELLS: u16 = 9999;
+const MAX_CELLS: u16 = 9999;
 /// Bytes of the text of a size, at the most.
-const LONGEST_SIZE: usize = "9999x9999".len();
+const SIZE_MAX_BYTES: usize = "9999x9999".len();
 
 /// A message of a client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,8 +53,9 @@ pub struct ListedSession<'a> {
 /// # Errors
 /// A sentence about what is wrong: it is no UTF-8, `text` is no string, or `size` is no size. Nothing of such a
 /// message counts.
-pub fn read_terminal_input(message: &[u8]) -> Result<TerminalInput, String> {
-    let text = str::from_utf8(message).map_err(|_| "The message is not UTF-8 text.")?;
+pub fn read_terminal_input(message: &[u8]) -> Result<TerminalInput, ParseError> {
+    let text =
+        str::from_utf8(message).map_err(|_| ParseError::new("The message is not UTF-8 text."))?;
     let plain = || {
         Ok(TerminalInput {
             keys: text.to_owned(),
@@ -73,32 +76,34 @@ pub fn read_terminal_input(message: &[u8]) -> Result<TerminalInput, String> {
     let keys = match fields.text("text") {
         Some(keys) => keys,
         None if !has_text => String::new(),
-        None => return Err("text has to be a string.".to_owned()),
+        None => return Err(ParseError::new("text has to be a string.")),
     };
     let size = match has_size {
         true => {
             let size = fields.text("size").unwrap_or_default();
-            Some(read_terminal_size(&size, SizeOrder::LinesFirst).ok_or_else(wrong_size)?)
+            Some(read_terminal_size(&size, SizeOrder::LinesFirst).ok_or_else(invalid_size)?)
         }
         false => None,
     };
     Ok(TerminalInput { keys, size })
 }
 
-/// What to say about a size that is none.
-pub fn wrong_size() -> String {
-    format!("size has to be LINESxCOLUMNS, as in 40x120, each from 1 to {MOST_CELLS}.")
+/// Returns the error for a size that is invalid.
+pub fn invalid_size() -> ParseError {
+    ParseError::new(format!(
+        "size has to be LINESxCOLUMNS, as in 40x120, each from 1 to {MAX_CELLS}."
+    ))
 }
 
 /// Reads a size. `None` if it is none, or lines or columns are none or more than 9999.
 pub fn read_terminal_size(text: &str, order: SizeOrder) -> Option<TerminalSize> {
-    if text.len() > LONGEST_SIZE {
+    if text.len() > SIZE_MAX_BYTES {
         return None;
     }
     let cells = |digits: &str| {
         let only_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
         let cells: u16 = digits.parse().ok().filter(|_| only_digits)?;
-        (1..=MOST_CELLS).contains(&cells).then_some(cells)
+        (1..=MAX_CELLS).contains(&cells).then_some(cells)
     };
     let (first, second) = text.split_once(['x', 'X'])?;
     let (first, second) = (cells(first)?, cells(second)?);
@@ -116,9 +121,7 @@ pub fn read_terminal_size(text: &str, order: SizeOrder) -> Option<TerminalSize> 
 
 /// Appends `{"text": …}`, and that the shell has ended if it has: an addition, which older clients pass over.
 pub fn write_terminal_output(text: &str, ended: bool, out: &mut Vec<u8>) {
-    json::raw(out, r#"{"text":"#);
-    json::value(out, text);
-    json::raw(out, if ended { r#","ended":true}"# } else { "}" });
+    json::write(out, &TerminalOutput { text, ended });
 }
 
 /// Appends the list of sessions.
@@ -126,32 +129,53 @@ pub fn write_sessions<'a>(
     sessions: impl IntoIterator<Item = ListedSession<'a>>,
     out: &mut Vec<u8>,
 ) {
-    json::raw(out, "[");
-    for (index, session) in sessions.into_iter().enumerate() {
-        json::raw(out, if index > 0 { ",{" } else { "{" });
-        json::raw(out, r#""sid":"#);
-        json::value(out, session.id);
-        json::raw(out, r#","ty":"#);
-        json::value(out, &session.persistent);
-        json::raw(out, r#","sz":"#);
-        let size = session.size.map_or("-".to_owned(), |size| {
-            format!("{}x{}", size.columns, size.rows)
-        });
-        json::value(out, size.as_str());
-        json::raw(out, r#","dt":"#);
-        json::value(out, date(session.visited).as_str());
-        json::raw(out, r#","tm":"#);
-        json::value(out, &session.idle);
-        json::raw(out, "}");
-    }
-    json::raw(out, "]");
+    let rows: Vec<_> = sessions.into_iter().map(SessionRow::new).collect();
+    json::write(out, &rows);
 }
 
-const DAY: i64 = 24 * 60 * 60;
+/// Output as a client reads it.
+#[derive(Serialize)]
+struct TerminalOutput<'a> {
+    text: &'a str,
+    /// The shell has ended: an addition, which older clients ignore.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    ended: bool,
+}
+
+/// A row of the list of sessions as a client reads it.
+#[derive(Serialize)]
+struct SessionRow<'a> {
+    sid: &'a str,
+    ty: bool,
+    /// Columns first, or `-`.
+    sz: String,
+    dt: String,
+    tm: u64,
+}
+
+impl<'a> SessionRow<'a> {
+    fn new(session: ListedSession<'a>) -> Self {
+        Self {
+            sid: session.id,
+            ty: session.persistent,
+            sz: session.size.map_or("-".to_owned(), |size| {
+                format!("{}x{}", size.columns, size.rows)
+            }),
+            dt: date(session.visited),
+            tm: session.idle,
+        }
+    }
+}
+
+/// Seconds of a day.
+const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 /// `YYYY/MM/DD HH:MM:SS` of the Gregorian calendar.
 fn date(seconds: i64) -> String {
-    let (days, second) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
+    let (days, second) = (
+        seconds.div_euclid(DAY_SECONDS),
+        seconds.rem_euclid(DAY_SECONDS),
+    );
     // Years from the first of March, so that a leap day is the last of its year; in groups of 400, which are all
     // equally long. 719,468 days lie between the first of March of the year 0 and 1970.
     let days = days + 719_468;

@@ -3,6 +3,7 @@
 //! Keys that nobody asks for are skipped and of duplicates the last one counts, names of files too. But
 //! other than in messages, what has the wrong type is refused: half a project is of no use.
 
+use super::ParseError;
 use super::json::{self, Fields};
 use crate::{Upload, UploadContent, UploadFile};
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -14,30 +15,35 @@ use std::fmt;
 ///
 /// # Errors
 /// A sentence about what is wrong with its shape. Names are not looked at here.
-pub fn read_upload(json: &[u8]) -> Result<Upload, String> {
-    let text = str::from_utf8(json).map_err(|_| "The upload is not UTF-8 text.")?;
+pub fn read_upload(json: &[u8]) -> Result<Upload, ParseError> {
+    let text =
+        str::from_utf8(json).map_err(|_| ParseError::new("The upload is not UTF-8 text."))?;
     let upload = Fields::parse(text, ["name", "username", "files"]).map_err(|error| {
-        if error.is_data() {
+        ParseError::new(if error.is_data() {
             "The upload is not a JSON object.".to_owned()
         } else {
             format!("The upload is not valid JSON: {error}.")
-        }
+        })
     })?;
     let name = upload
         .text("name")
-        .ok_or("The upload needs name, a string.")?;
+        .ok_or_else(|| ParseError::new("The upload needs name, a string."))?;
     let files = upload
         .object("files")
-        .ok_or("The upload needs files, an object.")?;
+        .ok_or_else(|| ParseError::new("The upload needs files, an object."))?;
     let mut json = serde_json::Deserializer::from_str(files);
-    let entries = json
-        .deserialize_map(Entries)
-        .map_err(|_| "A name in files holds half of a surrogate pair.")?;
+    let entries = json.deserialize_map(Entries).map_err(|_| {
+        // It is JSON, so nothing else can be wrong.
+        ParseError::new("A name in files holds half of a surrogate pair.")
+    })?;
     let files = entries
         .into_iter()
         .map(|(name, value)| match content(value) {
             Ok(content) => Ok(UploadFile { name, content }),
-            Err(what) => Err(format!("The file \"{}\" {what}.", json::shown(&name))),
+            Err(reason) => {
+                let name = json::quoted(&name);
+                Err(ParseError::new(format!("The file \"{name}\" {reason}.")))
+            }
         })
         .collect::<Result<_, _>>()?;
     Ok(Upload {
@@ -71,7 +77,7 @@ fn content(value: &RawValue) -> Result<UploadContent, &'static str> {
 
 /// Names of files that are read, at the most. Behind them no more are kept: each takes ten times as much memory as text, and
 /// whoever has asked for so many is refused anyway.
-const MOST_FILES: usize = 10_001;
+const MAX_FILES: usize = 10_001;
 
 /// All keys of an object with their values; the last of several with one name, in the place of the first.
 struct Entries;
@@ -85,16 +91,16 @@ impl<'a> Visitor<'a> for Entries {
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut entries: Self::Value = Vec::new();
-        let mut places = HashMap::new();
+        let mut indexes = HashMap::new();
         while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
-            match places.get(&name) {
-                Some(&place) => {
-                    let place: &mut (String, &RawValue) = &mut entries[place];
-                    place.1 = value;
+            match indexes.get(&name) {
+                Some(&index) => {
+                    let entry: &mut (String, &RawValue) = &mut entries[index];
+                    entry.1 = value;
                 }
-                None if entries.len() == MOST_FILES => {}
+                None if entries.len() == MAX_FILES => {}
                 None => {
-                    places.insert(name.clone(), entries.len());
+                    indexes.insert(name.clone(), entries.len());
                     entries.push((name, value));
                 }
             }
@@ -108,13 +114,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_very_many_files_no_more_are_kept_than_are_refused() {
-        let files: Vec<_> = (0..2 * MOST_FILES)
+    fn reading_keeps_no_more_files_than_are_refused() {
+        let files: Vec<_> = (0..2 * MAX_FILES)
             .map(|number| format!(r#""{number}":{{"type":"text","content":{{"text":""}}}}"#))
             .collect();
         let json = format!(r#"{{"name":"p","files":{{{}}}}}"#, files.join(","));
         let upload = read_upload(json.as_bytes()).unwrap();
-        assert_eq!(upload.files.len(), MOST_FILES);
+        assert_eq!(upload.files.len(), MAX_FILES);
         // Still to its end.
         assert!(read_upload(&json.as_bytes()[..json.len() - 1]).is_err());
     }

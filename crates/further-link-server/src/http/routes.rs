@@ -193,7 +193,7 @@ impl Options {
                 .is_some_and(|pty| pty == "1" || pty.eq_ignore_ascii_case("true")),
             client: value("client").unwrap_or_default(),
             mode: value("mode"),
-            features: Features::of_names(value("features").unwrap_or_default().split(',')),
+            features: Features::from_names(value("features").unwrap_or_default().split(',')),
         }
     }
 }
@@ -205,7 +205,7 @@ async fn run(State(app): State<SharedApp>, Query(pairs): Pairs, request: Request
     let client = options.client.clone();
     let binary_stream = websocket::offers(request.headers(), stream::SUBPROTOCOL);
     let dialect = match binary_stream {
-        true => Run::beside_stream(client),
+        true => Run::with_binary_stream(client),
         false => Run::new(client),
     };
     open_session(app, options, Box::new(dialect), binary_stream, request).await

@@ -7,7 +7,7 @@ use crate::SharedApp;
 use crate::download::{DownloadError, Downloader};
 use crate::http::request_body::Bodies;
 use further_link_engine::{Account, AccountError, FetchError, FilesError, Project};
-use further_link_protocol::wire::read_upload;
+use further_link_protocol::wire::{ParseError, read_upload};
 use std::collections::HashMap;
 use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,7 +31,7 @@ pub(crate) struct Uploaded {
 pub(crate) enum UploadError {
     /// It is no upload.
     #[error("{0}")]
-    Shape(String),
+    Shape(#[from] ParseError),
     /// Too many wait already.
     #[error("Too many uploads of this project are on their way. Try again in a moment.")]
     Busy,
@@ -134,7 +134,7 @@ async fn carry_out(
         .map_err(|error| FilesError::Account(error.clone().into()))?;
     // Megabytes of it take their time.
     let project = tokio::task::spawn_blocking(move || {
-        let upload = read_upload(json.as_ref()).map_err(UploadError::Shape)?;
+        let upload = read_upload(json.as_ref())?;
         Ok::<_, UploadError>(Project::new(upload)?)
     })
     .await

@@ -15,11 +15,12 @@ use crate::websocket::connection::{Allowance, BATCH, Conversation, carry};
 use crate::websocket::frames::Frames;
 use crate::websocket::{Reader, Received, Writer};
 use answer::{Control, bad_message, bad_upload, failed_start, no_such_process, start_error};
-use further_link_engine::{Account, AccountError, EventRefused, InputRefused, Job, StartError};
+use further_link_engine::{Account, AccountError, InputRefused, Job, StartError};
 use further_link_protocol::wire::Dialect;
-use further_link_protocol::wire::channel::ToProgram;
-use further_link_protocol::wire::stream::{FrameKind, Head};
-use further_link_protocol::{Command, Features, ProcessName, StartRequest, TerminalSize};
+use further_link_protocol::wire::stream::{FrameHeader, FrameKind};
+use further_link_protocol::{
+    ChannelEvent, Command, Features, ProcessName, StartRequest, TerminalSize,
+};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -119,7 +120,9 @@ impl Conversation for Client {
             Received::Text(message) | Received::Binary(message) => {
                 match self.options.dialect.decode(&message) {
                     Ok(command) => self.obey(command),
-                    Err(rejection) => Some(bad_message(rejection.process, rejection.detail)),
+                    Err(rejection) => {
+                        Some(bad_message(rejection.process, rejection.detail.to_string()))
+                    }
                 }
             }
         };
@@ -241,15 +244,7 @@ impl Client {
                 )),
                 None => Some(no_such_process(process)),
             },
-            Command::Key { process, event } => {
-                self.tell(process, "This key event was", |job| job.key(&event))
-            }
-            Command::FigureEvent { process, json } => self.tell(process, "This event was", |job| {
-                job.channel_event(&ToProgram::Figure(&json))
-            }),
-            Command::WidgetEvent { process, json } => self.tell(process, "This event was", |job| {
-                job.channel_event(&ToProgram::Widget(&json))
-            }),
+            Command::Channel { process, event } => self.send_event(process, &event),
             Command::Hello { features } => {
                 self.outbox().features = features;
                 Some(Control::Hello(features))
@@ -272,33 +267,30 @@ impl Client {
         }
     }
 
-    /// Tells a program of an event; returns what is to be answered at once.
-    fn tell(
-        &self,
-        process: ProcessName,
-        what: &str,
-        event: impl FnOnce(&Job) -> Result<(), EventRefused>,
-    ) -> Option<Control> {
+    /// Sends a program an event on an IO channel; returns what is to be answered at once.
+    fn send_event(&self, process: ProcessName, event: &ChannelEvent) -> Option<Control> {
         let Some(job) = self.job(&process) else {
             return Some(no_such_process(process));
         };
-        let refused = event(&job).err()?;
-        Some(bad_message(
-            Some(process),
-            format!("{what} not taken: {refused}."),
-        ))
+        let refused = job.send_event(event).err()?;
+        let noun = match event {
+            ChannelEvent::Key(_) => "This key event",
+            ChannelEvent::Json { .. } => "This event",
+        };
+        let detail = format!("{noun} was not taken: {refused}.");
+        Some(bad_message(Some(process), detail))
     }
 
     /// Carries out a frame of the binary stream; returns what is to be answered at once.
     fn take_frame(&self, frame: &[u8]) -> Option<Control> {
         let (
-            Head {
+            FrameHeader {
                 number,
                 kind,
                 offset,
             },
             bytes,
-        ) = match Head::of_client(frame) {
+        ) = match FrameHeader::from_client(frame) {
             Ok(read) => read,
             Err(error) => return Some(bad_message(None, error.to_string())),
         };
@@ -336,7 +328,7 @@ impl Client {
                 let detail = "There are no bytes of output up to this offset.";
                 wrong(process, detail.to_owned())
             }
-            // Only a server sends these; `of_client` has refused them.
+            // Only a server sends these; `from_client` has refused them.
             FrameKind::InputAck | FrameKind::Output(_) | FrameKind::Video => None,
         }
     }
@@ -427,8 +419,8 @@ impl Client {
                     channels: job.view_channels(),
                     job,
                     output,
-                    picture_was_last: false,
-                    notices_were_last: false,
+                    latest_was_last: false,
+                    lossless_was_last: false,
                     asked,
                     started: false,
                     input: 0,

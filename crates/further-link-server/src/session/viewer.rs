@@ -6,10 +6,10 @@ use crate::SharedApp;
 use crate::session::output::{Output, Step};
 use crate::websocket::connection::{Allowance, BATCH};
 use crate::websocket::frames::Frames;
-use further_link_engine::{ChannelView, Job, JobState, Notice, Picture};
+use further_link_engine::{ChannelView, Job, JobState, LatestMessage};
 use further_link_protocol::wire::Dialect;
-use further_link_protocol::wire::stream::{FrameKind, Head, INPUT_ACK_EVERY};
-use further_link_protocol::{Event, Feature, Features, ProcessName};
+use further_link_protocol::wire::stream::{FrameHeader, FrameKind, INPUT_ACK_INTERVAL_BYTES};
+use further_link_protocol::{ChannelMessage, Event, Features, ProcessName};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,9 +22,9 @@ pub(super) struct Process {
     /// Its IO channels, if it has any.
     pub(super) channels: Option<ChannelView>,
     /// What was sent last was a picture: output has its turn.
-    pub(super) picture_was_last: bool,
+    pub(super) latest_was_last: bool,
     /// What goes ahead of both was sent last, as far as there was room: now they have their turn.
-    pub(super) notices_were_last: bool,
+    pub(super) lossless_was_last: bool,
     pub(super) asked: Instant,
     pub(super) started: bool,
     /// Bytes of input that came.
@@ -72,30 +72,30 @@ impl Process {
         }
         // Keys and the like go ahead of output, but not twice in a row; pictures and output take turns.
         let mut room = allowance.room;
-        let had_their_turn = self.notices_were_last;
+        let had_their_turn = self.lossless_was_last;
         if !had_their_turn {
-            room = room.saturating_sub(self.send_notices(features, dialect, room, out));
+            room = room.saturating_sub(self.send_lossless(features, dialect, room, out));
         }
         let allowance = Allowance { room, ..allowance };
-        if !self.picture_was_last && self.send_picture(dialect, allowance, out) {
+        if !self.latest_was_last && self.send_latest(dialect, allowance, out) {
             return Said::Something;
         }
         let Self { name, output, .. } = self;
         match output.next(name, dialect, allowance, out, scratch) {
             Step::Sent(count) => {
                 app.metrics.output_bytes.inc_by(count as u64);
-                self.picture_was_last = false;
+                self.latest_was_last = false;
                 // There was room for a picture too, if there is one that has to go first.
                 if had_their_turn && room > 0 {
-                    self.notices_were_last = false;
+                    self.lossless_was_last = false;
                 }
                 Said::Something
             }
-            Step::Waiting | Step::End if self.send_picture(dialect, allowance, out) => {
+            Step::Waiting | Step::End if self.send_latest(dialect, allowance, out) => {
                 Said::Something
             }
             Step::Waiting | Step::End
-                if had_their_turn && self.send_notices(features, dialect, room, out) > 0 =>
+                if had_their_turn && self.send_lossless(features, dialect, room, out) > 0 =>
             {
                 Said::Something
             }
@@ -115,9 +115,9 @@ impl Process {
         }
     }
 
-    /// Encodes what the client must not miss, as much as there is room for and not much at once; returns how many
-    /// bytes that were.
-    fn send_notices(
+    /// Encodes channel messages that must not be lost, within `room` and not many at once; returns
+    /// how many bytes that were.
+    fn send_lossless(
         &mut self,
         features: Features,
         dialect: &dyn Dialect,
@@ -126,44 +126,20 @@ impl Process {
     ) -> usize {
         let mut count = 0;
         while count < room.min(BATCH)
-            && let Some(notice) = self.channels.as_ref().and_then(ChannelView::take_notice)
+            && let Some(message) = self.channels.as_ref().and_then(ChannelView::take_lossless)
         {
-            count += self.encode_notice(&notice, features, dialect, out);
+            // The client may have changed its mind since the program was started.
+            if features.include(message.channel()) {
+                count += self.encode_out_of_band(dialect, &Event::Channel(&message), out);
+            }
         }
-        self.notices_were_last |= count > 0;
+        self.lossless_was_last |= count > 0;
         count
     }
 
-    /// Encodes one thing of that kind; returns how many bytes that were.
-    fn encode_notice(
-        &self,
-        notice: &Notice,
-        features: Features,
-        dialect: &dyn Dialect,
-        out: &mut Frames,
-    ) -> usize {
-        let before = out.weight();
-        // The client may have changed its mind since the program was started.
-        match notice {
-            Notice::KeyListen(key) => self.encode(dialect, &Event::KeyListen { key }, out),
-            Notice::Figure(figure) if features.has(Feature::Figure) => {
-                self.encode(dialect, &Event::Figure(figure), out);
-            }
-            Notice::Plot(json) if features.has(Feature::Plot) => {
-                self.encode(dialect, &Event::Plot { json }, out);
-            }
-            Notice::Widget(json) if features.has(Feature::Widget) => {
-                self.encode(dialect, &Event::Widget { json }, out);
-            }
-            Notice::Figure(_) | Notice::Plot(_) | Notice::Widget(_) => {}
-        }
-        let count = out.weight() - before;
-        out.count_beside(count);
-        count
-    }
-
-    /// Encodes a picture, if there is one and room for the beginning of it.
-    fn send_picture(
+    /// Encodes the latest message of a channel that may drop some (video), if there is one and room
+    /// for its beginning.
+    fn send_latest(
         &mut self,
         dialect: &dyn Dialect,
         allowance: Allowance,
@@ -172,39 +148,56 @@ impl Process {
         if allowance.room == 0 {
             return false;
         }
-        let Some(Picture { jpeg, number }) =
-            self.channels.as_ref().and_then(ChannelView::take_picture)
+        let view = self.channels.as_ref();
+        let Some(LatestMessage { message, sequence }) = view.and_then(ChannelView::take_latest)
         else {
             return false;
         };
+        let count = match &message {
+            ChannelMessage::Video(frame) if self.output.is_binary() => {
+                let before = out.weight();
+                let header = FrameHeader {
+                    number: self.number,
+                    kind: FrameKind::Video,
+                    offset: sequence,
+                };
+                out.dense_binary(|out| {
+                    out.extend_from_slice(&header.encode());
+                    out.extend_from_slice(&frame.jpeg);
+                });
+                let count = out.weight() - before;
+                out.count_beside(count);
+                count
+            }
+            message => self.encode_out_of_band(dialect, &Event::Channel(message), out),
+        };
+        self.latest_was_last = true;
+        self.lossless_was_last = false;
+        count > 0
+    }
+
+    /// Encodes what does not count as output, which a client acknowledges; returns how many bytes
+    /// that were.
+    fn encode_out_of_band(
+        &self,
+        dialect: &dyn Dialect,
+        event: &Event<'_>,
+        out: &mut Frames,
+    ) -> usize {
         let before = out.weight();
-        if self.output.is_binary() {
-            let head = Head {
-                number: self.number,
-                kind: FrameKind::Video,
-                offset: number,
-            };
-            out.dense_binary(|out| {
-                out.extend_from_slice(&head.encode());
-                out.extend_from_slice(&jpeg);
-            });
-        } else {
-            self.encode(dialect, &Event::Video { jpeg: &jpeg }, out);
-        }
+        self.encode(dialect, event, out);
         let count = out.weight() - before;
         out.count_beside(count);
-        self.picture_was_last = true;
-        self.notices_were_last = false;
-        count > 0
+        count
     }
 
     /// Tells how much of its input the program has taken, if that is due.
     fn acknowledge_input(&mut self, out: &mut Frames) {
         let taken = self.job.input_taken();
-        let every = INPUT_ACK_EVERY as u64;
+        let every = INPUT_ACK_INTERVAL_BYTES as u64;
         if taken / every != self.input_acknowledged / every {
             self.input_acknowledged = taken;
-            let head = Head {
+            let head = FrameHeader {
                 number: self.number,
                 kind: FrameKind::InputAck,
                 offset: taken,

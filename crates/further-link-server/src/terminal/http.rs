@@ -11,7 +11,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use further_link_engine::{InputRefused, Name};
 use further_link_protocol::wire::{
-    SizeOrder, read_terminal_input, read_terminal_size, write_terminal_output, wrong_size,
+    SizeOrder, invalid_size, read_terminal_input, read_terminal_size, write_terminal_output,
 };
 use further_link_protocol::{Features, StartRequest, TerminalSize};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -130,7 +130,7 @@ impl Query {
         };
         let size = value("size").map(|size| {
             let size = read_terminal_size(size, SizeOrder::LinesFirst);
-            size.ok_or_else(|| refuse(wrong_size()))
+            size.ok_or_else(|| refuse(invalid_size().to_string()))
         });
         let wait = value("wait").map(|wait| {
             let digits = wait.len() <= 9 && wait.bytes().all(|byte| byte.is_ascii_digit());
@@ -220,7 +220,8 @@ async fn type_keys(
 ) -> Result<Response, HttpError> {
     let body = shared.bodies.read(request).await?;
     let input = read_terminal_input(&body.bytes);
-    let input = input.map_err(|detail| HttpError::new(StatusCode::BAD_REQUEST, detail))?;
+    let input =
+        input.map_err(|error| HttpError::new(StatusCode::BAD_REQUEST, error.to_string()))?;
     let query = Query {
         size: input.size.or(query.size),
         ..query

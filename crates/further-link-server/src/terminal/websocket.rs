@@ -152,7 +152,7 @@ impl Conversation for Terminal {
         let _visit = session.visit();
         let input = match read_terminal_input(&message) {
             Ok(input) => input,
-            Err(sentence) => return self.notice(&sentence),
+            Err(error) => return self.notice(&error.to_string()),
         };
         if let Some(size) = input.size {
             session.resize(size);

@@ -7,7 +7,7 @@ use crate::websocket::frames::Frames;
 use crate::websocket::send_window::{Bounds, Window};
 use further_link_engine::{Cursor, OUTPUT_HELD, Read};
 use further_link_protocol::wire::Dialect;
-use further_link_protocol::wire::stream::{ACK_EVERY, FrameKind, Head};
+use further_link_protocol::wire::stream::{FrameHeader, FrameKind, OUTPUT_ACK_INTERVAL_BYTES};
 use further_link_protocol::{Event, ProcessName, Stream, Utf8Decoder};
 use std::time::{Duration, Instant};
 
@@ -16,12 +16,12 @@ const FRAME: usize = 16 * 1024;
 /// Output that a client of the binary stream may not have acknowledged.
 const UNACKNOWLEDGED: Bounds = Bounds {
     // More than a client need not acknowledge at all.
-    least: 2 * ACK_EVERY,
+    least: 2 * OUTPUT_ACK_INTERVAL_BYTES,
     // What a page can show of a flood, 4 MB/s, in the time between two pictures, 17 ms.
-    first: 4 * ACK_EVERY,
+    first: 4 * OUTPUT_ACK_INTERVAL_BYTES,
     // What the log can still show it.
     most: OUTPUT_HELD,
-    untold: ACK_EVERY,
+    untold: OUTPUT_ACK_INTERVAL_BYTES,
     // Longer than a page takes that acknowledges once for each picture.
     slack: Duration::from_millis(20),
 };
@@ -150,7 +150,7 @@ impl Output {
                     number,
                     unacknowledged,
                 } => {
-                    let head = Head {
+                    let head = FrameHeader {
                         number: *number,
                         kind: FrameKind::Output(stream),
                         offset: unacknowledged.sent(),

@@ -60,7 +60,7 @@ impl Client {
     }
 
     fn take_frame(&mut self, frame: &[u8]) {
-        let (head, bytes) = Head::of_server(frame).unwrap();
+        let (head, bytes) = FrameHeader::from_server(frame).unwrap();
         let FrameKind::Output(stream) = head.kind else {
             panic!("{head:?}");
         };
