@@ -1,6 +1,7 @@
 """Runs a Python file on the device: its output comes here, and what you type goes there.
 
-    pip install websockets
+Install the package `websockets` first (pip install websockets), then:
+
     python3 examples/client.py examples/first.py [ws://127.0.0.1:8028]
 """
 

@@ -1,6 +1,10 @@
-# A Python interpreter that keeps its state from message to message. Each message comes as its length
-# in bytes, a line end, and the text; each answer ends with a mark that no code prints by accident.
-import ast, code, os, sys
+# A Python interpreter that keeps its state from message to message. Each message comes as its
+# length in bytes, a line end, and the text; each answer ends with a mark that no code prints by
+# accident.
+import ast
+import code
+import os
+import sys
 
 mark = sys.argv[1]
 requests = os.fdopen(os.dup(0), "rb")
