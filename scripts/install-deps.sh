@@ -5,7 +5,7 @@
 #   scripts/install-deps.sh build   to build the server, with the page if that is there
 #   scripts/install-deps.sh run     to build the page too
 #   scripts/install-deps.sh test    to run all tests as well
-#   scripts/install-deps.sh lint    to build, and Rust's formatter and linter
+#   scripts/install-deps.sh lint    to build, and what checks the code of all languages
 #
 # It looks only at files and PATH, so that it costs next to nothing when all is there.
 set -euo pipefail
@@ -86,14 +86,16 @@ browser() { [ -x "${CHROMIUM:-/usr/bin/chromium}" ]; }
 
 need "gcc libc6-dev" "a C compiler" c_compiler
 need python3 python3 have python3
-if [ "$purpose" = run ] || [ "$purpose" = test ]; then
+if [ "$purpose" != build ]; then
     need nodejs "Node.js (it builds the page)" have node
     need npm "npm (it fetches what builds the page)" have npm
+fi
+if [ "$purpose" = test ] || [ "$purpose" = lint ]; then
+    need python3-venv "virtual environments of Python" venv
 fi
 if [ "$purpose" = test ]; then
     need g++ "a C++ compiler (fuzz targets)" cpp_compiler
     need procps "ps" have ps
-    need python3-venv "virtual environments of Python" venv
     need chromium "Chromium (browser tests)" browser
     need vim-tiny "vi (browser tests: an editor in a terminal)" have vi
     need htop "htop (browser tests: a screen that is drawn over)" have htop
@@ -119,7 +121,7 @@ if [ ${#packages[@]} -gt 0 ]; then
         fail "the packages could not be installed (see above)." "The command was: $install"
 fi
 
-if [ "$purpose" = run ] || [ "$purpose" = test ]; then
+if [ "$purpose" != build ]; then
     # A wrapper of a version manager may be there without any version behind it.
     version=$(node --version 2>/dev/null) || fail "There is a node on the PATH, but it does not run." \
         "Install Node.js 18 or newer: https://nodejs.org/en/download"

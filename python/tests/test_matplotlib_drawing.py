@@ -17,6 +17,8 @@ from figures import (
     wait_for_share,
 )
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("matplotlib")
 
 

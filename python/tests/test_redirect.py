@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from conftest import PACKAGE, environment
 
+pytestmark = pytest.mark.slow
+
 OLD = {
     "__init__.py": """
 from .lib.keyboard_button import KeyboardButton
