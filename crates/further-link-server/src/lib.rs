@@ -58,8 +58,8 @@ pub(crate) struct App {
     pub(crate) projects: http::upload::Projects,
     pub(crate) downloads: download::Downloader,
     pub(crate) device: device::Device,
-    /// Becomes true when the server is about to end.
-    pub(crate) ending: watch::Receiver<bool>,
+    /// Becomes true when the server is stopping.
+    pub(crate) stopping: watch::Receiver<bool>,
 }
 
 pub(crate) type SharedApp = Arc<App>;

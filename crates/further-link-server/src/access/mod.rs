@@ -17,7 +17,7 @@ const ALLOW_PRIVATE_NETWORK: HeaderName =
     HeaderName::from_static("access-control-allow-private-network");
 
 /// What pages of other sites may see of an answer beside its body: what the file API says in headers.
-const EXPOSED: &str =
+const CORS_EXPOSED_HEADERS: &str =
     "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Retry-After";
 
 /// Who may come in.
@@ -275,7 +275,7 @@ pub(crate) async fn guard(State(app): State<SharedApp>, request: Request, next: 
                 );
                 headers.insert(
                     header::ACCESS_CONTROL_EXPOSE_HEADERS,
-                    HeaderValue::from_static(EXPOSED),
+                    HeaderValue::from_static(CORS_EXPOSED_HEADERS),
                 );
             }
             headers.append(header::VARY, HeaderValue::from_static("Origin"));

@@ -23,20 +23,20 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 /// Between two samples, and how old an answer may be: often enough for a needle, and next to nothing for a small board.
-const INTERVAL: Duration = Duration::from_secs(2);
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(2);
 /// Between the first two: the load is that of a time, and nobody should wait long for the first.
-const FIRST_INTERVAL: Duration = Duration::from_millis(200);
+const FIRST_SAMPLE_INTERVAL: Duration = Duration::from_millis(200);
 /// Until when the load since an earlier sample still says something.
-const FORGET: Duration = Duration::from_secs(10);
+const LOAD_MAX_AGE: Duration = Duration::from_secs(10);
 /// How long somebody who asks once waits. Only a disk that does not answer takes as long.
-const TIMEOUT: Duration = Duration::from_secs(5);
+const SAMPLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Those who watch or wait at the same time. Each keeps a connection and some hundred bytes.
 const MAX_WATCHERS: usize = 64;
 
-const EVENT: &str = "event: device\ndata: ";
+const SSE_EVENT_PREFIX: &str = "event: device\ndata: ";
 const EVENT_END: &str = "\n\n";
 /// What begins a stream: how long a client waits before it connects again, in milliseconds.
-const BEGIN: &str = "retry: 2000\n\n";
+const SSE_PREAMBLE: &str = "retry: 2000\n\n";
 
 /// What is known elsewhere in the server.
 struct About {
@@ -57,7 +57,7 @@ struct Sample {
 impl Sample {
     fn json(&self) -> Bytes {
         let end = self.event.len() - EVENT_END.len();
-        self.event.slice(EVENT.len()..end)
+        self.event.slice(SSE_EVENT_PREFIX.len()..end)
     }
 }
 
@@ -166,8 +166,8 @@ async fn sample_on(
     };
     loop {
         let wait = match sample.is_complete {
-            true => INTERVAL,
-            false => FIRST_INTERVAL,
+            true => SAMPLE_INTERVAL,
+            false => FIRST_SAMPLE_INTERVAL,
         };
         sender.send_replace(Some(sample));
         tokio::time::sleep(wait).await;
@@ -184,7 +184,8 @@ impl Shared {
     fn recent(&self) -> Option<Sample> {
         let last = self.last();
         let last = last.as_ref()?;
-        (last.sample.is_complete && last.at.elapsed() < INTERVAL).then(|| last.sample.clone())
+        (last.sample.is_complete && last.at.elapsed() < SAMPLE_INTERVAL)
+            .then(|| last.sample.clone())
     }
 
     async fn sample(&self, about: About) -> Sample {
@@ -201,7 +202,7 @@ impl Shared {
         let mut last = self.last();
         let before = last
             .take()
-            .filter(|last| last.at.elapsed() < FORGET)
+            .filter(|last| last.at.elapsed() < LOAD_MAX_AGE)
             .and_then(|last| last.ticks);
         value["cpu"] = match &ticks {
             Some(ticks) => ticks.load(before.as_ref()),
@@ -222,7 +223,7 @@ impl Shared {
         value["programs"] = about.programs.into();
         let sample = Sample {
             // Line ends within strings are escaped, so this is one line.
-            event: format!("{EVENT}{value}{EVENT_END}").into(),
+            event: format!("{SSE_EVENT_PREFIX}{value}{EVENT_END}").into(),
             is_complete: ticks.is_none() || before.is_some(),
         };
         *last = Some(Last {
@@ -263,14 +264,14 @@ pub(crate) async fn answer(
     })?;
     let (kind, body) = if wants_events(&pairs, &headers) {
         let (sender, body) = streaming_body::body();
-        tokio::spawn(tell(watcher, sender, app.ending.clone()));
+        tokio::spawn(tell(watcher, sender, app.stopping.clone()));
         ("text/event-stream", body)
     } else {
         let complete = watcher
             .samples
             .wait_for(|sample| sample.as_ref().is_some_and(|sample| sample.is_complete));
         // Rather one without the load than none.
-        let _ = tokio::time::timeout(TIMEOUT, complete).await;
+        let _ = tokio::time::timeout(SAMPLE_TIMEOUT, complete).await;
         let sample = watcher.samples.borrow().clone().ok_or_else(|| {
             HttpError::new(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -309,7 +310,7 @@ fn wants_events(pairs: &[(String, String)], headers: &HeaderMap) -> bool {
 
 /// Tells one client. One that is slow gets the newest sample when it is ready for it.
 async fn tell(mut watcher: Watcher, sender: Sender, mut ending: watch::Receiver<bool>) {
-    let mut text = Bytes::from_static(BEGIN.as_bytes());
+    let mut text = Bytes::from_static(SSE_PREAMBLE.as_bytes());
     loop {
         if sender.send(Ok(text)).await.is_err() {
             return;

@@ -9,19 +9,19 @@ use std::path::{Path, PathBuf};
 
 /// Bytes that are read of a file, at the most. `/proc/stat` of a machine with hundreds of cores has more, but its cores are in
 /// front.
-const MAX_FILE: u64 = 64 * 1024;
+const FILE_MAX_BYTES: u64 = 64 * 1024;
 /// Cores that are told of.
 const MAX_CORES: usize = 256;
 /// Sensors and batteries that are looked at; a board has some ten.
-const MAX_ENTRIES: usize = 64;
+const DIRECTORY_MAX_ENTRIES: usize = 64;
 /// Characters of a name.
-const MAX_NAME: usize = 128;
+const NAME_MAX_BYTES: usize = 128;
 /// Sensors that tell of the processor, by parts of their names; the best ones first. Others are of disks, radios and rooms.
 const PROCESSOR_SENSORS: [&str; 7] = ["cpu", "x86_pkg", "coretemp", "k10temp", "soc", "acpitz", ""];
 /// What a sensor may tell, in thousandths of °C; beyond it is broken.
-const TEMPERATURES: std::ops::RangeInclusive<i64> = -50_000..=200_000;
+const PLAUSIBLE_MILLIDEGREES: std::ops::RangeInclusive<i64> = -50_000..=200_000;
 /// What makers of boards leave in the place of a name.
-const NO_NAMES: [&str; 5] = [
+const PLACEHOLDER_MODELS: [&str; 5] = [
     "default string",
     "to be filled by o.e.m.",
     "system manufacturer",
@@ -58,7 +58,7 @@ impl Files {
     fn text(&self, path: impl AsRef<Path>) -> Option<String> {
         let file = File::open(self.root.join(path)).ok()?;
         let mut bytes = Vec::new();
-        file.take(MAX_FILE).read_to_end(&mut bytes).ok()?;
+        file.take(FILE_MAX_BYTES).read_to_end(&mut bytes).ok()?;
         let text = String::from_utf8_lossy(&bytes);
         // The device tree's texts end with a zero.
         let text = text.trim_matches(|end: char| end.is_whitespace() || end == '\0');
@@ -73,7 +73,7 @@ impl Files {
     fn entries(&self, folder: &str) -> Vec<PathBuf> {
         let entries = self.root.join(folder).read_dir().into_iter().flatten();
         let mut names: Vec<_> = entries
-            .take(MAX_ENTRIES)
+            .take(DIRECTORY_MAX_ENTRIES)
             .flatten()
             .map(|entry| Path::new(folder).join(entry.file_name()))
             .collect();
@@ -108,7 +108,7 @@ impl Files {
         }
         let part = |file: &str| {
             let text = self.text(Path::new("sys/class/dmi/id").join(file))?;
-            (!NO_NAMES.contains(&text.to_ascii_lowercase().as_str())).then_some(text)
+            (!PLACEHOLDER_MODELS.contains(&text.to_ascii_lowercase().as_str())).then_some(text)
         };
         let product = part("product_name")?;
         let model = match part("sys_vendor") {
@@ -163,7 +163,7 @@ impl Files {
             .filter_map(|(name, value)| {
                 let value = self
                     .number(value)
-                    .filter(|value| TEMPERATURES.contains(value))?;
+                    .filter(|value| PLAUSIBLE_MILLIDEGREES.contains(value))?;
                 Some((self.text(name)?.to_ascii_lowercase(), value))
             })
             .collect();
@@ -301,7 +301,7 @@ fn thousandths(number: f64) -> f64 {
 fn name(text: &str) -> String {
     text.chars()
         .filter(|character| !character.is_control())
-        .take(MAX_NAME)
+        .take(NAME_MAX_BYTES)
         .collect()
 }
 

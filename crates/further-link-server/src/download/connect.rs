@@ -17,10 +17,10 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use url::{Host, Url};
 
 /// Addresses of one host that are tried. Those that answer are among the first.
-pub(super) const CANDIDATES: usize = 8;
+pub(super) const CANDIDATES_MAX_COUNT: usize = 8;
 /// Look-ups at the same time; others wait. One that nobody answers holds a thread for up to half a
 /// minute (`resolv.conf(5)`, `timeout` and `attempts`), much longer than we wait for it.
-pub(super) const LOOK_UPS: usize = 16;
+pub(super) const LOOKUPS_MAX_COUNT: usize = 16;
 
 /// How long is waited for what. Tests wait less.
 #[derive(Clone, Copy, Debug)]
@@ -104,7 +104,7 @@ impl Network {
             names,
             filter,
             waits,
-            look_ups: Arc::new(Semaphore::new(LOOK_UPS)),
+            look_ups: Arc::new(Semaphore::new(LOOKUPS_MAX_COUNT)),
         }
     }
 
@@ -206,7 +206,7 @@ fn alternate(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
         mixed.extend(second.next());
     }
     mixed.extend(second);
-    mixed.truncate(CANDIDATES);
+    mixed.truncate(CANDIDATES_MAX_COUNT);
     mixed
 }
 

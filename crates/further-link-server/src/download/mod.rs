@@ -40,13 +40,13 @@ use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 use url::{Host, Position, Url};
 
 /// Redirects that are followed: browsers permit 20, but honest downloads need one to three.
-const REDIRECTS: usize = 5;
+const MAX_REDIRECTS: usize = 5;
 /// Bytes of an answer's head, and of the buffer that its body passes. Large heads have 8 KiB.
 const HEAD_SIZE: usize = 32 * 1024;
 /// Bytes that are written at once. Each write is a way to another thread and back, some 20 µs.
-const BLOCK: usize = 64 * 1024;
+const WRITE_BUFFER_BYTES: usize = 64 * 1024;
 /// Bytes of an address. Signed ones have 1 KiB or 2.
-const LONGEST_URL: usize = 8 * 1024;
+const URL_MAX_BYTES: usize = 8 * 1024;
 const USER_AGENT: &str = concat!("further-link/", env!("CARGO_PKG_VERSION"));
 
 /// What downloads may use.
@@ -117,8 +117,8 @@ impl Downloader {
     /// Downloads `url` into `file` and returns its size. After an error, and when this is dropped before
     /// it is done, the file may hold a part.
     pub(crate) async fn fetch(&self, url: &str, file: File) -> Result<u64, DownloadError> {
-        if url.len() > LONGEST_URL {
-            let reason = format!("Addresses of more than {LONGEST_URL} bytes are not asked.");
+        if url.len() > URL_MAX_BYTES {
+            let reason = format!("Addresses of more than {URL_MAX_BYTES} bytes are not asked.");
             return Err(DownloadError::Forbidden(reason));
         }
         let url = Url::parse(url).map_err(|error| {
@@ -140,7 +140,7 @@ impl Downloader {
 
 impl Inner {
     async fn follow(&self, mut url: Url, file: File) -> Result<u64, DownloadError> {
-        for redirects in 0..=REDIRECTS {
+        for redirects in 0..=MAX_REDIRECTS {
             let answer = match self.ask(&url).await {
                 // Somebody has answered before, so there is a network.
                 Err(DownloadError::Unreachable(why)) if redirects > 0 => {
@@ -155,7 +155,7 @@ impl Inner {
         }
         Err(failed(
             &url,
-            format!("is the end of more than {REDIRECTS} redirects"),
+            format!("is the end of more than {MAX_REDIRECTS} redirects"),
         ))
     }
 
@@ -258,7 +258,7 @@ impl Inner {
                 return Err(too_large());
             }
             block.extend_from_slice(&bytes);
-            if block.len() >= BLOCK {
+            if block.len() >= WRITE_BUFFER_BYTES {
                 (file, block) = write(file, block).await.map_err(DownloadError::File)?;
             }
         }

@@ -9,14 +9,16 @@ use http::{HeaderValue, header};
 use std::io;
 
 /// Bytes that are sent at once; what a pipe holds.
-const PIECE: usize = 64 * 1024;
+const CHUNK_BYTES: usize = 64 * 1024;
 /// What the archive of the work folder itself is called.
-const WHOLE: &str = "files";
+const WORKSPACE_ARCHIVE_NAME: &str = "files";
 
 /// The answer to `?archive=zip`.
 pub(super) async fn response(asked: &Asked) -> Result<Response, FilesError> {
     let name = &asked.address.name;
-    let top = name.split().map_or(WHOLE, |(_, last)| last);
+    let top = name
+        .split()
+        .map_or(WORKSPACE_ARCHIVE_NAME, |(_, last)| last);
     let archive = asked.tree.archive(name.clone(), top.to_owned()).await?;
     let body = match asked.head {
         true => Body::empty(),
@@ -40,7 +42,7 @@ pub(super) async fn response(asked: &Asked) -> Result<Response, FilesError> {
 
 async fn send(mut archive: Archive, sender: Sender) {
     loop {
-        let mut piece = Vec::with_capacity(PIECE);
+        let mut piece = Vec::with_capacity(CHUNK_BYTES);
         let piece = match archive.read(&mut piece).await {
             Ok(0) => return,
             Ok(_) => Ok(piece.into()),

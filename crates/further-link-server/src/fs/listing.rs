@@ -8,11 +8,11 @@ use http::{HeaderValue, header};
 use serde_json::{Map, Value, json};
 
 /// Entries up to which the text is made at once. With more, it is made elsewhere: keys and output of programs would wait for it.
-const FEW: usize = 256;
+const INLINE_ENTRIES_MAX: usize = 256;
 
 /// The answer to a request for a folder.
 pub(super) async fn response(folder: Folder, head: bool) -> Result<Response, FilesError> {
-    let text = match folder.entries.len() > FEW {
+    let text = match folder.entries.len() > INLINE_ENTRIES_MAX {
         true => tokio::task::spawn_blocking(move || text(&folder))
             .await
             .map_err(|_| FilesError::Ended)?,

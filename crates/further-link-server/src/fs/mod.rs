@@ -38,7 +38,7 @@ const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
 const CONTENT_SECURITY_POLICY: &str = "sandbox; default-src 'none'; img-src 'self'; media-src 'self'; \
      style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// All that is understood here.
-const METHODS: &str = "GET, HEAD, PUT, DELETE, MOVE, OPTIONS";
+const ALLOWED_METHODS: &str = "GET, HEAD, PUT, DELETE, MOVE, OPTIONS";
 
 type Pairs = Query<Vec<(String, String)>>;
 
@@ -138,13 +138,13 @@ async fn handle(app: SharedApp, options: Options, request: Request) -> Result<Re
     if !known.contains(&method) && method.as_str() != "MOVE" {
         return Err(HttpError::new(
             StatusCode::METHOD_NOT_ALLOWED,
-            format!("Here, {METHODS} are allowed."),
+            format!("Here, {ALLOWED_METHODS} are allowed."),
         )
-        .with_header(header::ALLOW, METHODS)
+        .with_header(header::ALLOW, ALLOWED_METHODS)
         .into());
     }
     if method == Method::OPTIONS {
-        return Ok((StatusCode::NO_CONTENT, [(header::ALLOW, METHODS)]).into_response());
+        return Ok((StatusCode::NO_CONTENT, [(header::ALLOW, ALLOWED_METHODS)]).into_response());
     }
     if request.uri().path() == "/fs" && [Method::GET, Method::HEAD].contains(&method) {
         return Ok(moved_permanently(request.uri().query(), "/fs"));

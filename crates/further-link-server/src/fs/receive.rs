@@ -18,15 +18,15 @@ use tokio::time::{Instant, timeout};
 /// Bytes that are written at once. One such piece is written while the next one comes, so an upload takes twice as
 /// much. A file that is not larger is waited for before anything is done: it is written as quickly as the disk
 /// allows then, however slow the client is.
-const PIECE: usize = 128 * 1024;
+const CHUNK_BYTES: usize = 128 * 1024;
 /// The latest time that a file can get, in milliseconds since 1970, and as much before: in 2262. Some seconds beyond it,
 /// 64 bits do not hold the nanoseconds any more.
-const LATEST: u64 = 9_223_372_000_000;
+const TIMESTAMP_MAX_MILLIS: u64 = 9_223_372_000_000;
 /// How long a client may send nothing of a file.
-const PATIENCE: Duration = Duration::from_secs(30);
+const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a client that was refused is still listened to. If the connection ended with something unread, it would not
 /// get to see why.
-const LINGER: Duration = Duration::from_secs(5);
+const REFUSED_LINGER: Duration = Duration::from_secs(5);
 
 /// Writes what comes to the file that is asked for.
 pub(super) async fn receive(asked: Asked, body: Body) -> Result<Response, Refusal> {
@@ -58,7 +58,7 @@ async fn write(asked: &Asked, body: &mut Incoming, waits: bool) -> Result<Respon
     if size.is_some_and(|size| size > body.most) {
         return Err(body.too_large());
     }
-    let short = size.is_some_and(|size| size <= PIECE as u64) && !waits;
+    let short = size.is_some_and(|size| size <= CHUNK_BYTES as u64) && !waits;
     let mut piece = Vec::new();
     if short {
         body.fill(&mut piece).await?;
@@ -144,8 +144,8 @@ struct Incoming {
 impl Incoming {
     /// Appends what comes until that is a whole piece or the end.
     async fn fill(&mut self, piece: &mut Vec<u8>) -> Result<(), Refusal> {
-        while piece.len() < PIECE {
-            match timeout(PATIENCE, self.next()).await {
+        while piece.len() < CHUNK_BYTES {
+            match timeout(BODY_IDLE_TIMEOUT, self.next()).await {
                 Ok(Some(Ok(bytes))) => {
                     self.taken += bytes.len() as u64;
                     if self.taken > self.most {
@@ -188,7 +188,7 @@ impl Incoming {
 
     /// Reads on for a while, for nothing.
     async fn drain(mut self) {
-        let end = Instant::now() + LINGER;
+        let end = Instant::now() + REFUSED_LINGER;
         while let Ok(Some(Ok(_))) = tokio::time::timeout_at(end, self.next()).await {}
     }
 }
@@ -203,7 +203,7 @@ pub(super) fn timestamp(headers: &HeaderMap) -> Result<Option<i64>, Refusal> {
         .ok()
         .and_then(|text| text.parse::<i64>().ok());
     value
-        .filter(|milliseconds| milliseconds.unsigned_abs() <= LATEST)
+        .filter(|milliseconds| milliseconds.unsigned_abs() <= TIMESTAMP_MAX_MILLIS)
         .and_then(|milliseconds| milliseconds.checked_mul(1_000_000))
         .map(Some)
         .ok_or_else(|| Refusal::bad("X-Timestamp is a number of milliseconds since 1970."))

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 
 /// Bytes that are read at once. One such piece is on its way to the client and one is read in advance, so a
 /// download takes twice as much.
-const PIECE: usize = 128 * 1024;
+const CHUNK_BYTES: usize = 128 * 1024;
 
 /// The answer to a request for a file.
 pub(super) fn response(file: OpenFile, asked: &Asked) -> Result<Response, Refusal> {
@@ -135,7 +135,7 @@ impl FileBody {
     }
 
     fn read_on(&mut self) {
-        let length = (self.end - self.next).min(PIECE as u64);
+        let length = (self.end - self.next).min(CHUNK_BYTES as u64);
         if length == 0 {
             return;
         }

@@ -14,9 +14,9 @@ use tokio::sync::watch;
 
 /// How long nothing is said. Then a comment is, for those on the way who end idle connections, and to notice that nobody is
 /// there any more.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// What begins the stream: how long a client waits before it connects again, in milliseconds. It has to list again then.
-const BEGIN: &str = "retry: 2000\n\n";
+const SSE_PREAMBLE: &str = "retry: 2000\n\n";
 
 /// The answer to `?watch`.
 pub(super) fn response(asked: &Asked, watch: Watch) -> Response {
@@ -24,7 +24,7 @@ pub(super) fn response(asked: &Asked, watch: Watch) -> Response {
         true => Body::empty(),
         false => {
             let (sender, body) = streaming_body::body();
-            tokio::spawn(tell(watch, sender, asked.app.ending.clone()));
+            tokio::spawn(tell(watch, sender, asked.app.stopping.clone()));
             body
         }
     };
@@ -37,14 +37,14 @@ pub(super) fn response(asked: &Asked, watch: Watch) -> Response {
 }
 
 async fn tell(mut watch: Watch, sender: Sender, mut ending: watch::Receiver<bool>) {
-    let mut text = BEGIN.to_owned();
+    let mut text = SSE_PREAMBLE.to_owned();
     loop {
         if sender.send(Ok(text.into())).await.is_err() {
             return;
         }
         let seen = tokio::select! {
             seen = watch.next() => seen,
-            () = tokio::time::sleep(SIGN_OF_LIFE) => {
+            () = tokio::time::sleep(KEEPALIVE_INTERVAL) => {
                 text = ":\n\n".to_owned();
                 continue;
             }

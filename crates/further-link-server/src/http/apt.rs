@@ -6,11 +6,11 @@ use tokio::process::Command;
 use tokio::sync::Semaphore;
 
 /// How long dpkg may take; it reads a few megabytes.
-const TIMEOUT: Duration = Duration::from_secs(10);
+const DPKG_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest package name that is asked for.
-const LONGEST_NAME: usize = 128;
+const PACKAGE_NAME_MAX_BYTES: usize = 128;
 /// Questions that are asked at the same time; others wait.
-static QUESTIONS: Semaphore = Semaphore::const_new(2);
+static DPKG_PERMITS: Semaphore = Semaphore::const_new(2);
 
 /// The version of the installed package `name`, or `None` if it is not installed, there is no dpkg, or
 /// `name` is no package's name.
@@ -18,7 +18,7 @@ pub(crate) async fn version(name: &str) -> Option<String> {
     if !is_package_name(name) {
         return None;
     }
-    let _turn = QUESTIONS.acquire().await.ok()?;
+    let _turn = DPKG_PERMITS.acquire().await.ok()?;
     let mut dpkg = Command::new("dpkg-query");
     dpkg.args([
         "--show",
@@ -31,7 +31,7 @@ pub(crate) async fn version(name: &str) -> Option<String> {
     .stdin(Stdio::null())
     .stderr(Stdio::null())
     .kill_on_drop(true);
-    let output = tokio::time::timeout(TIMEOUT, dpkg.output())
+    let output = tokio::time::timeout(DPKG_TIMEOUT, dpkg.output())
         .await
         .ok()?
         .ok()?;
@@ -44,7 +44,7 @@ pub(crate) async fn version(name: &str) -> Option<String> {
 /// Debian Policy 5.6.1, with an architecture behind a colon. Refuses all that dpkg would take for a
 /// pattern or an option.
 fn is_package_name(name: &str) -> bool {
-    name.len() <= LONGEST_NAME
+    name.len() <= PACKAGE_NAME_MAX_BYTES
         && name
             .bytes()
             .next()

@@ -14,16 +14,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 /// How many uploads of the largest size may be held at the same time; of smaller ones, more.
-const LARGEST: usize = 4;
+const LARGEST_BODIES_MAX_COUNT: usize = 4;
 /// Bytes that one permit stands for.
-const UNIT: usize = 1024;
+const PERMIT_BYTES: usize = 1024;
 /// Bytes of a body that does not wait for memory: a few keys are not to stand behind large bodies that come slowly. One for
 /// each connection is 2 MiB.
-const SMALL: usize = 4 * 1024;
+const SMALL_BODY_MAX_BYTES: usize = 4 * 1024;
 /// How long a body waits for memory.
 const MEMORY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a client may send nothing.
-const SILENCE: Duration = Duration::from_secs(10);
+const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long all of a body may take: 32 MiB at 1 Mbit/s.
 const BODY_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long the rest of a body that is too large is read, so that its client gets to read why: a
@@ -52,7 +52,7 @@ impl Bodies {
     pub(crate) fn new(max: usize) -> Self {
         let too_large =
             format!("An upload may have {max} bytes (limits.upload_bytes in the configuration).");
-        Self::with_sentence(max, LARGEST, too_large)
+        Self::with_sentence(max, LARGEST_BODIES_MAX_COUNT, too_large)
     }
 
     /// The same, and how many of the largest size may be held at the same time, and what to say about a larger one.
@@ -60,7 +60,7 @@ impl Bodies {
         Self {
             max,
             too_large,
-            memory: Arc::new(Semaphore::new(largest * max.div_ceil(UNIT))),
+            memory: Arc::new(Semaphore::new(largest * max.div_ceil(PERMIT_BYTES))),
         }
     }
 
@@ -81,8 +81,8 @@ impl Bodies {
             return Err(self.too_large());
         }
         let units = match announced {
-            ..=SMALL => 0,
-            large => u32::try_from(large.div_ceil(UNIT)).unwrap_or(u32::MAX),
+            ..=SMALL_BODY_MAX_BYTES => 0,
+            large => u32::try_from(large.div_ceil(PERMIT_BYTES)).unwrap_or(u32::MAX),
         };
         let memory = Arc::clone(&self.memory).acquire_many_owned(units);
         let Ok(Ok(memory)) = timeout(MEMORY_TIMEOUT, memory).await else {
@@ -98,7 +98,7 @@ impl Bodies {
     async fn collect(&self, body: &mut Body) -> Result<Vec<u8>, HttpError> {
         let mut bytes = Vec::new();
         loop {
-            match timeout(SILENCE, next(body)).await {
+            match timeout(BODY_IDLE_TIMEOUT, next(body)).await {
                 Err(_) => return Err(too_slow()),
                 Ok(None) => return Ok(bytes),
                 Ok(Some(Err(error))) => {
@@ -240,15 +240,18 @@ mod tests {
             held.push(bodies.read(sized(10 * 1024)).await.unwrap());
         }
         held.push(bodies.read(sized(8 * 1024)).await.unwrap());
-        let most = read(&bodies, sized(SMALL + 1)).await;
+        let most = read(&bodies, sized(SMALL_BODY_MAX_BYTES + 1)).await;
         assert_eq!(most, Err((503, 30)));
         // A few keys go in between.
         let begun = Instant::now();
-        assert_eq!(read(&bodies, sized(SMALL)).await, Ok(vec![0; SMALL]));
+        assert_eq!(
+            read(&bodies, sized(SMALL_BODY_MAX_BYTES)).await,
+            Ok(vec![0; SMALL_BODY_MAX_BYTES])
+        );
         assert_eq!(begun.elapsed(), Duration::ZERO);
         held.pop();
-        let most = read(&bodies, sized(SMALL + 1)).await;
-        assert_eq!(most, Ok(vec![0; SMALL + 1]));
+        let most = read(&bodies, sized(SMALL_BODY_MAX_BYTES + 1)).await;
+        assert_eq!(most, Ok(vec![0; SMALL_BODY_MAX_BYTES + 1]));
         held.push(bodies.read(sized(8 * 1024)).await.unwrap());
         // One that comes in chunks may become as large as any.
         let chunked = slow(&[b"x"], Duration::ZERO, true);

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::http::error::HttpError;
 use crate::listen::Peer;
-use crate::session::{self, ClientOptions};
+use crate::session::{self, SessionOptions};
 use crate::websocket;
 use crate::websocket::deflate::Agreement;
 use crate::{SharedApp, access, device, fs, page, repl};
@@ -78,7 +78,7 @@ fn not_allowed(allowed: &'static str) -> HttpError {
 async fn page_or_nothing(request: Request) -> Response {
     let page = match request.uri().path() {
         // It speaks to the terminal server alone.
-        page::TERMINAL => None,
+        page::TERMINAL_PAGE_PATH => None,
         path => page::answer(path, request.headers()),
     };
     match page {
@@ -232,7 +232,7 @@ async fn open_session(
     binary_stream: bool,
     request: Request,
 ) -> Response {
-    let options = ClientOptions {
+    let options = SessionOptions {
         account: app.engine.account(options.user).await,
         terminal: options.terminal,
         dialect,

@@ -9,14 +9,14 @@ use std::task::{Context, Poll};
 use tokio::sync::mpsc;
 
 /// Pieces between the task and the client.
-const AHEAD: usize = 1;
+const QUEUED_CHUNKS: usize = 1;
 
 /// What a task writes to. Once the client is gone, writing fails.
 pub(crate) type Sender = mpsc::Sender<io::Result<Bytes>>;
 
 /// A body, and what fills it. An error breaks the connection off, so that the client does not take what it has for the whole.
 pub(crate) fn body() -> (Sender, Body) {
-    let (sender, receiver) = mpsc::channel(AHEAD);
+    let (sender, receiver) = mpsc::channel(QUEUED_CHUNKS);
     (sender, Body::new(StreamBody(receiver)))
 }
 

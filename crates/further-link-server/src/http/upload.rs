@@ -15,9 +15,9 @@ use tokio::sync::Semaphore;
 
 /// Uploads that are carried out at the same time, at the most. Fewer than there may be *files* processes: others
 /// have to get their files while uploads wait for slow downloads.
-const AT_ONCE: usize = 8;
+const CONCURRENT_UPLOADS_MAX_COUNT: usize = 8;
 /// Uploads of one name that wait for their turn, at the most. Each holds its texts.
-const WAITING: usize = 128;
+const WAITING_UPLOADS_MAX_COUNT: usize = 128;
 
 /// An upload that was carried out.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl Projects {
     pub(crate) fn new(upload_bytes: usize) -> Self {
         Self {
             bodies: Bodies::new(upload_bytes),
-            places: Semaphore::new(AT_ONCE),
+            places: Semaphore::new(CONCURRENT_UPLOADS_MAX_COUNT),
             queues: Mutex::default(),
         }
     }
@@ -72,7 +72,7 @@ impl Projects {
             .entry(key.clone())
             .or_insert_with(|| Arc::new(Semaphore::new(1)));
         // The map has one too, and whose turn it is.
-        match Arc::strong_count(turns) <= WAITING + 1 {
+        match Arc::strong_count(turns) <= WAITING_UPLOADS_MAX_COUNT + 1 {
             true => Ok(Queue {
                 projects: self,
                 turns: Arc::clone(turns),
@@ -194,7 +194,7 @@ mod tests {
     #[tokio::test]
     async fn a_queue_has_an_end() {
         let projects = Projects::new(1024);
-        let queue: Vec<_> = (0..=WAITING)
+        let queue: Vec<_> = (0..=WAITING_UPLOADS_MAX_COUNT)
             .map(|_| projects.queue(key("p")).unwrap())
             .collect();
         assert!(matches!(projects.queue(key("p")), Err(UploadError::Busy)));

@@ -38,29 +38,29 @@ use tower::ServiceExt as _;
 /// How long a client may take for its first byte, and for the TLS handshake.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take to send a request's head; also how long an idle connection is kept.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a request that has begun may still take when the server ends.
-const LAST_REQUEST: Duration = Duration::from_secs(2);
+const SHUTDOWN_REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes of a request's head that are always read. Above that it depends on how they arrive.
-const HEAD_SIZE: usize = 32 * 1024;
+const REQUEST_HEAD_MAX_BYTES: usize = 32 * 1024;
 /// Bytes that the kernel takes for a client beyond what is on its way (`tcp(7)`,
 /// `TCP_NOTSENT_LOWAT`). It would take megabytes: a pong would wait behind them, and a slow client would
 /// seem dead, because there is room again only when a good part of them is gone.
-const UNSENT: u32 = 32 * 1024;
+const NOTSENT_LOWAT_BYTES: u32 = 32 * 1024;
 /// How long what was sent may stay unacknowledged (`tcp(7)`, `TCP_USER_TIMEOUT`). Linux tries for a quarter of an hour;
 /// so long, somebody who has gone out of reach would be told what changes in a folder.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(120);
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(120);
 /// Pause after an error of `accept`, which mostly means that there are no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a client that is turned away may take to read why.
-const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(2);
+const REJECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Clients that are turned away at the same time; more are cut off.
-static TURNED_AWAY: Semaphore = Semaphore::const_new(32);
+static REJECT_PERMITS: Semaphore = Semaphore::const_new(32);
 /// The first byte of a TLS record that begins a handshake (RFC 8446 section 5.1). No HTTP method
 /// begins with it.
-const TLS_HANDSHAKE: u8 = 0x16;
+const TLS_HANDSHAKE_TIMEOUT: u8 = 0x16;
 /// Connections that wait to be accepted (`listen(2)`).
-const BACKLOG: u32 = 1024;
+const LISTEN_BACKLOG: u32 = 1024;
 
 /// Who is at the other end of a connection. Holds its place among the permitted ones.
 #[derive(Debug)]
@@ -122,7 +122,7 @@ pub fn bind(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
         SockRef::from(&socket).set_only_v6(only_v6)?;
     }
     socket.bind(address)?;
-    socket.listen(BACKLOG)
+    socket.listen(LISTEN_BACKLOG)
 }
 
 /// The server, before it listens.
@@ -133,7 +133,7 @@ pub struct Server {
     tls: Option<TlsAcceptor>,
     /// With TLS, those on other devices who come without it are sent to `https`.
     redirects: bool,
-    ending: watch::Sender<bool>,
+    stopping: watch::Sender<bool>,
     places: Arc<Semaphore>,
 }
 
@@ -165,14 +165,14 @@ impl Server {
         tls: Option<Arc<ServerConfig>>,
         routes: impl FnOnce(SharedApp) -> Router,
     ) -> io::Result<Self> {
-        let ending = watch::Sender::new(false);
+        let stopping = watch::Sender::new(false);
         let places = Arc::new(Semaphore::new(settings.max_connections));
         let app = Arc::new(App {
             engine,
             metrics: Metrics::new().map_err(io::Error::other)?,
             gate: Gate::new(&settings.gate, hostname),
             projects: Projects::new(settings.max_upload_bytes),
-            ending: ending.subscribe(),
+            stopping: stopping.subscribe(),
             downloads: Downloader::new(settings.downloads.clone()),
             device: Device::new("/"),
             settings,
@@ -182,7 +182,7 @@ impl Server {
             app,
             tls: tls.map(TlsAcceptor::from),
             redirects: true,
-            ending,
+            stopping,
             places,
         })
     }
@@ -214,7 +214,7 @@ impl Server {
         }
         stop.await;
         accepting.shutdown().await;
-        server.ending.send_replace(true);
+        server.stopping.send_replace(true);
         // Each connection holds its place until it is gone; all places are free when all are.
         let all = u32::try_from(server.app.settings.max_connections).unwrap_or(u32::MAX);
         let _ = server.places.acquire_many(all).await;
@@ -254,14 +254,14 @@ impl Server {
         router: Router,
     ) {
         let _ = stream.set_nodelay(true);
-        let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
-        let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+        let _ = SockRef::from(&stream).set_tcp_notsent_lowat(NOTSENT_LOWAT_BYTES);
+        let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(TCP_USER_TIMEOUT));
         let mut first = [0];
         let Some(Ok(1)) = self.in_time(stream.peek(&mut first)).await else {
             return;
         };
         match &self.tls {
-            Some(tls) if first[0] == TLS_HANDSHAKE => {
+            Some(tls) if first[0] == TLS_HANDSHAKE_TIMEOUT => {
                 match self.in_time(tls.accept(stream)).await {
                     Some(Ok(stream)) => self.speak_http(stream, peer, router, false).await,
                     Some(Err(error)) => tracing::debug!(%address, %error, "no TLS session"),
@@ -278,10 +278,10 @@ impl Server {
 
     /// What `step` of a connection's beginning comes to, if it does so in time and before the end.
     async fn in_time<T>(&self, step: impl Future<Output = T>) -> Option<T> {
-        let mut ending = self.app.ending.clone();
+        let mut stopping = self.app.stopping.clone();
         tokio::select! {
             result = tokio::time::timeout(HELLO_TIMEOUT, step) => result.ok(),
-            _ = ending.wait_for(|ending| *ending) => None,
+            _ = stopping.wait_for(|stopping| *stopping) => None,
         }
     }
 
@@ -303,22 +303,22 @@ impl Server {
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .max_buf_size(HEAD_SIZE)
+            .header_read_timeout(REQUEST_HEAD_TIMEOUT)
+            .max_buf_size(REQUEST_HEAD_MAX_BYTES)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let mut connection = std::pin::pin!(connection);
-        let mut ending = self.app.ending.clone();
+        let mut stopping = self.app.stopping.clone();
         let result = tokio::select! {
             result = &mut connection => Some(result),
-            _ = ending.wait_for(|ending| *ending) => None,
+            _ = stopping.wait_for(|stopping| *stopping) => None,
         };
         let result = match result {
             Some(result) => result,
             None => {
                 connection.as_mut().graceful_shutdown();
                 // One who is in the middle of a request may finish it, but not make everybody wait.
-                match tokio::time::timeout(LAST_REQUEST, connection).await {
+                match tokio::time::timeout(SHUTDOWN_REQUEST_TIMEOUT, connection).await {
                     Ok(result) => result,
                     Err(_) => return,
                 }
@@ -378,21 +378,21 @@ impl Server {
 
 /// Tells a client that there are too many already. Whoever speaks TLS only sees the end.
 fn turn_away(mut stream: TcpStream) {
-    const ANSWER: &[u8] =
+    const TLS_REQUIRED_RESPONSE: &[u8] =
         b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
         Access-Control-Allow-Private-Network: true\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 72\r\n\r\n\
         503: Service Unavailable\nAs many clients are connected as there may be.\n";
-    let Ok(turn) = TURNED_AWAY.try_acquire() else {
+    let Ok(turn) = REJECT_PERMITS.try_acquire() else {
         return;
     };
     tokio::spawn(async move {
         let answer = async {
-            stream.write_all(ANSWER).await?;
+            stream.write_all(TLS_REQUIRED_RESPONSE).await?;
             stream.shutdown().await?;
             // A socket that is closed with something unread in it takes its answer back.
             tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
         };
-        let _ = tokio::time::timeout(TURN_AWAY_TIMEOUT, answer).await;
+        let _ = tokio::time::timeout(REJECT_TIMEOUT, answer).await;
         drop(turn);
     });
 }

@@ -10,9 +10,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 /// How long a client may take no byte of an HTTP answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Breaks off with `TimedOut` when nothing could be written for [`PATIENCE`]. Not after an upgrade:
+/// Breaks off with `TimedOut` when nothing could be written for [`WRITE_TIMEOUT`]. Not after an upgrade:
 /// WebSocket clients have a rule of their own for who is alive (`connection`).
 #[derive(Debug)]
 pub(crate) struct ImpatientStream<S> {
@@ -44,7 +44,7 @@ impl<S: AsyncWrite + Unpin> ImpatientStream<S> {
         }
         let deadline = self
             .deadline
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(PATIENCE)));
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_TIMEOUT)));
         match deadline.as_mut().poll(context) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             Poll::Pending => Poll::Pending,
@@ -116,7 +116,7 @@ mod tests {
     async fn but_not_after_an_upgrade() {
         let peer = Arc::new(Peer::for_test());
         peer.upgrade();
-        let waited = tokio::time::timeout(100 * PATIENCE, fill(peer)).await;
+        let waited = tokio::time::timeout(100 * WRITE_TIMEOUT, fill(peer)).await;
         assert!(waited.is_err());
     }
 }

@@ -10,18 +10,18 @@ use std::task::{Context, Poll};
 use zlib_rs::{Inflate, InflateFlush, Status};
 
 /// Bytes of a piece. The HTTP library gathers some of them for a client that is slow; with what inflating remembers that was 100 KiB.
-const PIECE: usize = 16 * 1024;
+const CHUNK_BYTES: usize = 16 * 1024;
 /// The shortest head of the gzip format (RFC 1952), which `build/embed.rs` has seen to, and its end: a check and a length.
-const HEAD: usize = 10;
-const END: usize = 8;
+const GZIP_HEADER_MIN_BYTES: usize = 10;
+const GZIP_TRAILER_BYTES: usize = 8;
 /// Base two logarithm of the furthest that the format refers back to.
 const WINDOW_BITS: u8 = 15;
 
 /// A body of `length` bytes from what `gzip` holds.
 pub(super) fn body(gzip: &'static [u8], length: usize) -> Body {
-    let end = gzip.len().saturating_sub(END);
+    let end = gzip.len().saturating_sub(GZIP_TRAILER_BYTES);
     Body::new(Inflated {
-        rest: gzip.get(HEAD..end).unwrap_or_default(),
+        rest: gzip.get(GZIP_HEADER_MIN_BYTES..end).unwrap_or_default(),
         inflate: Inflate::new(false, WINDOW_BITS),
         left: length,
     })
@@ -35,7 +35,7 @@ struct Inflated {
 
 impl Inflated {
     fn next(&mut self) -> io::Result<Bytes> {
-        let mut piece = vec![0; PIECE.min(self.left)];
+        let mut piece = vec![0; CHUNK_BYTES.min(self.left)];
         let mut filled = 0;
         while filled < piece.len() {
             let (read, written) = (self.inflate.total_in(), self.inflate.total_out());

@@ -25,7 +25,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
      img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; \
      worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// What a page like this never asks for, so that nothing that got into it can.
-const PERMISSIONS: &str =
+const DENIED_PERMISSIONS: &str =
     "camera=(), display-capture=(), geolocation=(), microphone=(), midi=(), payment=(), usb=()";
 
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
@@ -35,16 +35,16 @@ const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-resource-policy");
 
 /// Files whose names change with what is in them: who has one never asks again.
-const NAMED_BY_CONTENT: &str = "/assets/";
+const HASHED_FILES_PREFIX: &str = "/assets/";
 /// A year, the longest that caches go by.
-const KEEP: &str = "public, max-age=31536000, immutable";
+const CACHE_FOREVER: &str = "public, max-age=31536000, immutable";
 /// To be asked about each time.
-const ASK: &str = "no-cache";
+const CACHE_REVALIDATE: &str = "no-cache";
 
 /// The page of the terminal server.
-pub(crate) const TERMINAL: &str = "/terminal.html";
+pub(crate) const TERMINAL_PAGE_PATH: &str = "/terminal.html";
 /// What answers for a folder.
-const INDEX: &str = "index.html";
+const INDEX_FILE: &str = "index.html";
 
 /// One embedded file. Of its three forms at least `plain` or `gzip` is there.
 #[derive(Debug)]
@@ -80,14 +80,14 @@ fn answer_from(files: &'static [File], path: &str, headers: &HeaderMap) -> Optio
         return None;
     }
     if path.ends_with('/') {
-        return find(&format!("{path}{INDEX}")).map(|file| file.answer(headers));
+        return find(&format!("{path}{INDEX_FILE}")).map(|file| file.answer(headers));
     }
     if let Some(file) = find(path) {
         return Some(file.answer(headers));
     }
     // Only a folder of ours, so this names no other host.
-    let index = find(&format!("{path}/{INDEX}"))?;
-    let folder = index.path.strip_suffix(INDEX)?;
+    let index = find(&format!("{path}/{INDEX_FILE}"))?;
+    let folder = index.path.strip_suffix(INDEX_FILE)?;
     let location = [(header::LOCATION, HeaderValue::from_static(folder))];
     Some((StatusCode::PERMANENT_REDIRECT, location).into_response())
 }
@@ -108,7 +108,7 @@ impl File {
         };
         let fixed = [
             (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-            (PERMISSIONS_POLICY, PERMISSIONS),
+            (PERMISSIONS_POLICY, DENIED_PERMISSIONS),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (header::REFERRER_POLICY, "no-referrer"),
             (CROSS_ORIGIN_OPENER_POLICY, "same-origin"),
@@ -116,9 +116,9 @@ impl File {
             (header::VARY, "Accept-Encoding"),
             (
                 header::CACHE_CONTROL,
-                match self.path.starts_with(NAMED_BY_CONTENT) {
-                    true => KEEP,
-                    false => ASK,
+                match self.path.starts_with(HASHED_FILES_PREFIX) {
+                    true => CACHE_FOREVER,
+                    false => CACHE_REVALIDATE,
                 },
             ),
         ];

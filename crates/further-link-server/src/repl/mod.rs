@@ -2,7 +2,7 @@
 //! a piece of Python for an interpreter that keeps its state. `docs/protocol.md` section 7.
 
 use crate::SharedApp;
-use crate::websocket::connection::{Allowance, Conversation, carry};
+use crate::websocket::connection::{self, Handler, SendCredit};
 use crate::websocket::frames::Frames;
 use crate::websocket::{Reader, Received, Writer};
 use bytes::Bytes;
@@ -13,15 +13,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// Messages that wait for the one before, at the most.
-const WAITING_LINES: usize = 64;
+const INPUT_QUEUE_MAX_LINES: usize = 64;
 /// Bytes of them, at the most.
-const WAITING_BYTES: usize = 1024 * 1024;
+const INPUT_QUEUE_MAX_BYTES: usize = 1024 * 1024;
 /// Answers that wait for a client that does not read, at the most; then the next message waits too.
-const WAITING_ANSWERS: usize = 4;
+const ANSWER_QUEUE_MAX_COUNT: usize = 4;
 /// Bytes that are taken from a log at once.
-const PIECE: usize = 64 * 1024;
+const READ_MAX_BYTES: usize = 64 * 1024;
 /// The interpreter's part of the Python mode.
-const PYTHON_SIDE: &str = include_str!("python_repl.py");
+const PYTHON_REPL: &str = include_str!("python_repl.py");
 
 /// What the messages are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub(crate) async fn run(
         interpreter: None,
     };
     let beside = session.answer_all(&mut worker);
-    carry(&app, &session, &session.wake, beside, io).await;
+    connection::run(&app, &session, &session.wake, beside, io).await;
 }
 
 struct Session {
@@ -78,14 +78,14 @@ struct Queues {
     running: Option<Arc<Job>>,
 }
 
-impl Conversation for Session {
-    async fn received(&self, message: Received) {
+impl Handler for Session {
+    async fn receive(&self, message: Received) {
         let (Received::Text(message) | Received::Binary(message)) = message;
         let mut queues = self.queues();
         // One message is taken whatever its length, which has a limit of its own.
         let room = queues.lines.is_empty()
-            || (queues.lines.len() < WAITING_LINES
-                && queues.waiting + message.len() <= WAITING_BYTES);
+            || (queues.lines.len() < INPUT_QUEUE_MAX_LINES
+                && queues.waiting + message.len() <= INPUT_QUEUE_MAX_BYTES);
         if room && queues.overflow == 0 {
             queues.waiting += message.len();
             queues.lines.push_back(message);
@@ -95,8 +95,8 @@ impl Conversation for Session {
         self.arrived.notify_one();
     }
 
-    fn gather(&self, out: &mut Frames, allowance: Allowance) -> bool {
-        if allowance.room == 0 {
+    fn fill(&self, out: &mut Frames, credit: SendCredit) -> bool {
+        if credit.bytes == 0 {
             return false;
         }
         let Some(answer) = self.queues().answers.pop_front() else {
@@ -112,7 +112,7 @@ impl Conversation for Session {
         true
     }
 
-    fn over(&self) {
+    fn on_close(&self) {
         if let Some(job) = self.queues().running.take() {
             job.stop();
         }
@@ -146,7 +146,7 @@ impl Session {
                 Err(error) => Err(error),
             };
             let answer = answer.unwrap_or_else(|error| format!("error: {error}"));
-            while self.queues().answers.len() >= WAITING_ANSWERS {
+            while self.queues().answers.len() >= ANSWER_QUEUE_MAX_COUNT {
                 self.room.notified().await;
             }
             self.queues().answers.push_back(answer);
@@ -270,7 +270,7 @@ impl Worker {
 
     fn start_interpreter(&self, session: &Session) -> Result<Interpreter, LineError> {
         let mark = format!("\u{1e}{:016x}\u{1e}", fresh_number());
-        let argv = ["python3", "-u", "-c", PYTHON_SIDE, &mark];
+        let argv = ["python3", "-u", "-c", PYTHON_REPL, &mark];
         let argv = argv.into_iter().map(str::to_owned).collect();
         let account = self.account()?;
         let job = self.engine().start_conversation(argv, account)?;
@@ -289,7 +289,7 @@ impl Worker {
         let most = self.app.settings.limits.message_bytes;
         loop {
             let seen = output.len();
-            let read = cursor.read(PIECE, |_, first, second| {
+            let read = cursor.read(READ_MAX_BYTES, |_, first, second| {
                 output.extend_from_slice(first);
                 output.extend_from_slice(second);
             });

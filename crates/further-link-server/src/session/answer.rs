@@ -7,7 +7,7 @@ use further_link_protocol::wire::{self, Dialect};
 use further_link_protocol::{Event, Features, ProcessName};
 
 /// A message of the control lane.
-pub(super) enum Control {
+pub(super) enum Answer {
     Pong,
     Uploaded,
     Hello(Features),
@@ -18,7 +18,7 @@ pub(super) enum Control {
     },
 }
 
-impl Control {
+impl Answer {
     /// Appends its frame.
     pub(super) fn encode(&self, app: &SharedApp, dialect: &dyn Dialect, out: &mut Frames) {
         match self {
@@ -46,23 +46,23 @@ impl Control {
     }
 }
 
-pub(super) fn bad_message(process: Option<ProcessName>, detail: String) -> Control {
-    Control::Error {
+pub(super) fn bad_message(process: Option<ProcessName>, detail: String) -> Answer {
+    Answer::Error {
         process,
         message: wire::BAD_MESSAGE.to_owned(),
         detail: Some(detail),
     }
 }
 
-pub(super) fn bad_upload(detail: String) -> Control {
-    Control::Error {
+pub(super) fn bad_upload(detail: String) -> Answer {
+    Answer::Error {
         process: None,
         message: wire::BAD_UPLOAD.to_owned(),
         detail: Some(detail),
     }
 }
 
-pub(super) fn no_such_process(process: ProcessName) -> Control {
+pub(super) fn no_such_process(process: ProcessName) -> Answer {
     bad_message(
         Some(process),
         "No program is running under this name.".to_owned(),
@@ -70,10 +70,10 @@ pub(super) fn no_such_process(process: ProcessName) -> Control {
 }
 
 /// What is told of a start that failed: why, or that it is the server's fault and why.
-pub(super) fn start_error(process: ProcessName, error: &StartError) -> Control {
+pub(super) fn start_error(process: ProcessName, error: &StartError) -> Answer {
     tracing::info!(%error, "a program was not started");
     if error.is_internal() {
-        return Control::Error {
+        return Answer::Error {
             process: Some(process),
             message: wire::MESSAGE_EXCEPTION.to_owned(),
             detail: Some(error.to_string()),
@@ -82,8 +82,8 @@ pub(super) fn start_error(process: ProcessName, error: &StartError) -> Control {
     failed_start(process, error.to_string())
 }
 
-pub(super) fn failed_start(process: ProcessName, message: String) -> Control {
-    Control::Error {
+pub(super) fn failed_start(process: ProcessName, message: String) -> Answer {
+    Answer::Error {
         process: Some(process),
         message,
         detail: None,

@@ -1,8 +1,8 @@
-//! One WebSocket client of `/run`, `/run-py` or `/exec`: its processes by name, what it may use, and the
-//! lanes in which it is sent things.
+//! One client of `/run`, `/run-py` or `/exec`: its jobs by the names that it gives them, what it may
+//! use, and the lanes in which it is sent messages (answers ahead of output).
 //!
-//! One task carries a client. Reading and writing are two futures in it, so that neither waits for
-//! the other: commands are obeyed while the client does not read, and output flows while it types.
+//! One task runs a session. Reading and writing are two futures in it, so that neither waits for the
+//! other: commands are executed while the client does not read, and output flows while it types.
 
 mod answer;
 pub(crate) mod output;
@@ -11,10 +11,10 @@ mod viewer;
 use crate::SharedApp;
 use crate::http::upload;
 use crate::session::output::Output;
-use crate::websocket::connection::{Allowance, BATCH, Conversation, carry};
+use crate::websocket::connection::{self, Handler, SendCredit, WRITE_BATCH_BYTES};
 use crate::websocket::frames::Frames;
 use crate::websocket::{Reader, Received, Writer};
-use answer::{Control, bad_message, bad_upload, failed_start, no_such_process, start_error};
+use answer::{Answer, bad_message, bad_upload, failed_start, no_such_process, start_error};
 use further_link_engine::{Account, AccountError, InputRefused, Job, StartError};
 use further_link_protocol::wire::Dialect;
 use further_link_protocol::wire::stream::{FrameHeader, FrameKind};
@@ -26,13 +26,14 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
-use viewer::{Process, Said};
+use viewer::{SendOutcome, Viewer};
 
-/// Answers that wait for a client that does not read, at the most; then its commands wait too.
-const WAITING_ANSWERS: usize = 256;
+/// Answers that wait for a client that does not read, at most; then its commands wait too
+/// (backpressure).
+const ANSWER_QUEUE_MAX_COUNT: usize = 256;
 
-/// Uploads of one client that wait while another of it is carried out, at the most.
-const WAITING_UPLOADS: usize = 4;
+/// Uploads of one client that wait while another of its own runs, at most.
+const UPLOAD_QUEUE_MAX_COUNT: usize = 4;
 
 /// What one client may use.
 #[derive(Clone, Debug)]
@@ -43,12 +44,12 @@ pub struct Limits {
     pub file_bytes: u64,
     /// Programs that run at the same time.
     pub jobs_per_client: usize,
-    /// Time without any sign of life after which a client is given up.
+    /// Heartbeat timeout: time without any sign of life after which the connection is closed.
     pub pong_timeout: Duration,
 }
 
-/// How a client connected.
-pub(crate) struct ClientOptions {
+/// How a client connected, and what it may.
+pub(crate) struct SessionOptions {
     /// Whose programs these are; a failed lookup is told at each start.
     pub(crate) account: Result<Account, AccountError>,
     /// Programs get a terminal.
@@ -60,14 +61,14 @@ pub(crate) struct ClientOptions {
     pub(crate) features: Features,
 }
 
-/// Carries one client until it is gone; then its programs are stopped.
-pub(crate) async fn run(app: SharedApp, io: (Reader, Writer), options: ClientOptions) {
+/// Runs the session of one client until it is gone; then its jobs are stopped.
+pub(crate) async fn run(app: SharedApp, io: (Reader, Writer), options: SessionOptions) {
     let outbox = Outbox {
         features: options.features,
         ..Outbox::default()
     };
-    let (uploads, waiting) = mpsc::channel(WAITING_UPLOADS);
-    let client = Client {
+    let (uploads, waiting) = mpsc::channel(UPLOAD_QUEUE_MAX_COUNT);
+    let session = Session {
         app: Arc::clone(&app),
         options,
         outbox: Mutex::new(outbox),
@@ -76,13 +77,13 @@ pub(crate) async fn run(app: SharedApp, io: (Reader, Writer), options: ClientOpt
         uploads,
     };
     // Boxed: most clients never upload.
-    let uploading = Box::pin(client.upload_all(waiting));
-    carry(&app, &client, &client.wake, uploading, io).await;
+    let uploading = Box::pin(session.run_uploads(waiting));
+    connection::run(&app, &session, &session.wake, uploading, io).await;
 }
 
-struct Client {
+struct Session {
     app: SharedApp,
-    options: ClientOptions,
+    options: SessionOptions,
     outbox: Mutex<Outbox>,
     /// There may be something to send.
     wake: Arc<Notify>,
@@ -100,12 +101,12 @@ struct Upload {
     user: Option<String>,
 }
 
-/// What is to be sent: control first, then output in turns.
+/// What is to be sent: answers first, then output of the jobs in turns.
 #[derive(Default)]
 struct Outbox {
-    control: VecDeque<Control>,
-    processes: VecDeque<Process>,
-    /// How many programs there were.
+    answers: VecDeque<Answer>,
+    viewers: VecDeque<Viewer>,
+    /// How many jobs there were.
     last_number: u32,
     /// The additions that the client knows.
     features: Features,
@@ -113,13 +114,13 @@ struct Outbox {
     scratch: String,
 }
 
-impl Conversation for Client {
-    async fn received(&self, message: Received) {
+impl Handler for Session {
+    async fn receive(&self, message: Received) {
         let answer = match message {
-            Received::Binary(frame) if self.options.binary_stream => self.take_frame(&frame),
+            Received::Binary(frame) if self.options.binary_stream => self.receive_frame(&frame),
             Received::Text(message) | Received::Binary(message) => {
                 match self.options.dialect.decode(&message) {
-                    Ok(command) => self.obey(command),
+                    Ok(command) => self.execute(command),
                     Err(rejection) => {
                         Some(bad_message(rejection.process, rejection.detail.to_string()))
                     }
@@ -131,72 +132,74 @@ impl Conversation for Client {
         }
     }
 
-    /// All of the control lane, or else output of one program after the other.
-    fn gather(&self, out: &mut Frames, allowance: Allowance) -> bool {
+    /// Appends all answers, or else output of one job after the other (round robin).
+    fn fill(&self, out: &mut Frames, credit: SendCredit) -> bool {
         let dialect = &*self.options.dialect;
         let outbox = &mut *self.outbox();
-        let answers = outbox.control.len();
-        for item in outbox.control.drain(..) {
+        let answers = outbox.answers.len();
+        for item in outbox.answers.drain(..) {
             item.encode(&self.app, dialect, out);
         }
         if answers > 0 {
-            if answers >= WAITING_ANSWERS {
+            if answers >= ANSWER_QUEUE_MAX_COUNT {
                 self.room.notify_one();
             }
             return true;
         }
-        let before = out.weight();
-        let mut quiet = 0;
-        while quiet < outbox.processes.len() && out.weight() - before < BATCH {
-            let Some(mut process) = outbox.processes.pop_front() else {
+        let before = out.uncompressed_bytes();
+        let mut waiting_count = 0;
+        while waiting_count < outbox.viewers.len()
+            && out.uncompressed_bytes() - before < WRITE_BATCH_BYTES
+        {
+            let Some(mut viewer) = outbox.viewers.pop_front() else {
                 break;
             };
             let used = match self.options.binary_stream {
-                true => out.beside(),
-                false => out.weight() - before,
+                true => out.out_of_band_bytes(),
+                false => out.uncompressed_bytes() - before,
             };
-            let allowance = Allowance {
-                room: allowance.room.saturating_sub(used),
-                ..allowance
+            let credit = SendCredit {
+                bytes: credit.bytes.saturating_sub(used),
+                ..credit
             };
             let (scratch, features) = (&mut outbox.scratch, outbox.features);
-            match process.say(&self.app, dialect, out, scratch, features, allowance) {
-                Said::Something => quiet = 0,
-                Said::Nothing => quiet += 1,
-                Said::Over => continue,
+            match viewer.send_next(&self.app, dialect, out, scratch, features, credit) {
+                SendOutcome::Sent => waiting_count = 0,
+                SendOutcome::Waiting => waiting_count += 1,
+                SendOutcome::Finished => continue,
             }
-            outbox.processes.push_back(process);
+            outbox.viewers.push_back(viewer);
         }
-        // What a flood has needed is not kept for a prompt.
-        if out.weight() == before {
+        // The memory of a flood is not kept for a prompt.
+        if out.uncompressed_bytes() == before {
             outbox.scratch = String::new();
         }
-        out.weight() > before
+        out.uncompressed_bytes() > before
     }
 
     fn is_acknowledged(&self) -> bool {
         self.options.binary_stream
     }
 
-    fn over(&self) {
-        for process in self.outbox().processes.drain(..) {
-            process.job.stop();
+    fn on_close(&self) {
+        for viewer in self.outbox().viewers.drain(..) {
+            viewer.job.stop();
         }
     }
 }
 
-impl Client {
+impl Session {
     fn outbox(&self) -> MutexGuard<'_, Outbox> {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts an answer into the control lane; waits while that is full.
-    async fn answer(&self, answer: Control) {
+    /// Queues an answer; waits while the queue is full.
+    async fn answer(&self, answer: Answer) {
         loop {
             {
                 let mut outbox = self.outbox();
-                if outbox.control.len() < WAITING_ANSWERS {
-                    outbox.control.push_back(answer);
+                if outbox.answers.len() < ANSWER_QUEUE_MAX_COUNT {
+                    outbox.answers.push_back(answer);
                     self.wake.notify_one();
                     return;
                 }
@@ -205,15 +208,15 @@ impl Client {
         }
     }
 
-    /// Carries uploads out, one after the other, while the client's programs run on.
-    async fn upload_all(&self, mut waiting: mpsc::Receiver<Upload>) -> Infallible {
+    /// Runs uploads, one after the other, while the client's jobs go on.
+    async fn run_uploads(&self, mut waiting: mpsc::Receiver<Upload>) -> Infallible {
         while let Some(Upload { project, user }) = waiting.recv().await {
             let account = match user {
                 Some(user) => &self.app.engine.account(Some(user)).await,
                 None => &self.options.account,
             };
             let answer = match upload::upload(&self.app, account, project).await {
-                Ok(_) => Control::Uploaded,
+                Ok(_) => Answer::Uploaded,
                 Err(error) => bad_upload(error.to_string()),
             };
             self.answer(answer).await;
@@ -221,14 +224,14 @@ impl Client {
         std::future::pending().await
     }
 
-    /// Carries out one command; returns what is to be answered at once.
-    fn obey(&self, command: Command) -> Option<Control> {
+    /// Executes one command; returns what is to be answered at once.
+    fn execute(&self, command: Command) -> Option<Answer> {
         match command {
-            Command::Ping => Some(Control::Pong),
+            Command::Ping => Some(Answer::Pong),
             Command::Start { process, request } => self.start(process, &request),
             Command::Stdin { process, input } => {
                 let mut outbox = self.outbox();
-                match outbox.process(|other| other.name == process) {
+                match outbox.viewer(|other| other.name == process) {
                     Some(process) => self.input(process, input.as_bytes()),
                     None => Some(no_such_process(process)),
                 }
@@ -247,7 +250,7 @@ impl Client {
             Command::Channel { process, event } => self.send_event(process, &event),
             Command::Hello { features } => {
                 self.outbox().features = features;
-                Some(Control::Hello(features))
+                Some(Answer::Hello(features))
             }
             Command::Stop { process } => match self.job(&process) {
                 Some(job) => {
@@ -268,7 +271,7 @@ impl Client {
     }
 
     /// Sends a program an event on an IO channel; returns what is to be answered at once.
-    fn send_event(&self, process: ProcessName, event: &ChannelEvent) -> Option<Control> {
+    fn send_event(&self, process: ProcessName, event: &ChannelEvent) -> Option<Answer> {
         let Some(job) = self.job(&process) else {
             return Some(no_such_process(process));
         };
@@ -281,8 +284,8 @@ impl Client {
         Some(bad_message(Some(process), detail))
     }
 
-    /// Carries out a frame of the binary stream; returns what is to be answered at once.
-    fn take_frame(&self, frame: &[u8]) -> Option<Control> {
+    /// Handles a frame of the binary stream; returns what is to be answered at once.
+    fn receive_frame(&self, frame: &[u8]) -> Option<Answer> {
         let (
             FrameHeader {
                 number,
@@ -300,8 +303,8 @@ impl Client {
             return Some(bad_message(None, detail.to_owned()));
         }
         // One that is over has ended while this was on its way.
-        let process = outbox.process(|process| process.number == number)?;
-        let wrong = |process: &Process, detail: String| {
+        let process = outbox.viewer(|process| process.number == number)?;
+        let wrong = |process: &Viewer, detail: String| {
             Some(bad_message(Some(process.name.clone()), detail))
         };
         if let FrameKind::Input | FrameKind::InputEnd = kind
@@ -334,7 +337,7 @@ impl Client {
     }
 
     /// Hands input to a program; returns why that is not possible.
-    fn input(&self, process: &mut Process, input: &[u8]) -> Option<Control> {
+    fn input(&self, process: &mut Viewer, input: &[u8]) -> Option<Answer> {
         let count = input.len() as u64;
         let detail = match process.job.input(input) {
             Ok(()) => {
@@ -352,11 +355,11 @@ impl Client {
 
     fn job(&self, name: &ProcessName) -> Option<Arc<Job>> {
         let mut outbox = self.outbox();
-        let process = outbox.process(|process| process.name == *name)?;
+        let process = outbox.viewer(|process| process.name == *name)?;
         Some(Arc::clone(&process.job))
     }
 
-    fn start(&self, name: ProcessName, request: &StartRequest) -> Option<Control> {
+    fn start(&self, name: ProcessName, request: &StartRequest) -> Option<Answer> {
         let asked = Instant::now();
         let engine = &self.app.engine;
         let max = self.app.settings.limits.jobs_per_client;
@@ -378,7 +381,7 @@ impl Client {
                 format!("There is no such runner. There are: {}.", known.join(", ")),
             ));
         };
-        if self.outbox().processes.len() >= max {
+        if self.outbox().viewers.len() >= max {
             self.app.metrics.refused("jobs");
             return Some(failed_start(
                 name,
@@ -413,14 +416,14 @@ impl Client {
                     true => Output::as_binary(cursor, terminal, number),
                     false => Output::as_text(cursor, terminal),
                 };
-                outbox.processes.push_back(Process {
+                outbox.viewers.push_back(Viewer {
                     name,
                     number,
                     channels: job.view_channels(),
                     job,
                     output,
-                    latest_was_last: false,
-                    lossless_was_last: false,
+                    sent_latest_last: false,
+                    sent_lossless_last: false,
                     asked,
                     started: false,
                     input: 0,
@@ -443,7 +446,7 @@ impl Client {
 }
 
 impl Outbox {
-    fn process(&mut self, wanted: impl Fn(&Process) -> bool) -> Option<&mut Process> {
-        self.processes.iter_mut().find(|process| wanted(process))
+    fn viewer(&mut self, wanted: impl Fn(&Viewer) -> bool) -> Option<&mut Viewer> {
+        self.viewers.iter_mut().find(|process| wanted(process))
     }
 }

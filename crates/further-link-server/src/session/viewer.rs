@@ -1,10 +1,10 @@
-//! One program of a client, and what the client is told of it: keys and the like ahead of output, pictures and output
-//! in turns, its end last.
+//! What a client sees of one of its jobs: channel messages that must not be lost ahead of output, video
+//! and output in turns, its end last.
 
 use super::answer::start_error;
 use crate::SharedApp;
 use crate::session::output::{Output, Step};
-use crate::websocket::connection::{Allowance, BATCH};
+use crate::websocket::connection::{SendCredit, WRITE_BATCH_BYTES};
 use crate::websocket::frames::Frames;
 use further_link_engine::{ChannelView, Job, JobState, LatestMessage};
 use further_link_protocol::wire::Dialect;
@@ -13,52 +13,52 @@ use further_link_protocol::{ChannelMessage, Event, Features, ProcessName};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A program of this client, until its end was sent.
-pub(super) struct Process {
+/// A viewer of one job, until the end of the job was sent.
+pub(super) struct Viewer {
     pub(super) name: ProcessName,
     pub(super) number: u32,
     pub(super) job: Arc<Job>,
     pub(super) output: Output,
     /// Its IO channels, if it has any.
     pub(super) channels: Option<ChannelView>,
-    /// What was sent last was a picture: output has its turn.
-    pub(super) latest_was_last: bool,
-    /// What goes ahead of both was sent last, as far as there was room: now they have their turn.
-    pub(super) lossless_was_last: bool,
+    /// A video frame was sent last: it is the turn of output.
+    pub(super) sent_latest_last: bool,
+    /// Lossless channel messages were sent last: it is the turn of video and output.
+    pub(super) sent_lossless_last: bool,
     pub(super) asked: Instant,
     pub(super) started: bool,
     /// Bytes of input that came.
     pub(super) input: u64,
-    /// Bytes of it that we have acknowledged.
+    /// Bytes of it that were acknowledged to the client.
     pub(super) input_acknowledged: u64,
 }
 
-/// What a process had to say.
-pub(super) enum Said {
-    Something,
-    Nothing,
-    Over,
+/// What a viewer had to send.
+pub(super) enum SendOutcome {
+    Sent,
+    Waiting,
+    Finished,
 }
 
-impl Process {
-    /// Encodes the next thing that the client is to know of this program.
-    pub(super) fn say(
+impl Viewer {
+    /// Encodes the next message about the job.
+    pub(super) fn send_next(
         &mut self,
         app: &SharedApp,
         dialect: &dyn Dialect,
         out: &mut Frames,
         scratch: &mut String,
         features: Features,
-        allowance: Allowance,
-    ) -> Said {
-        let before = out.weight();
+        credit: SendCredit,
+    ) -> SendOutcome {
+        let before = out.uncompressed_bytes();
         if !self.started {
             match self.job.state() {
-                JobState::Starting => return Said::Nothing,
+                JobState::Starting => return SendOutcome::Waiting,
                 JobState::Failed(error) => {
                     app.metrics.failed_starts.inc();
                     start_error(self.name.clone(), &error).encode(app, dialect, out);
-                    return Said::Over;
+                    return SendOutcome::Finished;
                 }
                 JobState::Running | JobState::Over { .. } => {}
             }
@@ -70,47 +70,50 @@ impl Process {
         if self.output.is_binary() {
             self.acknowledge_input(out);
         }
-        // Keys and the like go ahead of output, but not twice in a row; pictures and output take turns.
-        let mut room = allowance.room;
-        let had_their_turn = self.lossless_was_last;
-        if !had_their_turn {
+        // Lossless messages go ahead of output, but not twice in a row; video and output take turns.
+        let mut room = credit.bytes;
+        let lossless_had_turn = self.sent_lossless_last;
+        if !lossless_had_turn {
             room = room.saturating_sub(self.send_lossless(features, dialect, room, out));
         }
-        let allowance = Allowance { room, ..allowance };
-        if !self.latest_was_last && self.send_latest(dialect, allowance, out) {
-            return Said::Something;
+        let credit = SendCredit {
+            bytes: room,
+            ..credit
+        };
+        if !self.sent_latest_last && self.send_latest(dialect, credit, out) {
+            return SendOutcome::Sent;
         }
         let Self { name, output, .. } = self;
-        match output.next(name, dialect, allowance, out, scratch) {
+        match output.next(name, dialect, credit, out, scratch) {
             Step::Sent(count) => {
                 app.metrics.output_bytes.inc_by(count as u64);
-                self.latest_was_last = false;
+                self.sent_latest_last = false;
                 // There was room for a picture too, if there is one that has to go first.
-                if had_their_turn && room > 0 {
-                    self.lossless_was_last = false;
+                if lossless_had_turn && room > 0 {
+                    self.sent_lossless_last = false;
                 }
-                Said::Something
+                SendOutcome::Sent
             }
-            Step::Waiting | Step::End if self.send_latest(dialect, allowance, out) => {
-                Said::Something
+            Step::Waiting | Step::End if self.send_latest(dialect, credit, out) => {
+                SendOutcome::Sent
             }
             Step::Waiting | Step::End
-                if had_their_turn && self.send_lossless(features, dialect, room, out) > 0 =>
+                if lossless_had_turn && self.send_lossless(features, dialect, room, out) > 0 =>
             {
-                Said::Something
+                SendOutcome::Sent
             }
-            Step::Waiting | Step::End if out.weight() > before => Said::Something,
-            Step::Waiting => Said::Nothing,
+            Step::Waiting | Step::End if out.uncompressed_bytes() > before => SendOutcome::Sent,
+            Step::Waiting => SendOutcome::Waiting,
             // There is no room for what is left.
             Step::End if self.channels.as_ref().is_some_and(|view| !view.is_empty()) => {
-                Said::Nothing
+                SendOutcome::Waiting
             }
             Step::End => {
                 if let JobState::Over { exit_code } = self.job.state() {
                     let output = self.output.position();
                     self.encode(dialect, &Event::Stopped { exit_code, output }, out);
                 }
-                Said::Over
+                SendOutcome::Finished
             }
         }
     }
@@ -125,7 +128,7 @@ impl Process {
         out: &mut Frames,
     ) -> usize {
         let mut count = 0;
-        while count < room.min(BATCH)
+        while count < room.min(WRITE_BATCH_BYTES)
             && let Some(message) = self.channels.as_ref().and_then(ChannelView::take_lossless)
         {
             // The client may have changed its mind since the program was started.
@@ -133,19 +136,14 @@ impl Process {
                 count += self.encode_out_of_band(dialect, &Event::Channel(&message), out);
             }
         }
-        self.lossless_was_last |= count > 0;
+        self.sent_lossless_last |= count > 0;
         count
     }
 
     /// Encodes the latest message of a channel that may drop some (video), if there is one and room
     /// for its beginning.
-    fn send_latest(
-        &mut self,
-        dialect: &dyn Dialect,
-        allowance: Allowance,
-        out: &mut Frames,
-    ) -> bool {
-        if allowance.room == 0 {
+    fn send_latest(&mut self, dialect: &dyn Dialect, credit: SendCredit, out: &mut Frames) -> bool {
+        if credit.bytes == 0 {
             return false;
         }
         let view = self.channels.as_ref();
@@ -155,24 +153,24 @@ impl Process {
         };
         let count = match &message {
             ChannelMessage::Video(frame) if self.output.is_binary() => {
-                let before = out.weight();
+                let before = out.uncompressed_bytes();
                 let header = FrameHeader {
                     number: self.number,
                     kind: FrameKind::Video,
                     offset: sequence,
                 };
-                out.dense_binary(|out| {
+                out.incompressible_binary(|out| {
                     out.extend_from_slice(&header.encode());
                     out.extend_from_slice(&frame.jpeg);
                 });
-                let count = out.weight() - before;
-                out.count_beside(count);
+                let count = out.uncompressed_bytes() - before;
+                out.count_out_of_band(count);
                 count
             }
             message => self.encode_out_of_band(dialect, &Event::Channel(message), out),
         };
-        self.latest_was_last = true;
-        self.lossless_was_last = false;
+        self.sent_latest_last = true;
+        self.sent_lossless_last = false;
         count > 0
     }
 
@@ -184,10 +182,10 @@ impl Process {
         event: &Event<'_>,
         out: &mut Frames,
     ) -> usize {
-        let before = out.weight();
+        let before = out.uncompressed_bytes();
         self.encode(dialect, event, out);
-        let count = out.weight() - before;
-        out.count_beside(count);
+        let count = out.uncompressed_bytes() - before;
+        out.count_out_of_band(count);
         count
     }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// What a folder is shown by.
-const INDEX: &str = "index.html";
+const INDEX_FILE: &str = "index.html";
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-resource-policy");
 
@@ -63,8 +63,8 @@ async fn from_folder(
     let tree = shared.app.engine.tree_below(folder.to_owned(), account);
     let is_folder = path.ends_with('/');
     let file = match (is_folder, name.as_str()) {
-        (true, "") => INDEX.to_owned(),
-        (true, name) => format!("{name}/{INDEX}"),
+        (true, "") => INDEX_FILE.to_owned(),
+        (true, name) => format!("{name}/{INDEX_FILE}"),
         (false, name) => name.to_owned(),
     };
     let file = OneFile {

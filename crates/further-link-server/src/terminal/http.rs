@@ -20,10 +20,10 @@ use std::time::Duration;
 
 /// How long a request for output may wait for some, at the most: not so long that something on the way gives the
 /// connection up (60 s with many).
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
-const METHODS: &str = "GET, HEAD, POST, PUT, OPTIONS";
+const LONG_POLL_MAX_WAIT: Duration = Duration::from_secs(30);
+const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, OPTIONS";
 /// The runner of shells.
-pub(super) const RUNNER: &str = "shell";
+pub(super) const SHELL_RUNNER_NAME: &str = "shell";
 
 /// Answers everything on the HTTP port.
 pub(super) async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
@@ -81,15 +81,17 @@ async fn handle(
                 Err(error) => Err(refuse_early(error, request)),
             }
         }
-        Method::OPTIONS => Ok((StatusCode::NO_CONTENT, [(header::ALLOW, METHODS)]).into_response()),
+        Method::OPTIONS => {
+            Ok((StatusCode::NO_CONTENT, [(header::ALLOW, ALLOWED_METHODS)]).into_response())
+        }
         _ => {
             let detail = match method {
                 Method::POST => "Keys are sent to the path /.".to_owned(),
-                _ => format!("Here, {METHODS} are allowed."),
+                _ => format!("Here, {ALLOWED_METHODS} are allowed."),
             };
             let error = HttpError::new(StatusCode::METHOD_NOT_ALLOWED, detail);
             Err(refuse_early(
-                error.with_header(header::ALLOW, METHODS),
+                error.with_header(header::ALLOW, ALLOWED_METHODS),
                 request,
             ))
         }
@@ -142,7 +144,7 @@ impl Query {
             session: value("session").map(str::to_owned),
             size: size.transpose()?,
             console: value("console").is_some(),
-            wait: wait.min(LONGEST_WAIT),
+            wait: wait.min(LONG_POLL_MAX_WAIT),
             sessions: value("sessions").is_some(),
             kill: value("kill").map(str::to_owned),
         })
@@ -294,11 +296,12 @@ pub(super) fn start(
     size: TerminalSize,
 ) -> Result<Arc<further_link_engine::Job>, further_link_engine::StartError> {
     let engine = &shared.app.engine;
-    let runner = engine.runners().get(RUNNER);
-    let runner =
-        runner.ok_or_else(|| further_link_engine::StartError::NotInstalled(RUNNER.to_owned()))?;
+    let runner = engine.runners().get(SHELL_RUNNER_NAME);
+    let runner = runner.ok_or_else(|| {
+        further_link_engine::StartError::NotInstalled(SHELL_RUNNER_NAME.to_owned())
+    })?;
     let request = StartRequest {
-        runner: RUNNER.to_owned(),
+        runner: SHELL_RUNNER_NAME.to_owned(),
         ..StartRequest::default()
     };
     engine.start(runner, &request, account, Some(size), Features::default())

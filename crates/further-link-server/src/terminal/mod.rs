@@ -32,10 +32,10 @@ use tokio_rustls::rustls::ServerConfig;
 use crate::http::error::HttpError;
 
 /// Bytes of what is typed in one request over HTTP, at the most: as much as may wait for a shell that does not read.
-const TYPED: usize = 1024 * 1024;
+const INPUT_MAX_BYTES: usize = 1024 * 1024;
 
 /// Requests of that size whose bodies may be held at the same time; of ordinary ones, thousands.
-const TYPED_AT_ONCE: usize = 16;
+const INPUT_BODIES_MAX_COUNT: usize = 16;
 
 /// What is particular to the terminal server.
 #[derive(Clone, Debug)]
@@ -89,10 +89,11 @@ impl TerminalServer {
     ) -> io::Result<Self> {
         let mut shared = None;
         let server = Server::with_routes(engine, settings, hostname, tls, |app| {
-            let sentence = format!("What is typed may have {TYPED} bytes in one request.");
+            let sentence =
+                format!("What is typed may have {INPUT_MAX_BYTES} bytes in one request.");
             let new = shared.insert(Arc::new(Shared {
                 sessions: Sessions::new(&terminal),
-                bodies: Bodies::with_sentence(TYPED, TYPED_AT_ONCE, sentence),
+                bodies: Bodies::with_sentence(INPUT_MAX_BYTES, INPUT_BODIES_MAX_COUNT, sentence),
                 hostname: hostname.to_owned(),
                 settings: terminal,
                 app,

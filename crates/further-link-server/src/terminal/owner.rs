@@ -7,16 +7,16 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use std::fmt;
 
 /// The name that the dialect gives to its cookie.
-const COOKIE: &str = "session_id";
+const COOKIE_NAME: &str = "session_id";
 /// Bytes of a secret: nobody finds another one's by trying.
-const SECRET: usize = 16;
+const SECRET_BYTES: usize = 16;
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Whose a session is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Owner {
     /// Whoever sends this secret as a cookie.
-    Cookie([u8; SECRET]),
+    Cookie([u8; SECRET_BYTES]),
     /// Whoever knows the token, and has no cookie.
     Token,
 }
@@ -76,7 +76,7 @@ impl Client {
             return;
         };
         let digits: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-        let cookie = format!("{COOKIE}={digits}; Path=/; HttpOnly; SameSite=Strict");
+        let cookie = format!("{COOKIE_NAME}={digits}; Path=/; HttpOnly; SameSite=Strict");
         answer.extend(HeaderValue::try_from(cookie).map(|cookie| (header::SET_COOKIE, cookie)));
         keep_from_others(answer);
     }
@@ -180,30 +180,30 @@ fn is_same(given: &[u8], token: &[u8]) -> bool {
 }
 
 /// The secret in the request's cookie. What is none of ours counts as none.
-fn cookie(headers: &HeaderMap) -> Option<[u8; SECRET]> {
+fn cookie(headers: &HeaderMap) -> Option<[u8; SECRET_BYTES]> {
     let values = headers.get_all(header::COOKIE).iter();
     values
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
         .find_map(|pair| {
             let pair = str::from_utf8(pair.trim_ascii()).ok()?;
             let (name, value) = pair.split_once('=')?;
-            (name == COOKIE).then(|| secret(value)).flatten()
+            (name == COOKIE_NAME).then(|| secret(value)).flatten()
         })
 }
 
-fn secret(digits: &str) -> Option<[u8; SECRET]> {
-    if digits.len() != 2 * SECRET || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+fn secret(digits: &str) -> Option<[u8; SECRET_BYTES]> {
+    if digits.len() != 2 * SECRET_BYTES || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
-    let mut secret = [0; SECRET];
+    let mut secret = [0; SECRET_BYTES];
     for (index, byte) in secret.iter_mut().enumerate() {
         *byte = u8::from_str_radix(&digits[2 * index..2 * index + 2], 16).ok()?;
     }
     Some(secret)
 }
 
-fn new_secret() -> Result<[u8; SECRET], HttpError> {
-    let mut secret = [0; SECRET];
+fn new_secret() -> Result<[u8; SECRET_BYTES], HttpError> {
+    let mut secret = [0; SECRET_BYTES];
     getrandom::fill(&mut secret).map_err(|error| {
         tracing::error!(%error, "the system gives no random numbers");
         HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "")
@@ -215,7 +215,7 @@ fn new_secret() -> Result<[u8; SECRET], HttpError> {
 mod tests {
     use super::*;
 
-    fn cookie_of(values: &[&str]) -> Option<[u8; SECRET]> {
+    fn cookie_of(values: &[&str]) -> Option<[u8; SECRET_BYTES]> {
         let values = values.iter().map(|value| {
             let value = HeaderValue::from_str(value).unwrap();
             (header::COOKIE, value)

@@ -18,10 +18,10 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 /// Bytes of an id that a client makes up, at the most.
-const LONGEST_ID: usize = 128;
+const SESSION_ID_MAX_BYTES: usize = 128;
 /// Bytes of output in one answer, at the most, and as much is read from the program in advance: what a page shows at once,
 /// and not so much that Ctrl-C is behind it for long.
-const ANSWER: usize = 64 * 1024;
+const RESPONSE_OUTPUT_MAX_BYTES: usize = 64 * 1024;
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -41,8 +41,10 @@ impl SessionId {
         if id.is_empty() {
             return refuse("The id of a session is missing.".to_owned());
         }
-        if id.len() > LONGEST_ID {
-            return refuse(format!("The id of a session may have {LONGEST_ID} bytes."));
+        if id.len() > SESSION_ID_MAX_BYTES {
+            return refuse(format!(
+                "The id of a session may have {SESSION_ID_MAX_BYTES} bytes."
+            ));
         }
         if id.chars().any(char::is_control) {
             return refuse("The id of a session may hold no control characters.".to_owned());
@@ -144,7 +146,7 @@ impl Session {
         let news = Arc::new(Notify::new());
         let screen = new.welcome.map(|first| {
             let cursor = new.job.cursor(true, Arc::clone(&news));
-            Mutex::new(Screen::new(cursor, ANSWER, first))
+            Mutex::new(Screen::new(cursor, RESPONSE_OUTPUT_MAX_BYTES, first))
         });
         Self {
             id: new.id,
@@ -201,7 +203,9 @@ impl Session {
             let is_newest = waiting.is_newest();
             if is_newest {
                 let taken = match &self.screen {
-                    Some(screen) => locked(screen).take(ANSWER, &self.job, &mut text),
+                    Some(screen) => {
+                        locked(screen).take(RESPONSE_OUTPUT_MAX_BYTES, &self.job, &mut text)
+                    }
                     None => Taken::End,
                 };
                 if taken == Taken::End || !text.is_empty() {

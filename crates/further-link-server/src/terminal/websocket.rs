@@ -7,12 +7,13 @@ use super::screen::{Screen, Taken};
 use super::sessions::{NewSession, Session, SessionId};
 use crate::http::error::HttpError;
 use crate::http::routes::upgrade;
-use crate::websocket::connection::{Allowance, BATCH, Conversation, carry};
+use crate::websocket::connection::{self, Handler, SendCredit, WRITE_BATCH_BYTES};
 use crate::websocket::frames::Frames;
-use crate::websocket::{NORMAL, Reader, Received, TRY_AGAIN, Writer, is_upgrade};
+use crate::websocket::{Reader, Received, Writer, is_upgrade};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use further_link_engine::InputRefused;
+use further_link_protocol::CloseCode;
 use further_link_protocol::wire::{read_terminal_input, write_terminal_output};
 use http::StatusCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,9 +21,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// Bytes of output in one message, at the most, so that nothing waits behind it for long.
-const FRAME: usize = 16 * 1024;
+const OUTPUT_MESSAGE_MAX_BYTES: usize = 16 * 1024;
 /// Bytes that are read from the program in advance: for slow clients, and for quick ones.
-const AHEAD: std::ops::RangeInclusive<usize> = 16 * 1024..=32 * 1024;
+const READ_AHEAD_BYTES: std::ops::RangeInclusive<usize> = 16 * 1024..=32 * 1024;
 
 /// Answers everything on the WebSocket port, and upgrades on the other one.
 pub(super) async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
@@ -87,7 +88,7 @@ async fn run(shared: Arc<Shared>, client: Client, query: Query, io: (Reader, Wri
         }
         std::future::pending().await
     };
-    carry(&shared.app, &terminal, &wake, beside, io).await;
+    connection::run(&shared.app, &terminal, &wake, beside, io).await;
     if let Some(session) = &terminal.session {
         shared.sessions.remove(session);
     }
@@ -105,7 +106,11 @@ async fn open_session(
     let size = query.size.unwrap_or(shared.settings.initial_size);
     let job = start(shared, &account, size).map_err(|error| error.to_string())?;
     let welcome = shared.welcome(&account.name);
-    let screen = Screen::new(job.cursor(true, Arc::clone(wake)), *AHEAD.start(), welcome);
+    let screen = Screen::new(
+        job.cursor(true, Arc::clone(wake)),
+        *READ_AHEAD_BYTES.start(),
+        welcome,
+    );
     let session = SessionId::fresh().and_then(|id| {
         shared.sessions.add(NewSession {
             id,
@@ -143,8 +148,8 @@ struct Out {
     scratch: String,
 }
 
-impl Conversation for Terminal {
-    async fn received(&self, message: Received) {
+impl Handler for Terminal {
+    async fn receive(&self, message: Received) {
         let (Received::Text(message) | Received::Binary(message)) = message;
         let Some(session) = &self.session else {
             return;
@@ -169,8 +174,8 @@ impl Conversation for Terminal {
         }
     }
 
-    fn gather(&self, out: &mut Frames, allowance: Allowance) -> bool {
-        let before = out.weight();
+    fn fill(&self, out: &mut Frames, credit: SendCredit) -> bool {
+        let before = out.uncompressed_bytes();
         let state = &mut *self.out();
         if !state.notice.is_empty() {
             let notice = std::mem::take(&mut state.notice);
@@ -179,18 +184,22 @@ impl Conversation for Terminal {
         let job = self.session.as_ref().map(|session| &session.job);
         let (Some(screen), Some(job)) = (&mut state.screen, job) else {
             state.over = true;
-            return out.weight() > before;
+            return out.uncompressed_bytes() > before;
         };
         if self.killed.load(Ordering::Relaxed) {
             screen.close();
             state.over = true;
-            return out.weight() > before;
+            return out.uncompressed_bytes() > before;
         }
-        screen.set_ahead((allowance.window / 2).clamp(*AHEAD.start(), *AHEAD.end()));
-        while !state.over && out.weight() - before < BATCH {
-            let room = allowance.room.saturating_sub(out.weight() - before);
+        screen.set_ahead(
+            (credit.window / 2).clamp(*READ_AHEAD_BYTES.start(), *READ_AHEAD_BYTES.end()),
+        );
+        while !state.over && out.uncompressed_bytes() - before < WRITE_BATCH_BYTES {
+            let room = credit
+                .bytes
+                .saturating_sub(out.uncompressed_bytes() - before);
             state.scratch.clear();
-            let taken = screen.take(room.min(FRAME), job, &mut state.scratch);
+            let taken = screen.take(room.min(OUTPUT_MESSAGE_MAX_BYTES), job, &mut state.scratch);
             if !state.scratch.is_empty() {
                 let bytes = state.scratch.len() as u64;
                 self.shared.app.metrics.output_bytes.inc_by(bytes);
@@ -203,26 +212,27 @@ impl Conversation for Terminal {
             }
         }
         // What a flood has needed is not kept for a prompt.
-        if out.weight() == before {
+        if out.uncompressed_bytes() == before {
             state.scratch = String::new();
         }
-        out.weight() > before
+        out.uncompressed_bytes() > before
     }
 
-    fn finished(&self) -> Option<(u16, &'static str)> {
+    fn close_reason(&self) -> Option<(CloseCode, &'static str)> {
         if !self.out().over {
             return None;
         }
         Some(match &self.session {
-            None => (TRY_AGAIN, "there is no shell to be had"),
-            Some(_) if self.killed.load(Ordering::Relaxed) => {
-                (NORMAL, "the session was ended by another client")
-            }
-            Some(_) => (NORMAL, "the shell has ended"),
+            None => (CloseCode::TryAgainLater, "there is no shell to be had"),
+            Some(_) if self.killed.load(Ordering::Relaxed) => (
+                CloseCode::NormalClosure,
+                "the session was ended by another client",
+            ),
+            Some(_) => (CloseCode::NormalClosure, "the shell has ended"),
         })
     }
 
-    fn over(&self) {
+    fn on_close(&self) {
         if let Some(session) = &self.session {
             session.job.stop();
         }

@@ -1,179 +1,184 @@
 //! One WebSocket connection, whatever is spoken on it: reading and writing that never wait for each
-//! other, signs of life, and a proper end.
+//! other, heartbeat, flow control, and a proper close.
 
+use super::frames::Frames;
+use super::heartbeat::Heartbeat;
+use super::reader::{Incoming, ReadError, Reader, Received};
+use super::send_window::{SendWindow, SendWindowLimits};
+use super::writer::Writer;
 use crate::App;
-use crate::websocket::frames::Frames;
-use crate::websocket::send_window::{Bounds, Window};
-use crate::websocket::{self as ws, Ending, Incoming, Reader, Received, Writer};
 use bytes::Bytes;
+use further_link_protocol::CloseCode;
 use std::convert::Infallible;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
-/// Bytes that are gathered for one write while the socket is busy.
-pub(crate) const BATCH: usize = 32 * 1024;
-/// Bytes after which it is the turn of other clients.
-const MUCH: usize = 16 * 1024;
-/// How long a client gets to take what was already being sent, before the connection is closed.
-const LAST_WORDS: Duration = Duration::from_secs(2);
-/// Shortest time between two looks at a quiet client.
-const SHORTEST_WATCH: Duration = Duration::from_millis(100);
-/// What may be on its way to a client.
-const WINDOW: Bounds = Bounds {
+/// Bytes that are gathered for one write while the socket is busy (batching).
+pub(crate) const WRITE_BATCH_BYTES: usize = 32 * 1024;
+/// Bytes after which a connection yields to others.
+const TURN_MAX_BYTES: usize = 16 * 1024;
+/// How long a client gets to take what was already being sent, before the socket is closed.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How much may be in flight to a client.
+const SEND_WINDOW_LIMITS: SendWindowLimits = SendWindowLimits {
     // Two frames of output.
-    least: 32 * 1024,
+    min_bytes: 32 * 1024,
     // What a local network needs, and a modem can bear.
-    first: 64 * 1024,
+    initial_bytes: 64 * 1024,
     // 80 ms of 50 MB/s.
-    most: 4 * 1024 * 1024,
-    untold: 0,
+    max_bytes: 4 * 1024 * 1024,
+    ack_interval_bytes: 0,
     // Ctrl-C is to stop what one sees within 2 ms. A quick client has taken 64 KiB by then.
-    slack: Duration::from_millis(1),
+    queueing_delay: Duration::from_millis(1),
 };
-/// Bytes behind which the first ping comes: the very first ones. Nothing waits before it, so it tells how
-/// long the way is.
-const FIRST_MARK: u64 = 1;
+/// Bytes after which the first ping is sent: the very first ones. Nothing waits before it, so it
+/// measures the round trip.
+const FIRST_PING_OFFSET: u64 = 1;
 /// How long a client that has filled the window may take for its first pong. One that does not answer
 /// pings, against RFC 6455 section 5.5.2, is then served without a window.
-const FIRST_ANSWER: Duration = Duration::from_secs(2);
+const FIRST_PONG_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What is spoken on a connection.
-pub(crate) trait Conversation: Sync {
-    /// Deals with one message. While this waits, no further one is read.
-    fn received(&self, message: Received) -> impl Future<Output = ()> + Send;
+/// What is spoken on a connection: a dialect with its state.
+pub(crate) trait Handler: Sync {
+    /// Handles one message. While this waits, no further one is read.
+    fn receive(&self, message: Received) -> impl Future<Output = ()> + Send;
 
-    /// Appends frames that are to be sent next, about [`BATCH`] bytes. Returns whether there are any;
-    /// if not, `wake` of [`carry`] is notified when there may be some.
-    fn gather(&self, out: &mut Frames, allowance: Allowance) -> bool;
+    /// Appends the frames that are to be sent next, about [`WRITE_BATCH_BYTES`]. Returns whether there
+    /// are any; if not, `wake` of [`run`] is notified when there may be some.
+    fn fill(&self, out: &mut Frames, credit: SendCredit) -> bool;
 
-    /// The client acknowledges output itself: what is on its way of that is the conversation's business. It tells
-    /// the frames about the rest ([`Frames::count_beside`]).
+    /// Returns whether the client acknowledges output itself. Then the handler keeps account of what is
+    /// in flight of that, and tells the frames about the rest ([`Frames::count_out_of_band`]).
     fn is_acknowledged(&self) -> bool {
         false
     }
 
-    /// Asked when there is nothing to send: whether all has been said, and with which code and reason the client is told
-    /// so.
-    fn finished(&self) -> Option<(u16, &'static str)> {
+    /// Asked when there is nothing to send: returns why the connection is to be closed, if all was
+    /// sent.
+    fn close_reason(&self) -> Option<(CloseCode, &'static str)> {
         None
     }
 
-    /// The client is gone or about to be told to go: whatever runs for it has to stop.
-    fn over(&self);
+    /// Stops whatever runs for the client, which is gone or about to be told to go.
+    fn on_close(&self);
 }
 
-/// What a conversation may send. Answers may be sent whatever it says; they are few.
+/// How much a handler may send now (flow control). Answers may be sent regardless; they are few.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Allowance {
-    /// Bytes of output; of what the client does not acknowledge itself, if it does so.
-    pub(crate) room: usize,
-    /// Bytes that may be on their way to this client, which says how quick it is.
+pub(crate) struct SendCredit {
+    /// Bytes of output; if the client acknowledges output itself, bytes of everything else.
+    pub(crate) bytes: usize,
+    /// Bytes that may be in flight to this client: a measure of how quick it is.
     pub(crate) window: usize,
 }
 
-/// Carries `conversation` until the connection ends. `beside` goes on as long as it does.
-pub(crate) async fn carry(
+/// Runs a connection until it ends, and `background` for as long.
+pub(crate) async fn run(
     app: &App,
-    conversation: &impl Conversation,
+    handler: &impl Handler,
     wake: &Notify,
-    beside: impl Future<Output = Infallible>,
+    background: impl Future<Output = Infallible>,
     (mut reader, mut writer): (Reader, Writer),
 ) {
     let connection = Connection {
         wake,
-        signs: SignsOfLife(Mutex::new(Instant::now())),
+        heartbeat: Heartbeat::new(),
         control: Mutex::default(),
-        flow: Mutex::new(Flow::new()),
-        // Before it is given up for saying nothing.
-        first_answer: FIRST_ANSWER.min(app.settings.limits.pong_timeout / 3),
+        flow: Mutex::new(FlowControl::new()),
+        // Before the heartbeat times out.
+        first_pong_timeout: FIRST_PONG_TIMEOUT.min(app.settings.limits.pong_timeout / 3),
     };
     app.metrics.clients.inc();
-    // Outlives the loop, so that a frame that was begun is finished before the last one.
+    // Outlives the loop, so that a frame that was begun is finished before the close frame.
     let mut sending = writer.frames();
-    let mut ending = app.ending.clone();
-    let goodbye = tokio::select! {
-        goodbye = connection.receive(&mut reader, conversation) => goodbye,
-        sent = connection.send(&mut writer, &mut sending, conversation) => match sent {
-            Ok((code, reason)) => Goodbye::Close(Some(code), reason),
-            Err(_) => Goodbye::Nobody,
+    let mut stopping = app.stopping.clone();
+    let end = tokio::select! {
+        end = connection.receive(&mut reader, handler) => end,
+        sent = connection.send(&mut writer, &mut sending, handler) => match sent {
+            Ok((code, reason)) => End::Close(Some(code.code()), reason),
+            Err(_) => End::Disconnected,
         },
-        () = connection.watch_over(app.settings.limits.pong_timeout) =>
-            Goodbye::Close(Some(ws::NO_ANSWER), "no sign of life"),
-        _ = ending.wait_for(|ending| *ending) =>
-            Goodbye::Close(Some(ws::GOING_AWAY), "the server is stopping"),
-        never = beside => match never {},
+        () = connection.heartbeat_timed_out(app.settings.limits.pong_timeout) =>
+            End::Close(Some(CloseCode::PolicyViolation.code()), "no sign of life"),
+        _ = stopping.wait_for(|stopping| *stopping) =>
+            End::Close(Some(CloseCode::GoingAway.code()), "the server is stopping"),
+        never = background => match never {},
     };
-    // A robot whose page is closed must not drive on; first this, then manners.
-    conversation.over();
-    if let Goodbye::Close(code, reason) = goodbye {
+    // A robot whose page is closed must not drive on: first this, then the closing handshake.
+    handler.on_close();
+    if let End::Close(code, reason) = end {
         sending.close(code, reason);
-        // Apart from the rest, which waits for this end for hours.
-        let last_words = Box::pin(async {
+        // Boxed: the future of a connection waits for this end for hours.
+        let close = Box::pin(async {
             connection.write(&mut writer, &mut sending).await?;
             writer.shut_down().await?;
             reader.discard().await;
             io::Result::Ok(())
         });
-        let _ = tokio::time::timeout(LAST_WORDS, last_words).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, close).await;
     }
     app.metrics.clients.dec();
 }
 
 struct Connection<'a> {
     wake: &'a Notify,
-    signs: SignsOfLife,
+    heartbeat: Heartbeat,
     control: Mutex<ControlFrames>,
-    flow: Mutex<Flow>,
-    first_answer: Duration,
+    flow: Mutex<FlowControl>,
+    first_pong_timeout: Duration,
 }
 
-/// What is on its way to the client. Pings among the frames show when it has read them, so this works with
-/// every client.
-struct Flow {
-    window: Window,
-    /// Bytes before the last ping that asked.
-    marked: u64,
+/// Flow control: what is in flight to the client. Pings among the frames show when it has read them,
+/// so this works with every client.
+struct FlowControl {
+    window: SendWindow,
+    /// Offset of the last ping that measures.
+    last_ping_offset: u64,
     /// The client has answered one.
-    answered: bool,
-    /// Since when the client has not, while there is no room.
-    stuck_since: Option<Instant>,
+    has_ponged: bool,
+    /// Since when the window has been full without an answer.
+    stalled_since: Option<Instant>,
 }
 
-impl Flow {
+impl FlowControl {
     fn new() -> Self {
         Self {
-            window: Window::new(WINDOW),
-            marked: 0,
-            answered: false,
-            stuck_since: None,
+            window: SendWindow::new(SEND_WINDOW_LIMITS),
+            last_ping_offset: 0,
+            has_ponged: false,
+            stalled_since: None,
         }
     }
 
-    /// How long a client that has never answered has been waited for.
-    fn stuck_for(&mut self, room: usize) -> Option<Duration> {
-        if room > 0 || self.answered {
-            self.stuck_since = None;
+    /// Returns how long a client that has never answered a ping has stalled the window.
+    fn stalled_for(&mut self, available: usize) -> Option<Duration> {
+        if available > 0 || self.has_ponged {
+            self.stalled_since = None;
             return None;
         }
-        Some(self.stuck_since.get_or_insert_with(Instant::now).elapsed())
+        Some(
+            self.stalled_since
+                .get_or_insert_with(Instant::now)
+                .elapsed(),
+        )
     }
 
-    /// Counts `frames`, and puts a ping behind them if it is time for one.
-    fn count(&mut self, frames: &mut Frames, acknowledged: bool) {
-        self.window.add(match acknowledged {
-            true => frames.beside(),
-            false => frames.weight(),
+    /// Counts `frames` as sent, and appends a ping if one is due.
+    fn count(&mut self, frames: &mut Frames, is_acknowledged: bool) {
+        self.window.add(match is_acknowledged {
+            true => frames.out_of_band_bytes(),
+            false => frames.uncompressed_bytes(),
         });
         let sent = self.window.sent();
-        let every = match self.marked {
+        let ping_interval_bytes = match self.last_ping_offset {
             _ if self.window.is_unlimited() => return,
-            0 => FIRST_MARK,
+            0 => FIRST_PING_OFFSET,
             _ => self.window.size() as u64 / 4,
         };
-        if sent - self.marked >= every {
-            self.marked = sent;
+        if sent - self.last_ping_offset >= ping_interval_bytes {
+            self.last_ping_offset = sent;
             frames.ping(&sent.to_be_bytes());
             self.window.mark(Instant::now());
         }
@@ -188,25 +193,12 @@ struct ControlFrames {
     pong: Option<Bytes>,
 }
 
-/// How a connection ended, and what the client is told.
-enum Goodbye {
-    /// It is not there any more.
-    Nobody,
+/// How a connection ended.
+enum End {
+    /// The client is gone.
+    Disconnected,
+    /// It is sent this close code and reason.
     Close(Option<u16>, &'static str),
-}
-
-/// When the client was last heard of.
-struct SignsOfLife(Mutex<Instant>);
-
-impl SignsOfLife {
-    fn seen(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-
-    fn quiet_for(&self) -> Duration {
-        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.elapsed()
-    }
 }
 
 impl Connection<'_> {
@@ -214,43 +206,37 @@ impl Connection<'_> {
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn flow(&self) -> MutexGuard<'_, Flow> {
+    fn flow(&self) -> MutexGuard<'_, FlowControl> {
         self.flow.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Pings a quiet client, and completes when it has been quiet for `timeout`. A sign of life is a
-    /// frame from the client, or that it took bytes for which there had been no room.
-    async fn watch_over(&self, timeout: Duration) {
-        let interval = (timeout / 3).max(SHORTEST_WATCH);
-        loop {
-            tokio::time::sleep(interval).await;
-            let quiet = self.signs.quiet_for();
-            if quiet >= timeout {
-                return;
-            }
-            if quiet >= interval {
-                self.control().ping = true;
-                self.wake.notify_one();
-            }
-        }
+    /// Pings a quiet client, and completes when it has been quiet for `timeout`.
+    async fn heartbeat_timed_out(&self, timeout: Duration) {
+        let ping = || {
+            self.control().ping = true;
+            self.wake.notify_one();
+        };
+        self.heartbeat.timed_out(timeout, ping).await;
     }
 
-    async fn receive(&self, reader: &mut Reader, conversation: &impl Conversation) -> Goodbye {
-        let mut work = 0;
+    async fn receive(&self, reader: &mut Reader, handler: &impl Handler) -> End {
+        let mut turn_bytes = 0;
         loop {
             let incoming = match reader.next().await {
                 Ok(incoming) => incoming,
-                Err(Ending::Lost) => return Goodbye::Nobody,
-                Err(Ending::Broken(code, reason)) => return Goodbye::Close(Some(code), reason),
+                Err(ReadError::Disconnected) => return End::Disconnected,
+                Err(ReadError::Invalid(code, reason)) => {
+                    return End::Close(Some(code.code()), reason);
+                }
             };
-            self.signs.seen();
+            self.heartbeat.beat();
             match incoming {
                 Incoming::Message(message) => {
-                    work += message.weight();
-                    conversation.received(message).await;
-                    if work >= MUCH {
-                        // Others first, as in `send`: compressed, this may have been little to read.
-                        work = 0;
+                    turn_bytes += message.cost_bytes();
+                    handler.receive(message).await;
+                    if turn_bytes >= TURN_MAX_BYTES {
+                        // Yields as in `send`: compressed, this may have been little to read.
+                        turn_bytes = 0;
                         tokio::task::yield_now().await;
                     }
                 }
@@ -258,59 +244,59 @@ impl Connection<'_> {
                     self.control().pong = Some(payload);
                     self.wake.notify_one();
                 }
-                Incoming::Pong(payload) => self.answered(&payload),
-                Incoming::Close(code) => return Goodbye::Close(code, ""),
+                Incoming::Pong(payload) => self.receive_pong(&payload),
+                Incoming::Close(code) => return End::Close(code, ""),
             }
         }
     }
 
-    /// The answer to a ping: if it was one that asked what has arrived, there may be room for more.
-    fn answered(&self, payload: &[u8]) {
+    /// Takes a pong: if its ping measured what has arrived, there may be credit for more.
+    fn receive_pong(&self, payload: &[u8]) {
         let Ok(offset) = payload.try_into().map(u64::from_be_bytes) else {
             return;
         };
         let mut flow = self.flow();
-        if flow.window.arrived(offset, Instant::now()) {
-            flow.answered |= offset > 0;
+        if flow.window.acknowledge(offset, Instant::now()) {
+            flow.has_ponged |= offset > 0;
             self.wake.notify_one();
         }
     }
 
-    /// Sends what there is, for as long as it can be sent and there is more to come. Returns the code and the reason of
-    /// the end.
+    /// Sends what the handler has, until it closes the connection; returns why.
     async fn send(
         &self,
         writer: &mut Writer,
         sending: &mut Frames,
-        conversation: &impl Conversation,
-    ) -> io::Result<(u16, &'static str)> {
+        handler: &impl Handler,
+    ) -> io::Result<(CloseCode, &'static str)> {
         loop {
-            let control = self.gather_control(sending);
-            let allowance = {
+            let has_control = self.fill_control(sending);
+            let credit = {
                 let window = &mut self.flow().window;
-                Allowance {
-                    room: window.room(),
+                SendCredit {
+                    bytes: window.available(),
                     window: window.size(),
                 }
             };
-            if conversation.gather(sending, allowance) || control {
-                self.flow().count(sending, conversation.is_acknowledged());
-                let much = sending.weight() >= MUCH;
+            if handler.fill(sending, credit) || has_control {
+                self.flow().count(sending, handler.is_acknowledged());
+                let is_large = sending.uncompressed_bytes() >= TURN_MAX_BYTES;
                 self.write(writer, sending).await?;
-                if much {
-                    // Others first: a key of another client has waited for long enough.
+                if is_large {
+                    // Yields: a key of another client has waited for long enough.
                     tokio::task::yield_now().await;
                 }
-            } else if let Some(end) = conversation.finished() {
+            } else if let Some(end) = handler.close_reason() {
                 return Ok(end);
             } else {
-                sending.rest_now();
-                let stuck = self.flow().stuck_for(allowance.room);
-                let rest = self.first_answer.saturating_sub(stuck.unwrap_or_default());
+                sending.release_memory();
+                let stalled = self.flow().stalled_for(credit.bytes);
+                let rest = stalled.unwrap_or_default();
+                let rest = self.first_pong_timeout.saturating_sub(rest);
                 tokio::select! {
                     () = self.wake.notified() => {}
-                    () = tokio::time::sleep(rest), if stuck.is_some() => {
-                        self.flow().window.give_up();
+                    () = tokio::time::sleep(rest), if stalled.is_some() => {
+                        self.flow().window.lift();
                     }
                     () = sending.idle() => {}
                 }
@@ -318,10 +304,11 @@ impl Connection<'_> {
         }
     }
 
-    fn gather_control(&self, out: &mut Frames) -> bool {
+    /// Appends pings and pongs that are due; returns whether there were any.
+    fn fill_control(&self, out: &mut Frames) -> bool {
         let ControlFrames { ping, pong } = std::mem::take(&mut *self.control());
         if ping {
-            // It says what has arrived like the others: a client may answer the last of several alone.
+            // It measures like the others: a client may answer only the last of several.
             out.ping(&self.flow().window.sent().to_be_bytes());
         }
         if let Some(payload) = &pong {
@@ -331,11 +318,13 @@ impl Connection<'_> {
     }
 
     async fn write(&self, writer: &mut Writer, frames: &mut Frames) -> io::Result<()> {
-        while !frames.rest().is_empty() {
-            let count = writer.write(frames.rest(), || self.signs.seen()).await?;
+        while !frames.pending().is_empty() {
+            let count = writer
+                .write(frames.pending(), || self.heartbeat.beat())
+                .await?;
             frames.advance(count);
         }
         frames.clear();
-        writer.flush(|| self.signs.seen()).await
+        writer.flush(|| self.heartbeat.beat()).await
     }
 }

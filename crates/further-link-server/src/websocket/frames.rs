@@ -8,32 +8,32 @@ const OPCODE_CLOSE: u8 = 0x8;
 const OPCODE_PING: u8 = 0x9;
 const OPCODE_PONG: u8 = 0xA;
 /// First byte of a frame: it is the last of its message (RFC 6455 section 5.2).
-const FINAL: u8 = 0x80;
+const FIN_BIT: u8 = 0x80;
 /// First byte of a frame: its message is compressed (RFC 7692 section 6).
-const COMPRESSED: u8 = 0x40;
+const RSV1_COMPRESSED_BIT: u8 = 0x40;
 /// Space for the header of a frame of 126 to 65,535 bytes, which is what output frames are.
-const USUAL_HEADER: usize = 4;
+const RESERVED_HEADER_BYTES: usize = 4;
 /// Bytes of a control frame's payload at the most (RFC 6455 section 5.5).
-const CONTROL_PAYLOAD: usize = 125;
+const CONTROL_PAYLOAD_MAX_BYTES: usize = 125;
 /// Bytes of memory that are kept while there is nothing to send. A prompt fits.
-const KEPT: usize = 1024;
+const IDLE_BUFFER_MAX_BYTES: usize = 1024;
 
 /// Frames in the order in which they are sent.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
     bytes: Vec<u8>,
-    /// How many of `bytes` have left.
-    done: usize,
-    /// Bytes that compressing has saved.
+    /// How many of `bytes` were written.
+    written: usize,
+    /// Bytes that compression has saved.
     saved: usize,
-    /// Bytes that the client does not acknowledge itself, where it does others.
-    beside: usize,
-    /// For a client that was promised compressed messages. A box: most are not.
+    /// Bytes that are not acknowledged by a client that acknowledges output itself.
+    out_of_band: usize,
+    /// For a client with which compression was negotiated. Boxed: most have none.
     compressor: Option<Box<Compressor>>,
 }
 
 impl Frames {
-    /// Messages are compressed where that pays, if there is something that does it.
+    /// Returns an empty buffer. Messages are compressed where that pays, if there is a compressor.
     pub(crate) fn new(compressor: Option<Compressor>) -> Self {
         Self {
             compressor: compressor.map(Box::new),
@@ -41,50 +41,51 @@ impl Frames {
         }
     }
 
-    /// Bytes that are still to be sent.
-    pub(crate) fn rest(&self) -> &[u8] {
-        &self.bytes[self.done..]
+    /// Returns the bytes that are still to be written.
+    pub(crate) fn pending(&self) -> &[u8] {
+        &self.bytes[self.written..]
     }
 
-    /// Bytes of all frames since the last [`Self::clear`], as they were before they were compressed:
-    /// what it took to make them, and what the client has to digest.
-    pub(crate) fn weight(&self) -> usize {
+    /// Returns the bytes of all frames since the last [`Self::clear`], before compression: what it
+    /// cost to make them, and what the client has to digest.
+    pub(crate) fn uncompressed_bytes(&self) -> usize {
         self.bytes.len() + self.saved
     }
 
-    /// `count` of the rest have left.
+    /// Notes that `count` of the pending bytes were written.
     pub(crate) fn advance(&mut self, count: usize) {
-        self.done += count;
+        self.written += count;
     }
 
-    /// Forgets what has left, which has to be all.
+    /// Forgets what was written, which has to be all.
     pub(crate) fn clear(&mut self) {
-        debug_assert_eq!(self.done, self.bytes.len());
+        debug_assert_eq!(self.written, self.bytes.len());
         self.bytes.clear();
-        self.done = 0;
+        self.written = 0;
         self.saved = 0;
-        self.beside = 0;
+        self.out_of_band = 0;
     }
 
-    /// Says that `count` bytes of the last frames are none that the client acknowledges itself.
-    pub(crate) fn count_beside(&mut self, count: usize) {
-        self.beside += count;
+    /// Notes that `count` bytes of the last frames are out of band: a client that acknowledges output
+    /// itself does not acknowledge them.
+    pub(crate) fn count_out_of_band(&mut self, count: usize) {
+        self.out_of_band += count;
     }
 
-    /// What was counted so since the last [`Self::clear`].
-    pub(crate) fn beside(&self) -> usize {
-        self.beside
+    /// Returns the out-of-band bytes since the last [`Self::clear`].
+    pub(crate) fn out_of_band_bytes(&self) -> usize {
+        self.out_of_band
     }
 
-    /// Gives memory back: there is nothing to send for now.
-    pub(crate) fn rest_now(&mut self) {
-        if self.bytes.is_empty() && self.bytes.capacity() > KEPT {
+    /// Frees memory: there is nothing to send for now.
+    pub(crate) fn release_memory(&mut self) {
+        if self.bytes.is_empty() && self.bytes.capacity() > IDLE_BUFFER_MAX_BYTES {
             self.bytes = Vec::new();
         }
     }
 
-    /// Completes when nothing was compressed for a while, and gives that memory back; never if there is
-    /// none.
+    /// Completes when nothing was compressed for a while and frees the compressor's memory; never if there
+    /// is no compressor.
     pub(crate) async fn idle(&mut self) {
         match &mut self.compressor {
             Some(compressor) => compressor.idle().await,
@@ -92,48 +93,48 @@ impl Frames {
         }
     }
 
-    /// Appends a text frame whose payload `fill` appends. Nothing is appended if `fill` does not either.
+    /// Appends a text frame whose payload `fill` appends; none if `fill` appends nothing.
     pub(crate) fn text(&mut self, fill: impl FnOnce(&mut Vec<u8>)) {
         self.message(OPCODE_TEXT, true, fill);
     }
 
     /// Appends a text frame without payload.
     pub(crate) fn empty_text(&mut self) {
-        self.bytes.extend_from_slice(&[FINAL | OPCODE_TEXT, 0]);
+        self.bytes.extend_from_slice(&[FIN_BIT | OPCODE_TEXT, 0]);
     }
 
-    /// Appends a binary frame whose payload `fill` appends. Nothing is appended if `fill` does not either.
+    /// Appends a binary frame whose payload `fill` appends; none if `fill` appends nothing.
     pub(crate) fn binary(&mut self, fill: impl FnOnce(&mut Vec<u8>)) {
         self.message(OPCODE_BINARY, true, fill);
     }
 
-    /// The same, for a payload that is compressed already.
-    pub(crate) fn dense_binary(&mut self, fill: impl FnOnce(&mut Vec<u8>)) {
+    /// Appends a binary frame that is not compressed: its payload is compressed already.
+    pub(crate) fn incompressible_binary(&mut self, fill: impl FnOnce(&mut Vec<u8>)) {
         self.message(OPCODE_BINARY, false, fill);
     }
 
     fn message(&mut self, opcode: u8, compress: bool, fill: impl FnOnce(&mut Vec<u8>)) {
         let out = &mut self.bytes;
         let start = out.len();
-        out.extend_from_slice(&[0; USUAL_HEADER]);
+        out.extend_from_slice(&[0; RESERVED_HEADER_BYTES]);
         fill(out);
-        if out.len() == start + USUAL_HEADER {
+        if out.len() == start + RESERVED_HEADER_BYTES {
             out.truncate(start);
             return;
         }
-        let mut first = FINAL | opcode;
+        let mut first = FIN_BIT | opcode;
         let plain = out.len();
         if compress
             && let Some(compressor) = &mut self.compressor
-            && compressor.compress(out, start + USUAL_HEADER)
+            && compressor.compress(out, start + RESERVED_HEADER_BYTES)
         {
-            first |= COMPRESSED;
+            first |= RSV1_COMPRESSED_BIT;
             self.saved += plain - out.len();
         }
-        let length = out.len() - start - USUAL_HEADER;
+        let length = out.len() - start - RESERVED_HEADER_BYTES;
         let mut header = [first, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         // Only here does the payload move: by two bytes where it is short, by six where it is huge.
-        let used = if length <= CONTROL_PAYLOAD {
+        let used = if length <= CONTROL_PAYLOAD_MAX_BYTES {
             header[1] = length as u8;
             2
         } else if let Ok(length) = u16::try_from(length) {
@@ -145,10 +146,13 @@ impl Frames {
             header[2..].copy_from_slice(&(length as u64).to_be_bytes());
             10
         };
-        if used == USUAL_HEADER {
+        if used == RESERVED_HEADER_BYTES {
             out[start..start + used].copy_from_slice(&header[..used]);
         } else {
-            out.splice(start..start + USUAL_HEADER, header[..used].iter().copied());
+            out.splice(
+                start..start + RESERVED_HEADER_BYTES,
+                header[..used].iter().copied(),
+            );
         }
     }
 
@@ -173,9 +177,9 @@ impl Frames {
     }
 
     fn control(&mut self, opcode: u8, payload: &[u8]) {
-        let payload = &payload[..payload.len().min(CONTROL_PAYLOAD)];
+        let payload = &payload[..payload.len().min(CONTROL_PAYLOAD_MAX_BYTES)];
         self.bytes
-            .extend_from_slice(&[FINAL | opcode, payload.len() as u8]);
+            .extend_from_slice(&[FIN_BIT | opcode, payload.len() as u8]);
         self.bytes.extend_from_slice(payload);
     }
 }
@@ -183,8 +187,8 @@ impl Frames {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::websocket::GOING_AWAY;
     use bytes::BytesMut;
+    use further_link_protocol::CloseCode;
     use sockudo_ws::Message;
     use sockudo_ws::protocol::{Protocol, Role};
 
@@ -192,7 +196,7 @@ mod tests {
     fn read(frames: &Frames) -> Vec<Message> {
         let mut protocol = Protocol::new(Role::Client, 1 << 24, 1 << 24);
         protocol
-            .process(&mut BytesMut::from(frames.rest()))
+            .process(&mut BytesMut::from(frames.pending()))
             .unwrap()
     }
 
@@ -217,15 +221,15 @@ mod tests {
     }
 
     #[test]
-    fn no_payload_is_no_frame() {
+    fn empty_payload_makes_no_frame() {
         let mut frames = Frames::default();
         frames.text(|_| {});
         frames.binary(|_| {});
-        assert!(frames.rest().is_empty());
+        assert!(frames.pending().is_empty());
     }
 
     #[test]
-    fn an_empty_text_is_one_on_purpose() {
+    fn empty_text_makes_frame_on_purpose() {
         let mut frames = Frames::default();
         frames.empty_text();
         assert!(matches!(&read(&frames)[..], [Message::Text(text)] if text.is_empty()));
@@ -234,7 +238,7 @@ mod tests {
     #[test]
     fn close_frames_carry_code_and_reason() {
         let mut frames = Frames::default();
-        frames.close(Some(GOING_AWAY), "bye");
+        frames.close(Some(CloseCode::GoingAway.code()), "bye");
         let messages = read(&frames);
         assert!(
             matches!(&messages[0], Message::Close(Some(reason)) if reason.code == 1001 && reason.reason == "bye")
@@ -242,14 +246,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_to_be_sent_is_remembered() {
+    fn pending_bytes_survive_partial_writes() {
         let mut frames = Frames::default();
         frames.ping(b"x");
         frames.advance(1);
-        assert_eq!(frames.rest(), [1, b'x']);
+        assert_eq!(frames.pending(), [1, b'x']);
         frames.advance(2);
         frames.clear();
-        frames.rest_now();
-        assert_eq!(frames.weight(), 0);
+        frames.release_memory();
+        assert_eq!(frames.uncompressed_bytes(), 0);
     }
 }

@@ -1,76 +1,79 @@
-//! How much may be on its way to a client. A socket takes megabytes, and the machines between hold more;
-//! what is in them is in front of the answer to Ctrl-C. So a sender keeps account of what was sent and of
-//! what is known to have arrived, and sends no more beyond that than is taken in a short time.
+//! Flow control: how many bytes may be in flight to a client. A socket takes megabytes, and the
+//! machines between hold more; all of that is ahead of the answer to Ctrl-C (bufferbloat). So a sender
+//! counts what was sent and what is known to have arrived, and sends no more beyond that than the
+//! client takes in a short time: a congestion window that is controlled by delay, as in TCP Vegas or
+//! LEDBAT (RFC 6817).
 //!
-//! How much that is, is said where the windows are made: in `connection.rs` and `output.rs`. Here is
-//! pure bookkeeping: it neither sends nor waits, and is told the time.
+//! The limits are given where windows are made: `websocket/connection.rs` and `session/output`. This
+//! is pure bookkeeping: it neither sends nor waits, and is told the time.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Marks that wait for an answer, at the most; more say nothing new.
-const MARKS: usize = 8;
-/// Marks that take too long in the smallest window, before a larger one is tried: seconds of a slow client.
-const LATE: u16 = 250;
-/// Marks for which it is tried.
-const TRIALS: u16 = 8;
+/// Marks that wait for an acknowledgement, at most; more say nothing new.
+const MARKS_MAX_COUNT: usize = 8;
+/// Marks that take too long in the smallest window before a larger one is probed: seconds of a slow
+/// client.
+const LATE_MARKS_BEFORE_PROBE: u16 = 250;
+/// Marks that a probe takes.
+const PROBE_MARKS: u16 = 8;
 
-/// Between what a window stays.
+/// What a window starts with and stays between.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    /// Bytes.
-    pub(crate) least: usize,
-    /// Bytes, before anything is known about the client.
-    pub(crate) first: usize,
-    /// Bytes.
-    pub(crate) most: usize,
-    /// Bytes of which the client need not say that they have arrived, until there are more.
-    pub(crate) untold: usize,
-    /// Time that bytes may wait on their way, beyond what the way itself takes and half of that. Above it
-    /// the window becomes smaller; below a quarter of it, larger.
-    pub(crate) slack: Duration,
+pub(crate) struct SendWindowLimits {
+    /// Smallest window, in bytes.
+    pub(crate) min_bytes: usize,
+    /// SendWindow before anything is known about the client, in bytes.
+    pub(crate) initial_bytes: usize,
+    /// Largest window, in bytes.
+    pub(crate) max_bytes: usize,
+    /// Bytes that the client need not acknowledge until there are more.
+    pub(crate) ack_interval_bytes: usize,
+    /// Queueing delay that is accepted: time that bytes may be in flight beyond the round trip itself
+    /// and half of that. Above it the window shrinks; below a quarter of it, it grows.
+    pub(crate) queueing_delay: Duration,
 }
 
-/// What may be on its way: bytes that were sent and are not known to have arrived.
+/// A send window: bytes in flight are those sent and not known to have arrived.
 #[derive(Debug)]
-pub(crate) struct Window {
+pub(crate) struct SendWindow {
     size: usize,
-    bounds: Bounds,
+    limits: SendWindowLimits,
     unlimited: bool,
     sent: u64,
-    arrived: u64,
-    /// When some of the bytes on their way were sent, oldest first.
+    acknowledged: u64,
+    /// When some of the bytes in flight were sent, oldest first.
     marks: VecDeque<Mark>,
-    /// The shortest time that a mark has taken: what the way itself takes.
-    quickest: Duration,
-    /// What marks say while the window is as small as it may be and that is still too much.
-    late: Late,
-    /// Sending has waited for this window since its size was changed.
-    limiting: bool,
+    /// The shortest time that a mark has taken: the round trip without queueing.
+    min_rtt: Duration,
+    /// Probes for a longer round trip while the window is at its minimum and still too large.
+    rtt_probe: RttProbe,
+    /// Sending has waited for this window since it was resized.
+    is_limiting: bool,
     /// Offset from which on marks show what the present size does.
-    changed_at: u64,
+    resized_at: u64,
 }
 
-/// See [`Window::late`].
+/// Tells a longer round trip from a slow client, see [`SendWindow::probed`].
 #[derive(Debug)]
-struct Late {
+struct RttProbe {
     /// Marks so far.
     count: u16,
     /// The shortest time that one of them has taken.
-    least: Duration,
-    /// A larger window is being tried.
-    trying: bool,
-    /// What the shortest time was before.
-    before: Duration,
+    min_rtt: Duration,
+    /// A larger window is being probed.
+    is_probing: bool,
+    /// The shortest time before the probe.
+    previous_min_rtt: Duration,
 }
 
-impl Default for Late {
+impl Default for RttProbe {
     fn default() -> Self {
         Self {
             count: 0,
-            least: Duration::MAX,
-            trying: false,
-            before: Duration::ZERO,
+            min_rtt: Duration::MAX,
+            is_probing: false,
+            previous_min_rtt: Duration::ZERO,
         }
     }
 }
@@ -82,24 +85,24 @@ struct Mark {
     at: Instant,
 }
 
-impl Window {
-    /// A window that is as large as the client's speed allows.
-    pub(crate) fn new(bounds: Bounds) -> Self {
+impl SendWindow {
+    /// Returns a window of the initial size.
+    pub(crate) fn new(limits: SendWindowLimits) -> Self {
         Self {
-            size: bounds.first,
-            bounds,
+            size: limits.initial_bytes,
+            limits,
             unlimited: false,
             sent: 0,
-            arrived: 0,
+            acknowledged: 0,
             marks: VecDeque::new(),
-            quickest: Duration::MAX,
-            late: Late::default(),
-            limiting: false,
-            changed_at: 0,
+            min_rtt: Duration::MAX,
+            rtt_probe: RttProbe::default(),
+            is_limiting: false,
+            resized_at: 0,
         }
     }
 
-    /// Bytes that may be on their way.
+    /// Returns the bytes that may be in flight.
     pub(crate) fn size(&self) -> usize {
         if self.unlimited {
             usize::MAX
@@ -108,42 +111,46 @@ impl Window {
         }
     }
 
-    /// Bytes that were sent.
+    /// Returns the bytes that were sent.
     pub(crate) fn sent(&self) -> u64 {
         self.sent
     }
 
-    /// Bytes on their way.
-    pub(crate) fn outstanding(&self) -> u64 {
-        self.sent - self.arrived
+    /// Returns the bytes in flight.
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.sent - self.acknowledged
     }
 
-    /// Bytes that may be sent now. None if it is so few that waiting for more is better than a small
-    /// frame.
-    pub(crate) fn room(&mut self) -> usize {
+    /// Returns the bytes that may be sent now; 0 if that is so few that waiting for more is better than
+    /// a small frame (silly window, RFC 1122 section 4.2.3.4).
+    pub(crate) fn available(&mut self) -> usize {
         if self.unlimited {
             return usize::MAX;
         }
-        let room = (self.size as u64).saturating_sub(self.outstanding()) as usize;
-        let room = if room < self.size / 8 { 0 } else { room };
-        self.limiting |= room == 0;
-        room
+        let available = (self.size as u64).saturating_sub(self.in_flight()) as usize;
+        let available = if available < self.size / 8 {
+            0
+        } else {
+            available
+        };
+        self.is_limiting |= available == 0;
+        available
     }
 
-    /// `count` bytes were sent.
+    /// Counts `count` bytes as sent.
     pub(crate) fn add(&mut self, count: usize) {
         self.sent += count as u64;
     }
 
-    /// `count` bytes were left out: the next offset is that much further.
+    /// Skips `count` bytes: the next offset is that much higher.
     pub(crate) fn skip(&mut self, count: u64) {
         self.sent += count;
-        self.arrived += count;
+        self.acknowledged += count;
     }
 
-    /// Everything so far was sent now; the client says at once when it has arrived, if it has to.
+    /// Notes that everything so far was sent `at` this time, to measure when it is acknowledged.
     pub(crate) fn mark(&mut self, at: Instant) {
-        if self.marks.len() < MARKS && self.must_tell() {
+        if self.marks.len() < MARKS_MAX_COUNT && self.expects_ack() {
             self.marks.push_back(Mark {
                 offset: self.sent,
                 at,
@@ -151,24 +158,25 @@ impl Window {
         }
     }
 
-    /// Whether there is so much on its way that the client will say when it has arrived.
-    fn must_tell(&self) -> bool {
-        self.outstanding() >= self.bounds.untold as u64
+    /// Returns whether so much is in flight that the client will acknowledge it.
+    fn expects_ack(&self) -> bool {
+        self.in_flight() >= self.limits.ack_interval_bytes as u64
     }
 
-    /// The client says that everything before `offset` has arrived. `false` if so much was never sent.
-    pub(crate) fn arrived(&mut self, offset: u64, now: Instant) -> bool {
+    /// Takes the client's acknowledgement of everything before `offset`, and adapts the window. Returns
+    /// `false` if so much was never sent.
+    pub(crate) fn acknowledge(&mut self, offset: u64, now: Instant) -> bool {
         if offset > self.sent {
             return false;
         }
-        self.arrived = self.arrived.max(offset);
+        self.acknowledged = self.acknowledged.max(offset);
         let mut latest = None;
         while let Some(mark) = self.marks.front().filter(|mark| mark.offset <= offset) {
             latest = Some(*mark);
             self.marks.pop_front();
         }
-        if !self.must_tell() {
-            // What they would wait for may come much later.
+        if !self.expects_ack() {
+            // The acknowledgements that they wait for may come much later.
             self.marks.clear();
         }
         if let Some(mark) = latest {
@@ -178,70 +186,70 @@ impl Window {
     }
 
     fn adapt(&mut self, mark: Mark, taken: Duration) {
-        self.quickest = self.quickest.min(taken);
-        if self.unlimited || mark.offset < self.changed_at {
+        self.min_rtt = self.min_rtt.min(taken);
+        if self.unlimited || mark.offset < self.resized_at {
             return;
         }
-        if self.late.trying {
-            self.tried(taken);
+        if self.rtt_probe.is_probing {
+            self.probed(taken);
             return;
         }
-        let queued = taken - self.quickest;
-        let allowed = self.bounds.slack + self.quickest / 2;
-        if queued > allowed && self.size > self.bounds.least {
-            // Not by more than half at once: one hiccup is no slow client.
+        let queued = taken - self.min_rtt;
+        let allowed = self.limits.queueing_delay + self.min_rtt / 2;
+        if queued > allowed && self.size > self.limits.min_bytes {
+            // By half at most: one hiccup does not make a slow client.
             let part = (allowed.as_secs_f64() / queued.as_secs_f64()).max(0.5);
             self.resize((self.size as f64 * part) as usize);
         } else if queued > allowed {
-            self.late.count += 1;
-            self.late.least = self.late.least.min(taken);
-            if self.late.count >= LATE {
-                self.late = Late {
-                    trying: true,
-                    before: self.late.least,
-                    ..Late::default()
+            self.rtt_probe.count += 1;
+            self.rtt_probe.min_rtt = self.rtt_probe.min_rtt.min(taken);
+            if self.rtt_probe.count >= LATE_MARKS_BEFORE_PROBE {
+                self.rtt_probe = RttProbe {
+                    is_probing: true,
+                    previous_min_rtt: self.rtt_probe.min_rtt,
+                    ..RttProbe::default()
                 };
                 self.resize(self.size * 2);
             }
         } else {
-            self.late = Late::default();
-            if queued < allowed / 4 && self.limiting {
+            self.rtt_probe = RttProbe::default();
+            if queued < allowed / 4 && self.is_limiting {
                 self.resize(self.size * 2);
             }
         }
     }
 
-    /// A window of twice the least: does a byte take twice as long? Then the client is slow. If not, it is
-    /// the way that takes so long, and is longer than it was.
-    fn tried(&mut self, taken: Duration) {
-        self.late.count += 1;
-        self.late.least = self.late.least.min(taken);
-        if self.late.count < TRIALS {
+    /// Evaluates a window of twice the minimum: if bytes take twice as long, the client is slow. If not,
+    /// the round trip has become longer.
+    fn probed(&mut self, taken: Duration) {
+        self.rtt_probe.count += 1;
+        self.rtt_probe.min_rtt = self.rtt_probe.min_rtt.min(taken);
+        if self.rtt_probe.count < PROBE_MARKS {
             return;
         }
-        if self.late.least < self.late.before.mul_f64(1.5) {
-            self.quickest = self.late.least;
+        if self.rtt_probe.min_rtt < self.rtt_probe.previous_min_rtt.mul_f64(1.5) {
+            self.min_rtt = self.rtt_probe.min_rtt;
         } else {
-            self.resize(self.bounds.least);
+            self.resize(self.limits.min_bytes);
         }
-        self.late = Late::default();
+        self.rtt_probe = RttProbe::default();
     }
 
     fn resize(&mut self, size: usize) {
-        let size = size.clamp(self.bounds.least, self.bounds.most);
-        // A larger window shows what it does when it is full.
-        self.changed_at = self.sent + size.saturating_sub(self.size) as u64;
+        let size = size.clamp(self.limits.min_bytes, self.limits.max_bytes);
+        // A larger window shows its effect when it is full.
+        self.resized_at = self.sent + size.saturating_sub(self.size) as u64;
         self.size = size;
-        self.limiting = false;
+        self.is_limiting = false;
     }
 
-    /// Whether there are no limits.
+    /// Returns whether there is no limit.
     pub(crate) fn is_unlimited(&self) -> bool {
         self.unlimited
     }
 
-    /// Forgets all limits: this client does not say what has arrived, or says it otherwise.
-    pub(crate) fn give_up(&mut self) {
+    /// Lifts the limit: this client does not acknowledge.
+    pub(crate) fn lift(&mut self) {
         self.unlimited = true;
         self.marks.clear();
     }
@@ -254,78 +262,83 @@ mod tests {
 
     const KIB: usize = 1024;
 
-    /// Sends as fast as the window allows to somebody who takes `rate` bytes per second behind a way of
-    /// `delay`, and returns how long the last bytes took and how many bytes arrived.
-    fn simulate(window: &mut Window, rate: f64, delay: Duration, turns: usize) -> (Duration, u64) {
+    /// Sends as fast as the window allows to a consumer of `rate` bytes per second at a distance of
+    /// `delay`. Returns how long the last bytes took and how many bytes arrived.
+    fn simulate(
+        window: &mut SendWindow,
+        rate: f64,
+        delay: Duration,
+        turns: usize,
+    ) -> (Duration, u64) {
         let start = Instant::now();
         let mut now = start;
         // When the consumer is done with what it has.
         let mut done = start;
-        let mut on_the_way: VecDeque<(u64, Instant)> = VecDeque::new();
+        let mut in_flight: VecDeque<(u64, Instant)> = VecDeque::new();
         let mut last = Duration::ZERO;
         for _ in 0..turns {
-            while window.room() > 0 {
-                let count = window.room().min(8 * KIB);
+            while window.available() > 0 {
+                let count = window.available().min(8 * KIB);
                 window.add(count);
                 window.mark(now);
                 done = done.max(now + delay) + Duration::from_secs_f64(count as f64 / rate);
                 last = done - now;
-                on_the_way.push_back((window.sent(), done));
+                in_flight.push_back((window.sent(), done));
             }
-            let (offset, at) = on_the_way.pop_front().unwrap();
+            let (offset, at) = in_flight.pop_front().unwrap();
             now = at;
-            assert!(window.arrived(offset, now));
+            assert!(window.acknowledge(offset, now));
         }
-        (last, window.arrived)
+        (last, window.acknowledged)
     }
 
-    fn window() -> Window {
-        Window::new(Bounds {
-            least: 32 * KIB,
-            first: 128 * KIB,
-            most: 4096 * KIB,
-            untold: 0,
-            slack: Duration::from_millis(2),
+    fn window() -> SendWindow {
+        SendWindow::new(SendWindowLimits {
+            min_bytes: 32 * KIB,
+            initial_bytes: 128 * KIB,
+            max_bytes: 4096 * KIB,
+            ack_interval_bytes: 0,
+            queueing_delay: Duration::from_millis(2),
         })
     }
 
-    const NEAR: Duration = Duration::from_micros(100);
+    const LOCAL_RTT: Duration = Duration::from_micros(100);
 
     #[test]
-    fn a_slow_consumer_gets_little_in_advance() {
+    fn slow_consumer_shrinks_window() {
         let mut window = window();
-        window.quickest = NEAR;
-        let (last, _) = simulate(&mut window, 1e6, NEAR, 500);
-        // More is tried now and then.
+        window.min_rtt = LOCAL_RTT;
+        let (last, _) = simulate(&mut window, 1e6, LOCAL_RTT, 500);
+        // It probes for more now and then.
         assert!(last < Duration::from_millis(80), "{last:?}");
         assert!(window.size() <= 80 * KIB, "{}", window.size());
     }
 
     #[test]
-    fn a_quick_consumer_gets_what_it_takes_in_the_slack() {
+    fn quick_consumer_grows_window_within_queueing_delay() {
         let mut window = window();
-        window.quickest = NEAR;
-        let (last, _) = simulate(&mut window, 100e6, NEAR, 5000);
+        window.min_rtt = LOCAL_RTT;
+        let (last, _) = simulate(&mut window, 100e6, LOCAL_RTT, 5000);
         assert!(last < Duration::from_millis(3), "{last:?}");
-        let (_, arrived) = simulate(&mut window, 1e9, NEAR, 5000);
+        let (_, arrived) = simulate(&mut window, 1e9, LOCAL_RTT, 5000);
         assert!(window.size() >= 256 * KIB, "{}", window.size());
         assert_eq!(arrived % (KIB as u64), 0);
     }
 
     #[test]
-    fn a_long_way_alone_does_not_make_a_consumer_slow() {
+    fn long_round_trip_alone_does_not_shrink_window() {
         let mut window = window();
         let delay = Duration::from_millis(100);
-        window.quickest = delay;
+        window.min_rtt = delay;
         simulate(&mut window, 50e6, delay, 5000);
         // 50 MB/s × 0.1 s are 5 MB; the window is what it can be.
         assert_eq!(window.size(), 4096 * KIB);
     }
 
     #[test]
-    fn a_way_that_becomes_longer_is_no_slow_consumer() {
+    fn growing_round_trip_is_told_from_slow_consumer() {
         let mut window = window();
-        window.quickest = NEAR;
+        window.min_rtt = LOCAL_RTT;
         let delay = Duration::from_millis(60);
         simulate(&mut window, 20e6, delay, 5000);
         // 20 MB/s × 60 ms are 1.2 MB.
@@ -333,43 +346,43 @@ mod tests {
     }
 
     #[test]
-    fn a_consumer_that_becomes_quick_again_is_found_out() {
+    fn window_recovers_when_consumer_becomes_quick() {
         let mut window = window();
-        window.quickest = NEAR;
-        simulate(&mut window, 0.2e6, NEAR, 500);
+        window.min_rtt = LOCAL_RTT;
+        simulate(&mut window, 0.2e6, LOCAL_RTT, 500);
         assert!(window.size() <= 80 * KIB, "{}", window.size());
-        simulate(&mut window, 1e9, NEAR, 5000);
+        simulate(&mut window, 1e9, LOCAL_RTT, 5000);
         assert!(window.size() >= 256 * KIB, "{}", window.size());
     }
 
     proptest! {
-        /// Whatever is said and in whatever order: the window stays between its bounds, and room is
-        /// never more than is missing to its size.
+        /// Whatever is acknowledged and in whatever order: what is available is never more than the
+        /// window lacks.
         #[test]
-        fn nothing_a_client_says_breaks_the_bounds(
+        fn window_stays_within_limits_whatever_client_acknowledges(
             steps in proptest::collection::vec((0..3u8, any::<u64>(), 0..400u64), 1..300)
         ) {
-            let bounds = Bounds { least: 32 * KIB, first: 64 * KIB, most: 256 * KIB, untold: 16 * KIB, slack: NEAR };
-            let mut window = Window::new(bounds);
+            let limits = SendWindowLimits { min_bytes: 32 * KIB, initial_bytes: 64 * KIB, max_bytes: 256 * KIB, ack_interval_bytes: 16 * KIB, queueing_delay: LOCAL_RTT };
+            let mut window = SendWindow::new(limits);
             let mut now = Instant::now();
             for (kind, value, milliseconds) in steps {
                 now += Duration::from_millis(milliseconds);
                 match kind {
                     0 => {
-                        let count = (value as usize % (16 * KIB)).min(window.room());
+                        let count = (value as usize % (16 * KIB)).min(window.available());
                         window.add(count);
                     }
                     1 => window.mark(now),
                     _ => {
                         let offset = value % (window.sent() * 2 + 1);
-                        prop_assert_eq!(window.arrived(offset, now), offset <= window.sent());
+                        prop_assert_eq!(window.acknowledge(offset, now), offset <= window.sent());
                     }
                 }
                 prop_assert!((32 * KIB..=256 * KIB).contains(&window.size()));
-                prop_assert!(window.outstanding() <= 256 * KIB as u64);
-                prop_assert!(window.marks.len() <= MARKS);
-                let room = window.room() as u64;
-                prop_assert!(room == 0 || room + window.outstanding() == window.size() as u64);
+                prop_assert!(window.in_flight() <= 256 * KIB as u64);
+                prop_assert!(window.marks.len() <= MARKS_MAX_COUNT);
+                let available = window.available() as u64;
+                prop_assert!(available == 0 || available + window.in_flight() == window.size() as u64);
             }
         }
     }

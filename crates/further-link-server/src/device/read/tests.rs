@@ -231,13 +231,16 @@ fn long_files_and_texts_that_are_none() {
     );
     let model = odd.tells()["model"].as_str().unwrap().to_owned();
     assert!(model.starts_with("Board[31m\u{fffd}xxx"), "{model}");
-    assert_eq!(model.chars().count(), MAX_NAME);
+    assert_eq!(model.chars().count(), NAME_MAX_BYTES);
     let text = odd.files().text("proc/device-tree/model").unwrap();
-    assert!(text.len() < 2 * MAX_FILE as usize, "{}", text.len());
+    assert!(text.len() < 2 * FILE_MAX_BYTES as usize, "{}", text.len());
     for number in 0..1000 {
         odd.write(&format!("sys/class/thermal/thermal_zone{number}/type"), "x");
     }
-    assert_eq!(odd.files().entries("sys/class/thermal").len(), MAX_ENTRIES);
+    assert_eq!(
+        odd.files().entries("sys/class/thermal").len(),
+        DIRECTORY_MAX_ENTRIES
+    );
 }
 
 const BEFORE: &str = "cpu  100 0 100 800 0 0 0 0 0 0\n\

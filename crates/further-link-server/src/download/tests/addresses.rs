@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::download::address::{Filter, Subnet};
-use crate::download::connect::{CANDIDATES, candidates};
+use crate::download::connect::{CANDIDATES_MAX_COUNT, candidates};
 
 fn public() -> Filter {
     Filter::Public(Vec::new())
@@ -219,7 +219,10 @@ fn candidates_are_of_both_families_in_turn() {
     );
     let many: Vec<_> = (0..100).map(|number| format!("1.1.1.{number}")).collect();
     let many: Vec<_> = many.iter().map(String::as_str).collect();
-    assert_eq!(candidates_of("http://a.example/", &many).len(), CANDIDATES);
+    assert_eq!(
+        candidates_of("http://a.example/", &many).len(),
+        CANDIDATES_MAX_COUNT
+    );
 }
 
 #[tokio::test]

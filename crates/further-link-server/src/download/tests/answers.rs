@@ -1,13 +1,13 @@
 //! What an answer may be, and how much and how slow.
 
 use super::*;
-use crate::download::{BLOCK, HEAD_SIZE, LONGEST_URL};
+use crate::download::{HEAD_SIZE, URL_MAX_BYTES, WRITE_BUFFER_BYTES};
 use std::io::Write as _;
 use tokio::time::Instant;
 
 #[tokio::test]
 async fn a_file_arrives_as_it_is() {
-    let body = "x".repeat(3 * BLOCK + 17);
+    let body = "x".repeat(3 * WRITE_BUFFER_BYTES + 17);
     let site = Site::sending(ok(&body)).await;
     let (result, content) = fetch(&open(), &site.url("/a%20b/c?d=e&f#g")).await;
     assert_eq!(result.unwrap(), body.len() as u64);
@@ -269,7 +269,7 @@ async fn a_head_has_a_limit() {
 async fn an_address_has_a_limit() {
     let site = Site::sending(ok("x")).await;
     let url = site.url("/");
-    let path = "x".repeat(LONGEST_URL - url.len());
+    let path = "x".repeat(URL_MAX_BYTES - url.len());
     assert_eq!(fetch(&open(), &format!("{url}{path}")).await.1, b"x");
     refusal(&open(), &format!("{url}{path}x")).await;
 }

@@ -1,7 +1,7 @@
 //! Telling a device without a network from a host that is not there.
 
 use super::*;
-use crate::download::connect::LOOK_UPS;
+use crate::download::connect::LOOKUPS_MAX_COUNT;
 use socket2::{Domain, Socket, Type};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -164,7 +164,7 @@ async fn look_ups_that_hang_are_not_waited_for() {
     let downloader = build(SETTINGS, names.clone(), || Ok(Filter::Open), SHORT);
     let mut downloads = JoinSet::new();
     let begin = Instant::now();
-    for _ in 0..3 * LOOK_UPS {
+    for _ in 0..3 * LOOKUPS_MAX_COUNT {
         let downloader = downloader.clone();
         downloads.spawn(async move { unreachable(&downloader, "http://a.example/").await });
     }
@@ -177,7 +177,7 @@ async fn look_ups_that_hang_are_not_waited_for() {
     let elapsed = begin.elapsed();
     let limits = SHORT.connect..SHORT.connect + SLACK;
     assert!(limits.contains(&elapsed), "{elapsed:?}");
-    assert_eq!(names.asked.load(Ordering::Relaxed), LOOK_UPS);
+    assert_eq!(names.asked.load(Ordering::Relaxed), LOOKUPS_MAX_COUNT);
     drop(end);
 }
 

@@ -2,9 +2,9 @@
 //! characters that were cut are put together again, or as the bytes that they are (`docs/protocol.md`
 //! sections 2 and 10).
 
-use crate::websocket::connection::Allowance;
+use crate::websocket::connection::SendCredit;
 use crate::websocket::frames::Frames;
-use crate::websocket::send_window::{Bounds, Window};
+use crate::websocket::send_window::{SendWindow, SendWindowLimits};
 use further_link_engine::{Cursor, OUTPUT_HELD, Read};
 use further_link_protocol::wire::Dialect;
 use further_link_protocol::wire::stream::{FrameHeader, FrameKind, OUTPUT_ACK_INTERVAL_BYTES};
@@ -12,23 +12,23 @@ use further_link_protocol::{Event, ProcessName, Stream, Utf8Decoder};
 use std::time::{Duration, Instant};
 
 /// Bytes of output in one message at the most, so that a control message never waits for long.
-const FRAME: usize = 16 * 1024;
+const OUTPUT_MESSAGE_MAX_BYTES: usize = 16 * 1024;
 /// Output that a client of the binary stream may not have acknowledged.
-const UNACKNOWLEDGED: Bounds = Bounds {
+const OUTPUT_WINDOW_LIMITS: SendWindowLimits = SendWindowLimits {
     // More than a client need not acknowledge at all.
-    least: 2 * OUTPUT_ACK_INTERVAL_BYTES,
+    min_bytes: 2 * OUTPUT_ACK_INTERVAL_BYTES,
     // What a page can show of a flood, 4 MB/s, in the time between two pictures, 17 ms.
-    first: 4 * OUTPUT_ACK_INTERVAL_BYTES,
+    initial_bytes: 4 * OUTPUT_ACK_INTERVAL_BYTES,
     // What the log can still show it.
-    most: OUTPUT_HELD,
-    untold: OUTPUT_ACK_INTERVAL_BYTES,
+    max_bytes: OUTPUT_HELD,
+    ack_interval_bytes: OUTPUT_ACK_INTERVAL_BYTES,
     // Longer than a page takes that acknowledges once for each picture.
-    slack: Duration::from_millis(20),
+    queueing_delay: Duration::from_millis(20),
 };
 /// Bytes that are read from a program in advance for the slowest client.
-const LEAST_AHEAD: usize = 16 * 1024;
+const READ_AHEAD_MIN_BYTES: usize = 16 * 1024;
 /// The same from a terminal, for the quickest: it hands out 4 KiB at once, however much one asks for.
-const MOST_AHEAD_OF_TERMINAL: usize = 32 * 1024;
+const TERMINAL_READ_AHEAD_MAX_BYTES: usize = 32 * 1024;
 
 /// See the module's text.
 pub(crate) struct Output {
@@ -50,7 +50,7 @@ enum Form {
         /// The program's number in them.
         number: u32,
         /// Bytes that were sent and not acknowledged.
-        unacknowledged: Window,
+        window: SendWindow,
     },
 }
 
@@ -79,14 +79,14 @@ impl Output {
     pub(crate) fn as_binary(cursor: Cursor, terminal: bool, number: u32) -> Self {
         let form = Form::Binary {
             number,
-            unacknowledged: Window::new(UNACKNOWLEDGED),
+            window: SendWindow::new(OUTPUT_WINDOW_LIMITS),
         };
         Self::new(cursor, terminal, form)
     }
 
     fn new(cursor: Cursor, terminal: bool, form: Form) -> Self {
         let most_ahead = match terminal {
-            true => MOST_AHEAD_OF_TERMINAL,
+            true => TERMINAL_READ_AHEAD_MAX_BYTES,
             false => OUTPUT_HELD,
         };
         Self {
@@ -109,7 +109,7 @@ impl Output {
     /// The client has consumed all before `offset`. `false` if so much was never sent.
     pub(crate) fn acknowledge(&mut self, offset: u64) -> bool {
         match &mut self.form {
-            Form::Binary { unacknowledged, .. } => unacknowledged.arrived(offset, Instant::now()),
+            Form::Binary { window, .. } => window.acknowledge(offset, Instant::now()),
             Form::Text { .. } => false,
         }
     }
@@ -119,18 +119,19 @@ impl Output {
         &mut self,
         name: &ProcessName,
         dialect: &dyn Dialect,
-        allowance: Allowance,
+        credit: SendCredit,
         out: &mut Frames,
         scratch: &mut String,
     ) -> Step {
-        let (max, window) = match &mut self.form {
-            Form::Text { .. } => (allowance.room.min(FRAME), allowance.window),
-            Form::Binary { unacknowledged, .. } => {
-                (unacknowledged.room().min(FRAME), unacknowledged.size())
-            }
+        let (max, window_size) = match &mut self.form {
+            Form::Text { .. } => (credit.bytes.min(OUTPUT_MESSAGE_MAX_BYTES), credit.window),
+            Form::Binary { window, .. } => (
+                window.available().min(OUTPUT_MESSAGE_MAX_BYTES),
+                window.size(),
+            ),
         };
         // What was read from the program is as much in front of the answer to Ctrl-C as what was sent.
-        let ahead = (window / 2).clamp(LEAST_AHEAD, self.most_ahead);
+        let ahead = (window_size / 2).clamp(READ_AHEAD_MIN_BYTES, self.most_ahead);
         self.cursor.set_ahead(ahead);
         let form = &mut self.form;
         let mut sent = 0;
@@ -146,30 +147,27 @@ impl Output {
                         encode_text(name, dialect, stream, decoder, bytes, out, scratch);
                     }
                 }
-                Form::Binary {
-                    number,
-                    unacknowledged,
-                } => {
+                Form::Binary { number, window } => {
                     let head = FrameHeader {
                         number: *number,
                         kind: FrameKind::Output(stream),
-                        offset: unacknowledged.sent(),
+                        offset: window.sent(),
                     };
                     out.binary(|out| {
                         out.extend_from_slice(&head.encode());
                         out.extend_from_slice(first);
                         out.extend_from_slice(second);
                     });
-                    unacknowledged.add(sent);
-                    unacknowledged.mark(Instant::now());
+                    window.add(sent);
+                    window.mark(Instant::now());
                 }
             }
         });
         match read {
             Read::Bytes => Step::Sent(sent),
             Read::Gap(gap) => {
-                if let Form::Binary { unacknowledged, .. } = form {
-                    unacknowledged.skip(gap.to - gap.from);
+                if let Form::Binary { window, .. } = form {
+                    window.skip(gap.to - gap.from);
                 }
                 Step::Sent(0)
             }

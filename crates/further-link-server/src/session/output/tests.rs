@@ -34,9 +34,9 @@ impl Client {
     fn take(&mut self, out: &mut Frames) {
         let messages = self
             .frames
-            .process(&mut BytesMut::from(out.rest()))
+            .process(&mut BytesMut::from(out.pending()))
             .unwrap();
-        out.advance(out.rest().len());
+        out.advance(out.pending().len());
         out.clear();
         for message in messages {
             match message {
@@ -65,7 +65,7 @@ impl Client {
             panic!("{head:?}");
         };
         assert_eq!((head.number, head.offset), (7, self.bytes.len() as u64));
-        assert!((1..=FRAME).contains(&bytes.len()));
+        assert!((1..=OUTPUT_MESSAGE_MAX_BYTES).contains(&bytes.len()));
         self.bytes.extend(bytes.iter().map(|byte| (stream, *byte)));
     }
 }
@@ -145,20 +145,20 @@ proptest! {
                 What::Send(room, window) => {
                     // What is acknowledged has its own window.
                     let room = if binary { usize::MAX } else { room };
-                    let allowance = Allowance { room, window };
-                    let step = output.next(&name, &dialect, allowance, &mut out, &mut String::new());
+                    let credit = SendCredit { bytes: room, window };
+                    let step = output.next(&name, &dialect, credit, &mut out, &mut String::new());
                     match step {
                         Step::Sent(count) => {
-                            prop_assert!((1..=room.min(FRAME)).contains(&count));
+                            prop_assert!((1..=room.min(OUTPUT_MESSAGE_MAX_BYTES)).contains(&count));
                             sent += count;
                         }
                         Step::Waiting => {
-                            let stuck = binary && sent - acknowledged >= UNACKNOWLEDGED.least * 7 / 8;
+                            let stuck = binary && sent - acknowledged >= OUTPUT_WINDOW_LIMITS.min_bytes * 7 / 8;
                             prop_assert!(room == 0 || sent == model.len() || stuck);
                         }
                         Step::End => prop_assert!(false, "the log is open"),
                     }
-                    prop_assert!(!binary || sent - acknowledged <= UNACKNOWLEDGED.most);
+                    prop_assert!(!binary || sent - acknowledged <= OUTPUT_WINDOW_LIMITS.max_bytes);
                     client.take(&mut out);
                 }
                 What::Acknowledge(part) => {
@@ -171,10 +171,10 @@ proptest! {
             }
         }
         log.close();
-        let allowance = Allowance { room: usize::MAX, window: usize::MAX };
+        let credit = SendCredit { bytes: usize::MAX, window: usize::MAX };
         loop {
             output.acknowledge(output.position());
-            match output.next(&name, &dialect, allowance, &mut out, &mut String::new()) {
+            match output.next(&name, &dialect, credit, &mut out, &mut String::new()) {
                 Step::Sent(count) => sent += count,
                 Step::Waiting => prop_assert!(false, "the log is closed and there is room"),
                 Step::End => break,

@@ -9,32 +9,32 @@ use zlib_rs::{Deflate, DeflateConfig, DeflateFlush};
 /// Compressors at a time, in the whole server. Each takes 228 kB (zlib's memory at [`WINDOW_BITS`] and
 /// [`MEM_LEVEL`], measured) and a buffer of the largest message, mostly 16 kB; so all of them take about
 /// 8 MB, and 15 at the most. As many streams at full speed are more than a small device has time for anyway.
-static COMPRESSORS: Semaphore = Semaphore::const_new(32);
+static COMPRESSOR_PERMITS: Semaphore = Semaphore::const_new(32);
 /// How long a compressor is kept for a client that is sent nothing worth compressing: a command, a look,
 /// the next command. A new one costs 5 µs and what it would have known.
-const KEPT_FOR: Duration = Duration::from_secs(5);
+const COMPRESSOR_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of the smallest message that is compressed. The echo of a key becomes 10 bytes of 70, but with
 /// it travel 60 bytes of TCP and IP, and everybody who types would hold a compressor.
-const LEAST: usize = 128;
+const COMPRESSED_MIN_BYTES: usize = 128;
 /// Bytes of the largest message that is compressed: an answer of megabytes would take a buffer of
 /// megabytes, and a time in which nobody else is served.
-const MOST: usize = 256 * 1024;
+const COMPRESSED_MAX_BYTES: usize = 256 * 1024;
 /// Bytes up to which a message only has to become smaller at all: what it says helps those after it.
 /// Larger ones have to become an eighth smaller, which pictures do not.
-const SMALL: usize = 1024;
+const SMALL_MESSAGE_BYTES: usize = 1024;
 /// How many times as much is sent as it is, after a message that did not become smaller, before it is
 /// tried again. In vain, zlib takes 23 ms for 1 MB; so for a film it is 1.4 ms.
-const PAUSE: usize = 16;
+const INCOMPRESSIBLE_PAUSE_FACTOR: usize = 16;
 /// zlib's effort, 1 to 9. For 1 MB of `ls -lR` in reads of 2 KiB, levels 1, 3, 5, 6 and 9 make 193, 155,
 /// 146, 144 and 140 kB and take 1.3, 5.8, 6.5, 7.7 and 23 ms.
-const LEVEL: i32 = 5;
+const COMPRESSION_LEVEL: i32 = 5;
 /// The window is 2 to the power of this, in bytes. 15 saves 2 % of the bytes, for 64 KiB more memory.
 const WINDOW_BITS: u8 = 14;
 /// zlib's measure of the memory for symbols, 1 to 9. Our frames are small: 8 takes 86 kB more and saves
 /// nothing.
 const MEM_LEVEL: i32 = 6;
 /// What a flush ends with, which does not travel (RFC 7692 section 7.2.1).
-const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+const FLUSH_TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 /// Compresses the messages to one client, where that pays.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl Compressor {
     pub(crate) fn compress(&mut self, out: &mut Vec<u8>, start: usize) -> bool {
         let message = &out[start..];
         let length = message.len();
-        if !(LEAST..=MOST).contains(&length) {
+        if !(COMPRESSED_MIN_BYTES..=COMPRESSED_MAX_BYTES).contains(&length) {
             return false;
         }
         if self.pause > 0 {
@@ -103,7 +103,7 @@ impl Compressor {
             // refers to nothing that was before it.
             None => {
                 self.running = None;
-                self.pause = PAUSE * length;
+                self.pause = INCOMPRESSIBLE_PAUSE_FACTOR * length;
                 false
             }
         }
@@ -115,7 +115,7 @@ impl Compressor {
         let Some(running) = &self.running else {
             return std::future::pending().await;
         };
-        sleep_until(running.used + KEPT_FOR).await;
+        sleep_until(running.used + COMPRESSOR_IDLE_TIMEOUT).await;
         self.running = None;
     }
 }
@@ -123,10 +123,10 @@ impl Compressor {
 impl Running {
     /// `None` if there are as many as there may be.
     fn new(window_bits: u8) -> Option<Self> {
-        let place = COMPRESSORS.try_acquire().ok()?;
+        let place = COMPRESSOR_PERMITS.try_acquire().ok()?;
         Some(Self {
             deflate: Deflate::new_with_config(DeflateConfig {
-                level: LEVEL,
+                level: COMPRESSION_LEVEL,
                 // zlib takes a negative number for a stream without a header.
                 window_bits: -i32::from(window_bits),
                 mem_level: MEM_LEVEL,
@@ -142,11 +142,11 @@ impl Running {
     fn compress(&mut self, message: &[u8]) -> Option<&[u8]> {
         self.used = Instant::now();
         let most = match message.len() {
-            length @ ..=SMALL => length - 1,
+            length @ ..=SMALL_MESSAGE_BYTES => length - 1,
             length => length - length / 8,
         };
         // One byte more than is taken: if room is left, the flush is complete (zlib.h, `deflate`).
-        let room = most + TAIL.len() + 1;
+        let room = most + FLUSH_TAIL.len() + 1;
         if self.scratch.len() < room {
             self.scratch.resize(room, 0);
         }
@@ -159,7 +159,7 @@ impl Running {
         if taken < message.len() || made == room {
             return None;
         }
-        self.scratch[..made].strip_suffix(&TAIL)
+        self.scratch[..made].strip_suffix(&FLUSH_TAIL)
     }
 }
 
@@ -195,7 +195,7 @@ mod tests {
             if !self.takeover {
                 self.inflate.reset(false);
             }
-            let input = [compressed, &TAIL].concat();
+            let input = [compressed, &FLUSH_TAIL].concat();
             let mut output = vec![0; length + 1];
             let before = self.inflate.total_out();
             let flush = InflateFlush::SyncFlush;
@@ -236,9 +236,9 @@ mod tests {
     #[test]
     fn small_messages_stay_as_they_are_and_take_no_memory() {
         let mut compressor = Compressor::new(&agreement(15, true));
-        let mut out = vec![b'x'; LEAST - 1];
+        let mut out = vec![b'x'; COMPRESSED_MIN_BYTES - 1];
         assert!(!compressor.compress(&mut out, 0));
-        assert_eq!(out, [b'x'; LEAST - 1]);
+        assert_eq!(out, [b'x'; COMPRESSED_MIN_BYTES - 1]);
         assert!(compressor.running.is_none());
         out.push(b'x');
         assert!(compressor.compress(&mut out, 0));
@@ -267,7 +267,7 @@ mod tests {
         while !send(&mut compressor, &mut client, &text) {
             passed += text.len();
         }
-        assert_eq!(passed, PAUSE * 16 * 1024);
+        assert_eq!(passed, INCOMPRESSIBLE_PAUSE_FACTOR * 16 * 1024);
     }
 
     #[test]
@@ -275,15 +275,21 @@ mod tests {
         let agreement = agreement(15, true);
         let (mut compressor, mut client) = (Compressor::new(&agreement), Client::new(&agreement));
         // Letters without repetition: little to gain in the first.
-        let prompt: Vec<u8> = noise(LEAST).iter().map(|byte| b'0' + byte % 64).collect();
+        let prompt: Vec<u8> = noise(COMPRESSED_MIN_BYTES)
+            .iter()
+            .map(|byte| b'0' + byte % 64)
+            .collect();
         let mut lengths = Vec::new();
         for _ in 0..2 {
             let mut out = prompt.clone();
             assert!(compressor.compress(&mut out, 0));
-            assert_eq!(client.read(&out, LEAST), prompt);
+            assert_eq!(client.read(&out, COMPRESSED_MIN_BYTES), prompt);
             lengths.push(out.len());
         }
-        assert!(lengths[0] > LEAST * 7 / 8 && lengths[1] < 20, "{lengths:?}");
+        assert!(
+            lengths[0] > COMPRESSED_MIN_BYTES * 7 / 8 && lengths[1] < 20,
+            "{lengths:?}"
+        );
     }
 
     #[test]
@@ -307,12 +313,15 @@ mod tests {
         assert!(compressor.compress(&mut vec![b'x'; 1000], 0));
         let before = Instant::now();
         // A key is no use of it.
-        tokio::time::sleep(KEPT_FOR / 2).await;
+        tokio::time::sleep(COMPRESSOR_IDLE_TIMEOUT / 2).await;
         assert!(!compressor.compress(&mut vec![b'x'; 10], 0));
         compressor.idle().await;
-        assert_eq!(before.elapsed().as_secs(), KEPT_FOR.as_secs());
+        assert_eq!(
+            before.elapsed().as_secs(),
+            COMPRESSOR_IDLE_TIMEOUT.as_secs()
+        );
         assert!(compressor.running.is_none());
-        let longer = tokio::time::timeout(10 * KEPT_FOR, compressor.idle()).await;
+        let longer = tokio::time::timeout(10 * COMPRESSOR_IDLE_TIMEOUT, compressor.idle()).await;
         assert!(longer.is_err());
     }
 

@@ -8,14 +8,14 @@ use sockudo_ws::{Error, Message};
 
 /// Of a message, deflate makes at the most so many bytes more for each of its bytes: zlib writes what
 /// cannot be compressed in blocks of 16 KiB with 5 bytes before each.
-const GROWTH: usize = 1024;
+const STORED_BLOCK_OVERHEAD_DIVISOR: usize = 1024;
 /// The same for messages of a few bytes.
 const SMALL_GROWTH: usize = 64;
 
 /// Puts messages together. The library's own reader keeps an inflater (48 kB) for each connection from
 /// its beginning; this one has one while it reads a compressed message, so its frames are the library's
 /// and the messages ours.
-pub(crate) struct Messages {
+pub(crate) struct Inflater {
     parser: FrameParser,
     /// Bytes of a message at the most.
     max: usize,
@@ -29,8 +29,8 @@ struct Begun {
     payload: BytesMut,
 }
 
-impl Messages {
-    /// Messages may have `max` bytes, before and (but for a little) after compression.
+impl Inflater {
+    /// Inflater may have `max` bytes, before and (but for a little) after compression.
     pub(crate) fn new(max: usize) -> Self {
         Self {
             parser: FrameParser::with_compression(compressed_max(max), true),
@@ -123,7 +123,7 @@ impl Messages {
 }
 
 fn compressed_max(max: usize) -> usize {
-    max.saturating_add(max / GROWTH + SMALL_GROWTH)
+    max.saturating_add(max / STORED_BLOCK_OVERHEAD_DIVISOR + SMALL_GROWTH)
 }
 
 /// A close frame's code and reason (RFC 6455 section 5.5.1).
@@ -188,7 +188,7 @@ mod tests {
 
     /// What is read of `bytes` that come in pieces of `piece`.
     fn read(bytes: &[u8], piece: usize) -> Result<Vec<Message>, Error> {
-        let (mut messages, mut buffer) = (Messages::new(MAX), BytesMut::new());
+        let (mut messages, mut buffer) = (Inflater::new(MAX), BytesMut::new());
         let mut found = Vec::new();
         for piece in bytes.chunks(piece) {
             buffer.extend_from_slice(piece);

@@ -9,7 +9,7 @@ mod compress;
 mod inflate;
 
 pub(crate) use compress::Compressor;
-pub(crate) use inflate::Messages;
+pub(crate) use inflate::Inflater;
 
 use http::{HeaderMap, HeaderValue, header};
 use sockudo_ws::deflate::{DeflateConfig, negotiate_server_deflate};
