@@ -1,8 +1,7 @@
 //! The command line: commands and flags.
 //!
-//! The flags for settings are made from the table of settings, so each says the same as the file
-//! and the documentation; their values are judged there too, together with those of the file and of
-//! the variables.
+//! The flags for settings are made from the table of settings (`config/settings.rs`), where their
+//! values are checked too, together with those of the file and of the variables.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -12,7 +11,7 @@ use clap::{
     Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand, value_parser,
 };
 
-use crate::config::{FlagReading, Given, SETTINGS, Setting, addresses_of};
+use crate::config::{CommandLineSettings, FlagKind, SETTINGS, Setting, parse_bind_address};
 use further_link_server::{SizeOrder, TerminalSize, read_terminal_size};
 
 /// Run code and terminals on this device, live, from a browser.
@@ -27,12 +26,12 @@ pub(crate) struct Cli {
     #[command(flatten)]
     flags: Flags,
     #[command(subcommand)]
-    task: Option<Task>,
+    command: Option<CliCommand>,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Task {
+pub(crate) enum CliCommand {
     /// Start the server (also without any command)
     Serve(Flags),
     /// Start a small server for terminals in pages, over HTTP and WebSocket
@@ -41,7 +40,7 @@ pub(crate) enum Task {
     Config(ConfigArgs),
 }
 
-/// Of `further-link config`.
+/// The options of `further-link config`.
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
     /// Print JSON instead of TOML
@@ -51,7 +50,7 @@ pub(crate) struct ConfigArgs {
     flags: Flags,
 }
 
-/// Of `further-link terminal`. The names are those of the server that this one takes the place of.
+/// The options of `further-link terminal`. Their names are those of the server that it replaces.
 #[derive(Debug, Args)]
 pub(crate) struct TerminalArgs {
     /// Address to listen on, or "localhost"
@@ -63,43 +62,43 @@ pub(crate) struct TerminalArgs {
     /// Port for WebSocket; 0 takes any free one
     #[arg(long, value_name = "PORT", default_value_t = 8001)]
     pub(crate) ws: u16,
-    /// Do without HTTP
+    /// Do not serve HTTP
     #[arg(long, conflicts_with = "no_websocket")]
     pub(crate) no_http: bool,
-    /// Do without WebSocket on a port of its own
+    /// Do not open a port for WebSocket alone
     #[arg(long)]
     pub(crate) no_websocket: bool,
-    /// Size of terminals until their page says another
+    /// Size of terminals until their page sets another
     #[arg(long, value_name = "COLxLINES", default_value = "120x40", value_parser = initial_size)]
     pub(crate) initial_size: TerminalSize,
-    /// Folder with the page [default: our own page]
+    /// Directory with the page [default: the built-in page]
     #[arg(long, value_name = "DIR")]
     pub(crate) docroot: Option<PathBuf>,
-    /// Folder for files that are sent [default: "uploads" in the work folder]
+    /// Directory for uploaded files [default: "uploads" in the work directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) upload_dir: Option<PathBuf>,
-    /// A secret; who sends it may list and end the sessions of all [env: FURTHER_LINK_TERMINAL_TOKEN]
+    /// Secret that lets its bearer list and end all sessions [env: FURTHER_LINK_TERMINAL_TOKEN]
     #[arg(long, value_name = "TOKEN")]
     pub(crate) token: Option<String>,
-    /// Begin new terminals without a line that says what they are
+    /// Start terminals without a line that says what they are
     #[arg(long)]
     pub(crate) no_welcome: bool,
-    /// Say nothing but errors
+    /// Print nothing but errors
     #[arg(long, short, conflicts_with = "debug")]
     pub(crate) quiet: bool,
-    /// Log what happens in detail
+    /// Log in detail
     #[arg(long, short)]
     pub(crate) debug: bool,
-    /// Seconds without a visit after which a session over HTTP ends
+    /// Seconds without a request after which a session over HTTP ends
     #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds, hide = true)]
     pub(crate) idle: Duration,
     /// Does nothing
     #[arg(long, hide = true)]
     aiohttp_workaround: bool,
-    /// Belongs to Windows
+    /// For Windows only
     #[arg(long, hide = true)]
     pub(crate) use_conpty: bool,
-    /// Belongs to Windows
+    /// For Windows only
     #[arg(long, hide = true)]
     pub(crate) use_conhost: bool,
     /// Configuration file, as for the server
@@ -110,65 +109,72 @@ pub(crate) struct TerminalArgs {
     set: Vec<String>,
 }
 
-/// One or two addresses that one word stands for.
+/// What `--idle` may be: less is not enough time to come back, and after a day nobody comes back to
+/// a shell.
+const IDLE_TIMEOUT_SECONDS: std::ops::RangeInclusive<f64> = 0.1..=86_400.0;
+
+/// The addresses that one value stands for: `localhost` is two.
 #[derive(Debug, Clone)]
 pub(crate) struct Addresses(pub(crate) Vec<IpAddr>);
 
-fn addresses(text: &str) -> Result<Addresses, String> {
-    addresses_of(text)
+fn addresses(text: &str) -> Result<Addresses, &'static str> {
+    parse_bind_address(text)
         .map(Addresses)
-        .ok_or_else(|| "not an IP address, nor \"localhost\"".to_owned())
+        .ok_or("not an IP address, nor \"localhost\"")
 }
 
-fn initial_size(text: &str) -> Result<TerminalSize, String> {
+fn initial_size(text: &str) -> Result<TerminalSize, &'static str> {
     read_terminal_size(text, SizeOrder::ColumnsFirst)
-        .ok_or_else(|| "not COLxLINES, as in 120x40, each from 1 to 9999".to_owned())
+        .ok_or("not COLxLINES, as in 120x40, each from 1 to 9999")
 }
 
-/// A tenth to a day: less is no time to come back, and nobody comes back to a shell after more.
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text
-        .parse()
+/// Reads the idle timeout of a session.
+fn seconds(text: &str) -> Result<Duration, &'static str> {
+    text.parse()
         .ok()
-        .filter(|seconds| (0.1..=86_400.0).contains(seconds));
-    let seconds = seconds.ok_or("not a number of seconds from 0.1 to 86400")?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+        .filter(|seconds| IDLE_TIMEOUT_SECONDS.contains(seconds))
+        .map(Duration::from_secs_f64)
+        .ok_or("not a number of seconds from 0.1 to 86400")
 }
 
 /// The flags that stand for settings.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Flags(Given);
+pub(crate) struct Flags(CommandLineSettings);
 
 impl Cli {
-    /// The task, and what the flags say. They may stand before and behind the command; behind it is
-    /// stronger.
-    pub(crate) fn into_parts(self) -> (Task, Given) {
-        let task = self.task.unwrap_or_else(|| Task::Serve(Flags::default()));
-        let Flags(mut given) = self.flags;
-        let Flags(behind) = match &task {
-            Task::Serve(flags) | Task::Config(ConfigArgs { flags, .. }) => flags.clone(),
-            Task::Terminal(TerminalArgs { config, set, .. }) => Flags(Given {
+    /// Returns the command, and what the flags set. Flags may stand before and behind the command;
+    /// those behind it override those before it.
+    pub(crate) fn into_parts(self) -> (CliCommand, CommandLineSettings) {
+        let command = self
+            .command
+            .unwrap_or_else(|| CliCommand::Serve(Flags::default()));
+        let Flags(mut settings) = self.flags;
+        let Flags(behind) = match &command {
+            CliCommand::Serve(flags) | CliCommand::Config(ConfigArgs { flags, .. }) => {
+                flags.clone()
+            }
+            CliCommand::Terminal(TerminalArgs { config, set, .. }) => Flags(CommandLineSettings {
                 file: config.clone(),
                 sets: set.clone(),
                 flags: Vec::new(),
             }),
         };
-        given.file = behind.file.or(given.file);
-        given.sets.extend(behind.sets);
-        given.flags.extend(behind.flags);
-        (task, given)
+        settings.file = behind.file.or(settings.file);
+        settings.sets.extend(behind.sets);
+        settings.flags.extend(behind.flags);
+        (command, settings)
     }
 }
 
-const CONFIG: &str = "config";
-const SET: &str = "set";
+const CONFIG_FLAG: &str = "config";
+const SET_FLAG: &str = "set";
 
 impl Args for Flags {
     fn augment_args(command: Command) -> Command {
         let command = command
             .arg(
-                Arg::new(CONFIG)
-                    .long(CONFIG)
+                Arg::new(CONFIG_FLAG)
+                    .long(CONFIG_FLAG)
                     .value_name("FILE")
                     .value_parser(value_parser!(PathBuf))
                     .help_heading("Configuration")
@@ -178,8 +184,8 @@ impl Args for Flags {
                     ),
             )
             .arg(
-                Arg::new(SET)
-                    .long(SET)
+                Arg::new(SET_FLAG)
+                    .long(SET_FLAG)
                     .value_name("KEY=VALUE")
                     .action(ArgAction::Append)
                     .help_heading("Configuration")
@@ -221,13 +227,13 @@ fn argument(setting: &Setting) -> Option<Arg> {
         .long(flag.name)
         .help(help)
         .help_heading(heading);
-    Some(match flag.reading {
-        FlagReading::Means(_) => argument.action(ArgAction::SetTrue),
+    Some(match flag.kind {
+        FlagKind::Switch(_) => argument.action(ArgAction::SetTrue),
         // A list takes one flag for each item; for others, clap says that they cannot be repeated.
-        FlagReading::Takes(name) if setting.is_list() => {
+        FlagKind::TakesValue(name) if setting.is_list() => {
             argument.value_name(name).action(ArgAction::Append)
         }
-        FlagReading::Takes(name) => argument.value_name(name),
+        FlagKind::TakesValue(name) => argument.value_name(name),
     })
 }
 
@@ -240,23 +246,23 @@ impl FromArgMatches for Flags {
                 .flatten()
                 .cloned()
         };
-        let mut given = Given {
-            file: matches.get_one::<PathBuf>(CONFIG).cloned(),
-            sets: texts(SET).collect(),
+        let mut settings = CommandLineSettings {
+            file: matches.get_one::<PathBuf>(CONFIG_FLAG).cloned(),
+            sets: texts(SET_FLAG).collect(),
             flags: Vec::new(),
         };
         for flag in SETTINGS.iter().filter_map(|setting| setting.flag) {
-            match flag.reading {
-                FlagReading::Means(_) if matches.get_flag(flag.name) => {
-                    given.flags.push((flag.name, None))
+            match flag.kind {
+                FlagKind::Switch(_) if matches.get_flag(flag.name) => {
+                    settings.flags.push((flag.name, None))
                 }
-                FlagReading::Means(_) => {}
-                FlagReading::Takes(_) => given
+                FlagKind::Switch(_) => {}
+                FlagKind::TakesValue(_) => settings
                     .flags
                     .extend(texts(flag.name).map(|text| (flag.name, Some(text)))),
             }
         }
-        Ok(Self(given))
+        Ok(Self(settings))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

@@ -2,9 +2,9 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result};
 use serde::Deserialize;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -20,11 +20,11 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// Starts the log; once for each process, before anything is logged.
+/// Starts the log; once per process, before anything is logged.
 pub(crate) fn init(level: &str, format: LogFormat) -> Result<()> {
-    let filter = filter(level).map_err(|problem| anyhow!("log.level: {problem}"))?;
+    let filter = filter(level).context("log.level")?;
     let layer = tracing_subscriber::fmt::layer()
-        // Where standard error is gone, nobody can be told that it is.
+        // Without standard error, nobody can be told that it is gone.
         .log_internal_errors(false)
         .with_writer(|| OneLine(io::stderr()));
     let on_terminal = io::stderr().is_terminal();
@@ -35,22 +35,31 @@ pub(crate) fn init(level: &str, format: LogFormat) -> Result<()> {
         LogFormat::Auto if goes_to_journal() => text.without_time().boxed(),
         LogFormat::Auto | LogFormat::Text => text.boxed(),
     };
-    let started = tracing_subscriber::registry()
+    tracing_subscriber::registry()
         .with(layer.with_filter(filter))
-        .try_init();
-    started.map_err(|error| anyhow!("cannot start the log: {error}"))
+        .try_init()
+        .context("cannot start the log")
 }
 
-/// Tells a person something outside of the log, on standard error, in one write: the spawner logs to the same
-/// file, and what is written piece by piece would have its lines in the middle.
-pub(crate) fn say(text: &str) {
-    // Where standard error is gone, nobody can be told.
+/// Prints a text for people to standard error, outside of the log, in one write: the spawner logs to
+/// the same file, and its lines would come in between.
+pub(crate) fn print_to_stderr(text: &str) {
+    // Without standard error, nobody can be told.
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-/// What of the log is let through: a plain level is meant for this program, and its libraries only
-/// warn.
-pub(crate) fn filter(level: &str) -> Result<Targets, String> {
+/// Why `log.level` is refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InvalidLevel {
+    #[error("neither a level nor filter directives: {0:?}")]
+    Unknown(String),
+    #[error(transparent)]
+    Directives(#[from] ParseError),
+}
+
+/// Returns what is logged at `level`, a level or filter directives. A plain level is meant for this
+/// program; its libraries only warn.
+pub(crate) fn filter(level: &str) -> Result<Targets, InvalidLevel> {
     let plain = ["off", "error", "warn", "info", "debug", "trace"];
     if let Some(level) = plain
         .into_iter()
@@ -63,7 +72,7 @@ pub(crate) fn filter(level: &str) -> Result<Targets, String> {
         };
         // A target stands for all that begin alike, so this is for the library crates of the
         // project too.
-        return parse(&format!("{libraries},further_link={level}"));
+        return Ok(format!("{libraries},further_link={level}").parse()?);
     }
     // A directive may be a bare target too; but then a mistyped level would pass for one, and
     // nothing would be logged.
@@ -71,19 +80,13 @@ pub(crate) fn filter(level: &str) -> Result<Targets, String> {
         part.contains('=') || plain.iter().any(|known| part.eq_ignore_ascii_case(known))
     };
     if level.split(',').map(str::trim).all(is_directive) {
-        return parse(level);
+        return Ok(level.parse()?);
     }
-    Err(format!("neither a level nor filter directives: {level:?}"))
+    Err(InvalidLevel::Unknown(level.to_owned()))
 }
 
-fn parse(directives: &str) -> Result<Targets, String> {
-    directives
-        .parse()
-        .map_err(|error: tracing_subscriber::filter::ParseError| error.to_string())
-}
-
-/// Whether standard error is the journal of systemd. `JOURNAL_STREAM` alone does not say so: it is
-/// inherited by programs whose standard error was sent elsewhere.
+/// Returns whether standard error is systemd's journal (`$JOURNAL_STREAM`, systemd.exec(5)). The
+/// variable alone does not say so: programs inherit it whose standard error goes elsewhere.
 fn goes_to_journal() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else {
         return false;
@@ -92,8 +95,9 @@ fn goes_to_journal() -> bool {
         .is_ok_and(|file| stream == format!("{}:{}", file.st_dev, file.st_ino))
 }
 
-/// Keeps an entry on one line: what a client sent may stand in it, and must not look like further
-/// entries. The subscriber hands over each entry in one piece, with a line break at its end.
+/// Keeps an entry on one line (against log injection): it may contain what a client sent, which must
+/// not look like further entries. The subscriber writes each entry at once, with a line break at its
+/// end.
 struct OneLine<W>(W);
 
 impl<W: Write> Write for OneLine<W> {
@@ -127,7 +131,7 @@ mod tests {
     use super::{OneLine, filter};
 
     #[test]
-    fn an_entry_stays_on_one_line() {
+    fn entry_stays_on_one_line() {
         let mut out = OneLine(Vec::new());
         out.write_all(b"one\ntwo\r\nthree\n").unwrap();
         out.write_all(b"four\n").unwrap();
@@ -135,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_level_is_for_this_program_and_libraries_warn() {
+    fn plain_level_applies_to_own_crates_only() {
         for (level, expected) in [
             ("debug", "further_link=debug,warn"),
             ("ERROR", "further_link=error,error"),
@@ -145,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn directives_are_taken_as_they_are() {
+    fn directives_are_kept_unchanged() {
         assert_eq!(
             filter("warn,hyper=trace").unwrap().to_string(),
             "hyper=trace,warn"
@@ -153,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistyped_level_is_no_target() {
+    fn mistyped_level_is_refused() {
         for wrong in ["debgu", "", "warn,debgu", "further_link=loud"] {
             assert!(filter(wrong).is_err(), "{wrong}");
         }

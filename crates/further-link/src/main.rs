@@ -4,12 +4,12 @@ mod cli;
 mod commands;
 mod config;
 mod logging;
-mod package;
+mod python_package;
 mod tls;
 
 use clap::Parser as _;
-use cli::{Cli, Task};
-use config::{Config, Surroundings};
+use cli::{Cli, CliCommand};
+use config::{Config, ProcessEnvironment};
 use std::os::fd::RawFd;
 use std::process::ExitCode;
 
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            logging::say(&format!("further-link: {error:#}\n"));
+            logging::print_to_stderr(&format!("further-link: {error:#}\n"));
             ExitCode::FAILURE
         }
     }
@@ -30,12 +30,12 @@ fn run() -> anyhow::Result<()> {
         logging::init("info", logging::LogFormat::Auto)?;
         return Ok(further_link_engine::run_spawner(socket)?);
     }
-    let (task, given) = Cli::parse().into_parts();
-    let config = Config::load(&given, &Surroundings::of_this_process())?;
-    match task {
-        Task::Config(arguments) => Ok(commands::config::run(&config, arguments.json)?),
-        Task::Serve(_) => commands::serve::run(&config),
-        Task::Terminal(arguments) => commands::terminal::run(&config, &arguments),
+    let (command, settings) = Cli::parse().into_parts();
+    let config = Config::load(&settings, &ProcessEnvironment::of_this_process())?;
+    match command {
+        CliCommand::Config(arguments) => Ok(commands::config::run(&config, arguments.json)?),
+        CliCommand::Serve(_) => commands::serve::run(&config),
+        CliCommand::Terminal(arguments) => commands::terminal::run(&config, &arguments),
     }
 }
 

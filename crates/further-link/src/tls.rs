@@ -17,9 +17,9 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 const CERTIFICATE: &str = "cert.pem";
 const KEY: &str = "key.pem";
 /// How long a certificate that we make is valid: what browsers accept of new ones.
-const VALID_DAYS: i64 = 397;
+const CERT_VALID_DAYS: i64 = 397;
 /// At this age we make a new one.
-const RENEW_DAYS: u64 = 330;
+const CERT_RENEW_AFTER_DAYS: u64 = 330;
 
 /// The TLS side of the port.
 ///
@@ -83,7 +83,7 @@ fn own(folder: &Path, hostname: &str) -> anyhow::Result<(PathBuf, PathBuf)> {
         .ok()
         // Made in the future: the clock is wrong (a board without one begins in the past), not the file.
         .is_some_and(|made| match SystemTime::now().duration_since(made) {
-            Ok(age) => age.as_secs() < RENEW_DAYS * 24 * 60 * 60,
+            Ok(age) => age.as_secs() < CERT_RENEW_AFTER_DAYS * 24 * 60 * 60,
             Err(_) => true,
         });
     if fresh && files.1.exists() {
@@ -108,7 +108,7 @@ fn own(folder: &Path, hostname: &str) -> anyhow::Result<(PathBuf, PathBuf)> {
     let now = OffsetDateTime::now_utc();
     // A device without a clock of its own may be a little behind its clients.
     parameters.not_before = now - Duration::days(1);
-    parameters.not_after = now + Duration::days(VALID_DAYS);
+    parameters.not_after = now + Duration::days(CERT_VALID_DAYS);
     parameters.distinguished_name = DistinguishedName::new();
     parameters
         .distinguished_name

@@ -21,7 +21,7 @@ pub(crate) fn run(config: &Config, json: bool) -> io::Result<()> {
 
 /// Columns up to which the remarks are lined up; a longer value pushes only its own remark to the
 /// right.
-const WIDEST: usize = 48;
+const COMMENT_COLUMN_MAX: usize = 48;
 
 fn as_toml(config: &Config) -> String {
     let mut text = match config.file() {
@@ -52,7 +52,7 @@ fn as_toml(config: &Config) -> String {
     let column = lines
         .iter()
         .map(|(_, line, _)| length(line))
-        .filter(|length| *length <= WIDEST)
+        .filter(|length| *length <= COMMENT_COLUMN_MAX)
         .max()
         .unwrap_or(0);
     let mut section = "";
@@ -125,25 +125,25 @@ fn as_json(config: &Config) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::{as_json, as_toml};
-    use crate::config::{Config, Given, Surroundings};
+    use crate::config::{CommandLineSettings, Config, ProcessEnvironment};
 
     fn config(sets: &[&str]) -> Config {
-        let around = Surroundings {
-            variable: Box::new(|name| (name == "FURTHER_LINK_PORT").then(|| "99".into())),
+        let around = ProcessEnvironment {
+            lookup: Box::new(|name| (name == "FURTHER_LINK_PORT").then(|| "99".into())),
             home: None,
-            root: false,
-            folder: "/".into(),
+            is_root: false,
+            current_dir: "/".into(),
             system_config_dir: "/nonexistent".into(),
         };
-        let given = Given {
+        let given = CommandLineSettings {
             sets: sets.iter().map(|text| (*text).to_owned()).collect(),
-            ..Given::default()
+            ..CommandLineSettings::default()
         };
         Config::load(&given, &around).unwrap()
     }
 
     #[test]
-    fn the_toml_says_the_same_as_the_settings() {
+    fn toml_output_equals_settings() {
         let runner = r#"runner=[{name = "a", command = ["a", "{file}"]}]"#;
         let text = as_toml(&config(&["run.environment.A=x \"y\" # z", runner]));
         let printed: toml::Table = toml::from_str(&text).unwrap();
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_json_names_the_sources() {
+    fn json_output_names_sources() {
         let whole: serde_json::Value =
             serde_json::from_str(&as_json(&config(&["limits.jobs=8"])).unwrap()).unwrap();
         let settings = &whole["settings"];

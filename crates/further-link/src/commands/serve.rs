@@ -3,7 +3,6 @@
 use super::server::{self, Parts, address_for_people, listen, network_addresses, until_stopped};
 use crate::config::{Auth, Config, check_auth};
 use crate::logging::{self, LogFormat};
-use anyhow::bail;
 use further_link_server::Server;
 use std::net::{IpAddr, SocketAddr};
 use tokio::net::TcpListener;
@@ -13,9 +12,7 @@ use tokio::net::TcpListener;
 /// # Errors
 /// If it cannot begin, or the spawner is lost.
 pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
-    if let Err(refusal) = check_auth(config) {
-        bail!(refusal);
-    }
+    check_auth(config)?;
     logging::init(&config.log.level, config.log.format)?;
     server::run(
         config,
@@ -78,7 +75,7 @@ fn announce(config: &Config, address: SocketAddr) {
         for other in others {
             text += &format!("From other devices: {other}\n");
         }
-        logging::say(&text);
+        logging::print_to_stderr(&text);
     }
     if config.server.auth == Auth::Open && !ip.is_loopback() {
         tracing::warn!("everybody who reaches {address} may run programs on this device");

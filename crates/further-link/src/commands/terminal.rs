@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 /// Sets the token: on a command line, everybody on this device sees it.
 const TOKEN_VARIABLE: &str = "FURTHER_LINK_TERMINAL_TOKEN";
 /// Characters of a token, at the least: who tries has no limit but the network's.
-const SHORTEST_TOKEN: usize = 8;
+const TOKEN_MIN_CHARS: usize = 8;
 
 /// The open ports.
 struct Listeners {
@@ -86,11 +86,11 @@ fn token(arguments: &TerminalArgs) -> anyhow::Result<Option<String>> {
     let Some(token) = token.filter(|token| !token.is_empty()) else {
         return Ok(None);
     };
-    if token.chars().count() < SHORTEST_TOKEN
+    if token.chars().count() < TOKEN_MIN_CHARS
         || !token.chars().all(|letter| letter.is_ascii_graphic())
     {
         bail!(
-            "the token (--token, {TOKEN_VARIABLE}) needs {SHORTEST_TOKEN} letters, digits or signs \
+            "the token (--token, {TOKEN_VARIABLE}) needs {TOKEN_MIN_CHARS} letters, digits or signs \
              at the least, without spaces"
         );
     }
@@ -186,7 +186,7 @@ fn announce(
     if config.log.format == LogFormat::Json {
         tracing::info!(?http, ?websocket, "listening");
     } else if !arguments.quiet {
-        logging::say(&text);
+        logging::print_to_stderr(&text);
     }
     for address in http.iter().chain(websocket) {
         if !address.ip().to_canonical().is_loopback() {

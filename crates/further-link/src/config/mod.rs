@@ -1,16 +1,17 @@
-//! The settings in force: defaults, then a TOML file, then environment variables, then flags.
+//! The settings in force. Their precedence: defaults, then a TOML file, then environment variables,
+//! then flags; the later ones override the earlier ones.
 //!
 //! Owns what a setting is called, what it may be and where its value came from. Knows nothing of
-//! what the server does with it; whether an account or a file exists is asked by those who use it.
+//! what the server does with it; whether an account or a file exists is checked by its users.
 
-mod kinds;
-mod layers;
-mod nearest;
-mod places;
+mod merge;
 mod runner;
+mod search_path;
 mod settings;
+mod suggestion;
 #[cfg(test)]
 mod tests;
+mod value_type;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -21,16 +22,16 @@ use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Deserializer, de};
 use toml::Value;
 
-use self::layers::Layers;
+use self::merge::MergedSettings;
 
-pub(crate) use self::kinds::addresses as addresses_of;
-pub(crate) use self::layers::{Given, Source};
-pub(crate) use self::places::{Surroundings, system_config_dir};
+pub(crate) use self::merge::{CommandLineSettings, Source};
 pub(crate) use self::runner::RunnerRow;
-pub(crate) use self::settings::{FlagReading, SETTINGS, Setting};
+pub(crate) use self::search_path::{ProcessEnvironment, system_config_dir};
+pub(crate) use self::settings::{FlagKind, SETTINGS, Setting};
+pub(crate) use self::value_type::addresses as parse_bind_address;
 pub(crate) use crate::logging::LogFormat;
 
-/// All settings. Empty paths and names mean "not set", as the text at each says.
+/// All settings. Empty paths and names mean "not set"; each says what happens then.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
@@ -48,12 +49,12 @@ pub(crate) struct Config {
     #[serde(rename = "runner")]
     pub(crate) runners: Vec<RunnerRow>,
     #[serde(skip)]
-    found: Found,
+    provenance: Provenance,
 }
 
-/// How the configuration came about.
+/// Where the configuration came from.
 #[derive(Debug, Default)]
-struct Found {
+struct Provenance {
     settings: Vec<(&'static Setting, Value, Source)>,
     file: Option<PathBuf>,
     config_dir: PathBuf,
@@ -98,7 +99,7 @@ pub(crate) enum Compression {
 /// Who is let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub(crate) enum Auth {
-    /// Nothing was said: fine as long as only this device can reach the server.
+    /// Not set: fine as long as only this device can reach the server.
     #[serde(rename = "")]
     Unset,
     /// `"none"`: everybody who reaches the port.
@@ -111,8 +112,8 @@ pub(crate) enum Auth {
 #[serde(deny_unknown_fields)]
 pub(crate) struct TlsSettings {
     pub(crate) enabled: bool,
-    /// Empty: searched in the folders of the configuration, else made. Set together with `key` or
-    /// not at all.
+    /// Empty: the one found in the configuration directory, else a self-signed one. Set together
+    /// with `key` or not at all.
     pub(crate) cert: PathBuf,
     pub(crate) key: PathBuf,
 }
@@ -123,13 +124,13 @@ pub(crate) struct TlsSettings {
 pub(crate) struct RunSettings {
     /// Empty: `pi` if it exists, else the account of the server.
     pub(crate) user: String,
-    /// Permitted beside the default account. Empty: ordinary accounts; root only if it is the
-    /// default.
+    /// Permitted in addition to the default account. Empty: ordinary accounts; root only if it is
+    /// the default.
     pub(crate) accounts: Vec<String>,
     /// May begin with `~`, the home of the user that runs the code. Empty: `~/further`.
     pub(crate) work_dir: PathBuf,
     pub(crate) temp_dir: PathBuf,
-    /// May begin with `~`, as `work_dir`. Empty: none.
+    /// May begin with `~`, as `work_dir`. Empty: no virtual environment.
     pub(crate) venv: PathBuf,
     #[serde(deserialize_with = "seconds")]
     pub(crate) stop_grace: Duration,
@@ -140,7 +141,7 @@ pub(crate) struct RunSettings {
     pub(crate) cgroup: Cgroup,
 }
 
-/// Whether programs are put into control groups.
+/// Whether programs are put into control groups (cgroups).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Cgroup {
@@ -208,29 +209,33 @@ pub(crate) struct BluetoothSettings {
 }
 
 impl Config {
-    /// Reads all layers. The error says in one line what is wrong, where, and what would be right.
-    pub(crate) fn load(given: &Given, around: &Surroundings) -> Result<Self> {
-        let mut layers = Layers::defaults()?;
-        let file = around.read_file(given.file.as_deref())?;
+    /// Reads and merges all sources. The error says in one line what is wrong, where, and what would
+    /// be right.
+    pub(crate) fn load(
+        command_line: &CommandLineSettings,
+        environment: &ProcessEnvironment,
+    ) -> Result<Self> {
+        let mut merged = MergedSettings::defaults()?;
+        let file = environment.read_file(command_line.file.as_deref())?;
         if let Some((path, text)) = &file {
-            layers.add_file(path, text, around)?;
+            merged.merge_file(path, text, environment)?;
         }
-        layers.add_environment(around)?;
-        layers.add_flags(given, around)?;
+        merged.merge_environment(environment)?;
+        merged.merge_flags(command_line, environment)?;
 
-        // Every value was checked when it came in; this only fails if the table and the structs
-        // above disagree.
-        let whole = Value::Table(layers.to_table());
+        // Every value was checked when it was merged; this only fails if the table of settings and
+        // the structs above disagree.
+        let whole = Value::Table(merged.to_table());
         let mut config: Self = whole.try_into().context("the configuration")?;
         let file = file.map(|(path, _)| path);
-        config.found = Found {
-            settings: layers.into_list(),
+        config.provenance = Provenance {
+            settings: merged.into_list(),
             config_dir: match file.as_deref().and_then(Path::parent) {
-                Some(folder) => folder.to_owned(),
-                None => around.likely_config_dir(),
+                Some(dir) => dir.to_owned(),
+                None => environment.default_config_dir(),
             },
             state_dir: if config.state.dir.as_os_str().is_empty() {
-                around.likely_state_dir()
+                environment.default_state_dir()
             } else {
                 config.state.dir.clone()
             },
@@ -240,33 +245,33 @@ impl Config {
         Ok(config)
     }
 
-    /// Every setting with its value and where that came from, in the order in which they are shown.
+    /// Returns every setting with its value and source, in the order in which they are shown.
     pub(crate) fn settings(&self) -> impl Iterator<Item = (&'static Setting, &Value, &Source)> {
-        self.found
+        self.provenance
             .settings
             .iter()
             .map(|(setting, value, source)| (*setting, value, source))
     }
 
-    /// Where the value of that key came from.
+    /// Returns where the value of that key came from.
     pub(crate) fn source(&self, key: &str) -> &Source {
-        let found = self.settings().find(|(setting, ..)| setting.key == key);
-        found.map_or(&Source::Default, |(_, _, source)| source)
+        let entry = self.settings().find(|(setting, ..)| setting.key == key);
+        entry.map_or(&Source::Default, |(_, _, source)| source)
     }
 
-    /// The configuration file in use.
+    /// Returns the configuration file in use.
     pub(crate) fn file(&self) -> Option<&Path> {
-        self.found.file.as_deref()
+        self.provenance.file.as_deref()
     }
 
-    /// The folder of the file in use, or the one where it would be for this user.
+    /// Returns the directory of the file in use, or the one where it would be for this user.
     pub(crate) fn config_dir(&self) -> &Path {
-        &self.found.config_dir
+        &self.provenance.config_dir
     }
 
-    /// The folder for what the server keeps: `state.dir`, or the place that is usual for this user.
+    /// Returns the directory for what the server keeps: `state.dir`, or the usual one for this user.
     pub(crate) fn state_dir(&self) -> &Path {
-        &self.found.state_dir
+        &self.provenance.state_dir
     }
 
     fn check_certificate(&self) -> Result<()> {
@@ -283,8 +288,21 @@ impl Config {
     }
 }
 
-/// Refuses a configuration in which strangers could run programs though nobody said that they may.
-pub(crate) fn check_auth(config: &Config) -> Result<(), String> {
+/// The server would be open to strangers without anybody having said that it may be.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "server.bind is {address} (from {bind_source}), which other devices can reach, and whoever \
+     reaches this server can run programs on this device. Bind to 127.0.0.1 to keep it to this \
+     device, or, if everybody on this network may run programs here, say so with `--auth none` \
+     (in the file: auth = \"none\" below [server])"
+)]
+pub(crate) struct OpenWithoutAuth {
+    address: IpAddr,
+    bind_source: Source,
+}
+
+/// Refuses a configuration that lets strangers run programs without `server.auth` saying so.
+pub(crate) fn check_auth(config: &Config) -> Result<(), OpenWithoutAuth> {
     // An IPv4 address may be written as an IPv6 one.
     let open = config
         .server
@@ -293,21 +311,19 @@ pub(crate) fn check_auth(config: &Config) -> Result<(), String> {
         .find(|address| !address.to_canonical().is_loopback());
     match (open, config.server.auth) {
         (None, _) | (_, Auth::Open) => Ok(()),
-        (Some(address), Auth::Unset) => Err(format!(
-            "server.bind is {address} (from {}), which other devices can reach, and whoever \
-             reaches this server can run programs on this device. Bind to 127.0.0.1 to keep it to \
-             this device, or, if everybody on this network may run programs here, say so with \
-             `--auth none` (in the file: auth = \"none\" below [server])",
-            config.source("server.bind"),
-        )),
+        (Some(address), Auth::Unset) => Err(OpenWithoutAuth {
+            address: *address,
+            bind_source: config.source("server.bind").clone(),
+        }),
     }
 }
 
 fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpAddr>, D::Error> {
     let mut all = Vec::new();
     for text in Vec::<String>::deserialize(deserializer)? {
-        let some = kinds::addresses(&text).ok_or_else(|| de::Error::custom("no IP address"))?;
-        for address in some {
+        let stands_for =
+            value_type::addresses(&text).ok_or_else(|| de::Error::custom("not an IP address"))?;
+        for address in stands_for {
             // Binding to the same address twice would fail.
             if !all.contains(&address) {
                 all.push(address);

@@ -1,16 +1,16 @@
-//! The `[[runner]]` tables of the configuration file: further languages, or other rules for one
-//! that is built in.
+//! The `[[runner]]` tables of the configuration file: further languages, or replacements for a
+//! built-in one.
 //!
-//! Only their form is judged here; what a runner does is the business of the engine.
+//! Only their form is checked here; what a runner does is up to the engine (its `runner.rs`).
 
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::nearest;
+use super::suggestion::did_you_mean;
 
 /// One `[[runner]]` table, with the defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(from = "Written")]
+#[serde(from = "RawRow")]
 pub(crate) struct RunnerRow {
     /// What a client asks for; a row with the name of a built-in one replaces it.
     pub(crate) name: String,
@@ -25,18 +25,18 @@ pub(crate) struct RunnerRow {
     pub(crate) requires: Vec<String>,
     /// The code file is made executable.
     pub(crate) executable: bool,
-    /// The virtual environment is put on the program's path.
+    /// The virtual environment `run.venv` is put first on the program's `PATH`.
     pub(crate) venv: bool,
-    /// Stopping also hangs up: for programs that ignore SIGTERM, as interactive shells do.
+    /// Stopping also sends SIGHUP: for programs that ignore SIGTERM, as interactive shells do.
     pub(crate) hangup: bool,
     /// Not offered at all.
     pub(crate) disabled: bool,
 }
 
-/// A row as it stands in the file.
+/// A row as it is written in the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct RawRow {
     name: String,
     title: Option<String>,
     #[serde(default)]
@@ -54,32 +54,106 @@ struct Written {
     disabled: bool,
 }
 
+/// Why the rows are refused. Its text is the rest of a sentence that begins with `runner`.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InvalidRunner {
+    #[error("must be written as [[runner]] tables")]
+    NotTables,
+    /// `row` is its name in quotes, or its number if it has none.
+    #[error("{row}: {problem}")]
+    Row { row: String, problem: InvalidRow },
+}
+
+/// What is wrong with one row.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InvalidRow {
+    #[error("there are two tables of this name")]
+    DuplicateName,
+    #[error("unknown key `{key}`{suggestion}")]
+    UnknownKey { key: String, suggestion: String },
+    #[error("{key} must be {expected}, not {value}")]
+    Mismatch {
+        key: String,
+        expected: KeyType,
+        value: Value,
+    },
+    #[error("{0} must not hold a NUL character")]
+    NulCharacter(String),
+    #[error("name must be 1 to {NAME_MAX_BYTES} of the characters a-z, 0-9, _, + and -")]
+    Name,
+    #[error(
+        "name must be 1 to {NAME_MAX_BYTES} of the characters a-z, 0-9, _, + and -; it is missing"
+    )]
+    NameMissing,
+    #[error("extension must be a dot and what follows it, such as \".js\", not {0:?}")]
+    Extension(String),
+    #[error("command is missing: the program and its arguments, such as [\"node\", \"{{file}}\"]")]
+    CommandMissing,
+    #[error("command must begin with a program")]
+    ProgramEmpty,
+    #[error("requires must hold names of programs")]
+    RequiresEmpty,
+    #[error("unknown placeholder `{placeholder}` in command{suggestion}")]
+    UnknownPlaceholder {
+        placeholder: String,
+        suggestion: String,
+    },
+}
+
+/// The type of a key's value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum KeyType {
+    Text,
+    List,
+    Bool,
+}
+
+impl std::fmt::Display for KeyType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Text => "a text in quotes",
+            Self::List => "a list of texts in quotes",
+            Self::Bool => "true or false",
+        })
+    }
+}
+
+impl KeyType {
+    fn accepts(self, value: &Value) -> bool {
+        match self {
+            Self::Text => value.is_str(),
+            Self::List => value
+                .as_array()
+                .is_some_and(|items| items.iter().all(Value::is_str)),
+            Self::Bool => value.is_bool(),
+        }
+    }
+}
+
 /// The keys of a row, and what they take.
-pub(crate) const KEYS: &[(&str, &str)] = &[
-    ("name", TEXT),
-    ("title", TEXT),
-    ("command", LIST),
-    ("extension", TEXT),
-    ("requires", LIST),
-    ("executable", BOOL),
-    ("venv", BOOL),
-    ("hangup", BOOL),
-    ("disabled", BOOL),
+pub(crate) const ROW_KEYS: &[(&str, KeyType)] = &[
+    ("name", KeyType::Text),
+    ("title", KeyType::Text),
+    ("command", KeyType::List),
+    ("extension", KeyType::Text),
+    ("requires", KeyType::List),
+    ("executable", KeyType::Bool),
+    ("venv", KeyType::Bool),
+    ("hangup", KeyType::Bool),
+    ("disabled", KeyType::Bool),
 ];
-const TEXT: &str = "a text in quotes";
-const LIST: &str = "a list of texts in quotes";
-const BOOL: &str = "true or false";
 
-const PLACEHOLDERS: &[&str] = &["{file}", "{folder}", "{temp}", "{shell}"];
+/// What the engine replaces in the words of a command.
+const COMMAND_PLACEHOLDERS: &[&str] = &["{file}", "{folder}", "{temp}", "{shell}"];
 
-/// Bytes of a runner's name: enough for any language, short enough for a list on a small screen.
-const NAME_LENGTH: usize = 32;
-/// Bytes of an extension with its dot, so that a made-up file name stays far below the 255 that
-/// file systems take.
-const EXTENSION_LENGTH: usize = 16;
+/// Longest name of a runner: enough for any language, short enough for a list on a small screen.
+const NAME_MAX_BYTES: usize = 32;
+/// Longest extension, with its dot: a generated file name stays far below the 255 bytes that file
+/// systems take (`NAME_MAX`).
+const EXTENSION_MAX_BYTES: usize = 16;
 
-impl From<Written> for RunnerRow {
-    fn from(row: Written) -> Self {
+impl From<RawRow> for RunnerRow {
+    fn from(row: RawRow) -> Self {
         let requires = row.requires.unwrap_or_else(|| {
             // A first word with a placeholder in it names no program that could be missing.
             row.command
@@ -103,22 +177,25 @@ impl From<Written> for RunnerRow {
     }
 }
 
-/// What is wrong with the rows, as the rest of a sentence that begins with `runner`.
-pub(crate) fn check(rows: &[Value]) -> Result<(), String> {
+/// Checks the form of the rows; the names in them must differ.
+pub(crate) fn validate(rows: &[Value]) -> Result<(), InvalidRunner> {
     let mut names: Vec<&str> = Vec::new();
     for (index, row) in rows.iter().enumerate() {
-        let Value::Table(row) = row else {
-            return Err("must be written as [[runner]] tables".to_owned());
+        let Value::Table(table) = row else {
+            return Err(InvalidRunner::NotTables);
         };
-        let named = row.get("name").and_then(Value::as_str);
-        let label = named.map_or_else(
-            || format!("table {}", index + 1),
-            |name| format!("{name:?}"),
-        );
-        check_row(row).map_err(|problem| format!("{label}: {problem}"))?;
-        if let Some(name) = named {
+        let name = table.get("name").and_then(Value::as_str);
+        let refuse = |problem| InvalidRunner::Row {
+            row: match name {
+                Some(name) => format!("{name:?}"),
+                None => format!("table {}", index + 1),
+            },
+            problem,
+        };
+        validate_row(table).map_err(refuse)?;
+        if let Some(name) = name {
             if names.contains(&name) {
-                return Err(format!("{label}: there are two tables of this name"));
+                return Err(refuse(InvalidRow::DuplicateName));
             }
             names.push(name);
         }
@@ -126,92 +203,89 @@ pub(crate) fn check(rows: &[Value]) -> Result<(), String> {
     Ok(())
 }
 
-fn check_row(row: &Table) -> Result<(), String> {
+fn validate_row(row: &Table) -> Result<(), InvalidRow> {
     for (key, value) in row {
-        let Some((_, expected)) = KEYS.iter().find(|(known, _)| known == key) else {
-            let hint = nearest::hint(key, KEYS.iter().map(|(known, _)| *known));
-            return Err(format!("unknown key `{key}`{hint}"));
+        let Some((_, expected)) = ROW_KEYS.iter().find(|(known, _)| known == key) else {
+            return Err(InvalidRow::UnknownKey {
+                suggestion: did_you_mean(key, ROW_KEYS.iter().map(|(known, _)| *known)),
+                key: key.clone(),
+            });
         };
-        let is_list = |value: &Value| {
-            value
-                .as_array()
-                .is_some_and(|items| items.iter().all(Value::is_str))
-        };
-        let fits = match *expected {
-            BOOL => value.is_bool(),
-            LIST => is_list(value),
-            _ => value.is_str(),
-        };
-        if !fits {
-            return Err(format!("{key} must be {expected}, not {value}"));
+        if !expected.accepts(value) {
+            return Err(InvalidRow::Mismatch {
+                key: key.clone(),
+                expected: *expected,
+                value: value.clone(),
+            });
         }
     }
     if let Some((key, _)) = row
         .iter()
         .find(|(_, value)| texts(value).any(|text| text.contains('\0')))
     {
-        return Err(format!("{key} must not hold a NUL character"));
+        return Err(InvalidRow::NulCharacter(key.clone()));
     }
-
-    let text = |key| row.get(key).and_then(Value::as_str).unwrap_or_default();
-    let name = text("name");
-    let plain =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_+-".contains(&byte);
-    if name.is_empty() || name.len() > NAME_LENGTH || !name.bytes().all(plain) {
-        return Err(format!(
-            "name must be 1 to {NAME_LENGTH} of the characters a-z, 0-9, _, + and -{}",
-            if row.contains_key("name") {
-                ""
-            } else {
-                "; it is missing"
-            }
-        ));
-    }
-    let extension = text("extension");
-    let good_extension = extension.is_empty()
-        || (extension.starts_with('.')
-            && (2..=EXTENSION_LENGTH).contains(&extension.len())
-            && !extension.contains(|c: char| c == '/' || c.is_control()));
-    if !good_extension {
-        return Err(format!(
-            "extension must be a dot and what follows it, such as \".js\", not {extension:?}"
-        ));
-    }
-    check_command(row)
+    validate_name(row)?;
+    validate_extension(row)?;
+    validate_command(row)
 }
 
-fn check_command(row: &Table) -> Result<(), String> {
+fn validate_name(row: &Table) -> Result<(), InvalidRow> {
+    let Some(name) = row.get("name").and_then(Value::as_str) else {
+        return Err(InvalidRow::NameMissing);
+    };
+    let is_allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_+-".contains(&byte);
+    if name.is_empty() || name.len() > NAME_MAX_BYTES || !name.bytes().all(is_allowed) {
+        return Err(InvalidRow::Name);
+    }
+    Ok(())
+}
+
+fn validate_extension(row: &Table) -> Result<(), InvalidRow> {
+    let extension = row.get("extension").and_then(Value::as_str);
+    let extension = extension.unwrap_or_default();
+    let valid = extension.is_empty()
+        || (extension.starts_with('.')
+            && (2..=EXTENSION_MAX_BYTES).contains(&extension.len())
+            && !extension.contains(|c: char| c == '/' || c.is_control()));
+    if valid {
+        Ok(())
+    } else {
+        Err(InvalidRow::Extension(extension.to_owned()))
+    }
+}
+
+fn validate_command(row: &Table) -> Result<(), InvalidRow> {
     let disabled = row
         .get("disabled")
         .and_then(Value::as_bool)
         .unwrap_or(false);
     let words: Vec<&str> = row.get("command").into_iter().flat_map(texts).collect();
     match words.first() {
-        // To switch a built-in runner off, its name is enough.
+        // To disable a built-in runner, its name is enough.
         None if disabled => {}
-        None => {
-            return Err(
-                "command is missing: the program and its arguments, such as [\"node\", \"{file}\"]"
-                    .to_owned(),
-            );
-        }
-        Some(&"") => return Err("command must begin with a program".to_owned()),
+        None => return Err(InvalidRow::CommandMissing),
+        Some(&"") => return Err(InvalidRow::ProgramEmpty),
         Some(_) => {}
     }
     let requires = row.get("requires").into_iter().flat_map(texts);
     if requires.into_iter().any(str::is_empty) {
-        return Err("requires must hold names of programs".to_owned());
+        return Err(InvalidRow::RequiresEmpty);
     }
     for word in words {
-        if let Some(unknown) = placeholders(word).find(|found| !PLACEHOLDERS.contains(found)) {
-            let hint = nearest::hint(unknown, PLACEHOLDERS.iter().copied());
-            return Err(format!("unknown placeholder `{unknown}` in command{hint}"));
+        let mut found = placeholders(word);
+        if let Some(unknown) = found.find(|found| !COMMAND_PLACEHOLDERS.contains(found)) {
+            return Err(InvalidRow::UnknownPlaceholder {
+                placeholder: unknown.to_owned(),
+                suggestion: did_you_mean(unknown, COMMAND_PLACEHOLDERS.iter().copied()),
+            });
         }
     }
     Ok(())
 }
 
-/// The text of a value, or the texts of a list.
+/// Returns the text of a value, or the texts of a list.
 fn texts(value: &Value) -> impl Iterator<Item = &str> {
     let items = value
         .as_array()
@@ -221,8 +295,8 @@ fn texts(value: &Value) -> impl Iterator<Item = &str> {
     value.as_str().into_iter().chain(items)
 }
 
-/// Whatever looks like a placeholder: lower-case letters in braces. Other braces are the program's
-/// own.
+/// Returns whatever looks like a placeholder: lower-case letters in braces. Other braces are the
+/// program's own.
 fn placeholders(word: &str) -> impl Iterator<Item = &str> {
     word.match_indices('{').filter_map(|(start, _)| {
         let inner = &word[start + 1..];

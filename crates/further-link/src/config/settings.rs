@@ -1,36 +1,37 @@
-//! The table of all settings: key, kind of value, default, variable, flag, one line of help.
+//! The table of all settings: key, value type, default, variables, flag, one line of help.
 //!
-//! One row here (and a field of the same name in `config/mod.rs`) is all that a new setting needs:
-//! the layers, the flags of the command line, their help and `further-link config` are made from
-//! it.
+//! A new setting is one row here and a field of the same name in `config/mod.rs`. The precedence of
+//! its sources, its command-line flag, its `--help` and its line in `further-link config` are made
+//! from the row; tests compare `docs/configuration.md` and `packaging/further-link.toml` with it.
 
-use super::kinds::{self, Kind, Tilde};
+use super::value_type::{self, Tilde, ValueType};
 
 /// One setting.
 pub(crate) struct Setting {
     /// Section and name, as in `server.port`.
     pub(crate) key: &'static str,
-    pub(crate) kind: Kind,
-    /// Written as the value of a TOML key.
+    pub(crate) value_type: ValueType,
+    /// As the value of a TOML key.
     pub(crate) default: &'static str,
-    /// The last one that is set wins.
+    /// The last of them that is set wins.
     pub(crate) variables: &'static [Variable],
     pub(crate) flag: Option<Flag>,
-    /// Plain words for `--help`; no full stop.
+    /// For `--help`: one line, in plain words, without a full stop.
     pub(crate) help: &'static str,
 }
 
 /// An environment variable that sets a setting.
 pub(crate) struct Variable {
     pub(crate) name: &'static str,
-    pub(crate) reading: VariableReading,
+    pub(crate) kind: VariableKind,
 }
 
-/// What the text of a variable means.
-pub(crate) enum VariableReading {
+/// How the text of a variable is read.
+pub(crate) enum VariableKind {
     /// The value itself; lists are separated by commas.
     Value,
-    /// `0` and `false` are a no, everything else a yes; each stands for a value (or for nothing).
+    /// `0` and `false` (in any case) are a no, everything else is a yes; each stands for a value,
+    /// or leaves the setting as it is.
     Switch {
         yes: &'static str,
         no: Option<&'static str>,
@@ -42,23 +43,28 @@ pub(crate) enum VariableReading {
 pub(crate) struct Flag {
     /// Without the dashes.
     pub(crate) name: &'static str,
-    pub(crate) reading: FlagReading,
+    pub(crate) kind: FlagKind,
 }
 
-/// What a flag brings.
+/// Whether a flag takes a value.
 #[derive(Clone, Copy)]
-pub(crate) enum FlagReading {
-    /// It takes a value, shown under this name in the help.
-    Takes(&'static str),
-    /// Its presence stands for this value.
-    Means(&'static str),
+pub(crate) enum FlagKind {
+    /// It does, shown under this name in the help.
+    TakesValue(&'static str),
+    /// It does not: its presence stands for this value.
+    Switch(&'static str),
 }
 
 impl Setting {
-    const fn new(key: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Self {
+    const fn new(
+        key: &'static str,
+        value_type: ValueType,
+        default: &'static str,
+        help: &'static str,
+    ) -> Self {
         Self {
             key,
-            kind,
+            value_type,
             default,
             variables: &[],
             flag: None,
@@ -74,30 +80,30 @@ impl Setting {
     const fn flag(mut self, name: &'static str, value_name: &'static str) -> Self {
         self.flag = Some(Flag {
             name,
-            reading: FlagReading::Takes(value_name),
+            kind: FlagKind::TakesValue(value_name),
         });
         self
     }
 
-    const fn flag_meaning(mut self, name: &'static str, value: &'static str) -> Self {
+    const fn switch_flag(mut self, name: &'static str, value: &'static str) -> Self {
         self.flag = Some(Flag {
             name,
-            reading: FlagReading::Means(value),
+            kind: FlagKind::Switch(value),
         });
         self
     }
 
-    /// `server` of `server.port`; empty for `runner`.
+    /// Returns `server` for `server.port`, and an empty text for `runner`.
     pub(crate) fn section(&self) -> &'static str {
         self.key.split_once('.').map_or("", |(section, _)| section)
     }
 
-    /// Takes several values.
+    /// Returns whether the setting takes several values.
     pub(crate) fn is_list(&self) -> bool {
-        matches!(self.kind, Kind::List { .. })
+        matches!(self.value_type, ValueType::List { .. })
     }
 
-    /// `port` of `server.port`.
+    /// Returns `port` for `server.port`.
     pub(crate) fn name(&self) -> &'static str {
         self.key.split_once('.').map_or(self.key, |(_, name)| name)
     }
@@ -107,25 +113,26 @@ impl Variable {
     const fn value(name: &'static str) -> Self {
         Self {
             name,
-            reading: VariableReading::Value,
+            kind: VariableKind::Value,
         }
     }
 
     const fn switch(name: &'static str, yes: &'static str, no: Option<&'static str>) -> Self {
         Self {
             name,
-            reading: VariableReading::Switch { yes, no },
+            kind: VariableKind::Switch { yes, no },
         }
     }
 }
 
-/// The setting of that key.
+/// Returns the setting with that key.
 pub(crate) fn find(key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.key == key)
 }
 
-/// For what costs a file descriptor or more each: beyond that, no process has any left.
-const COUNT: Kind = Kind::Integer {
+/// How many there may be at the same time, of what costs a file descriptor or more each: no process
+/// has more of them.
+const CONCURRENT_COUNT: ValueType = ValueType::Integer {
     min: 1,
     max: 65_535,
 };
@@ -134,7 +141,7 @@ const COUNT: Kind = Kind::Integer {
 pub(crate) static SETTINGS: &[Setting] = &[
     Setting::new(
         "server.bind",
-        kinds::ADDRESSES,
+        value_type::IP_ADDRESSES,
         r#""127.0.0.1""#,
         "Address to listen on, or \"localhost\"; may be repeated",
     )
@@ -143,7 +150,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
     // 0 lets the system choose a free port: tests and local tools start servers that way.
     Setting::new(
         "server.port",
-        Kind::Integer {
+        ValueType::Integer {
             min: 0,
             max: 65_535,
         },
@@ -154,7 +161,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
     .flag("port", "PORT"),
     Setting::new(
         "server.auth",
-        Kind::Choice(&["", "none"]),
+        ValueType::Choice(&["", "none"]),
         r#""""#,
         "\"none\" lets everybody who reaches the port run programs on this device",
     )
@@ -162,37 +169,37 @@ pub(crate) static SETTINGS: &[Setting] = &[
     .flag("auth", "HOW"),
     Setting::new(
         "server.hosts",
-        kinds::HOSTS,
+        value_type::HOST_NAMES,
         "[]",
-        "Further name under which browsers reach this device; may be repeated",
+        "Further name by which browsers reach this device; may be repeated",
     )
     .variables(&[Variable::value("FURTHER_LINK_HOSTS")])
     .flag("host", "NAME"),
     Setting::new(
         "server.origins",
-        kinds::ORIGINS,
+        value_type::WEB_ORIGINS,
         "[]",
-        "Web site whose pages may use this server, as https://site.example; may be repeated",
+        "Web site whose pages may use this server, such as https://site.example; may be repeated",
     )
     .variables(&[Variable::value("FURTHER_LINK_ORIGINS")])
     .flag("origin", "SITE"),
     Setting::new(
         "server.account",
-        kinds::ACCOUNT_OR_EMPTY,
+        value_type::OPTIONAL_ACCOUNT,
         r#""""#,
-        "Account of the part facing the network, when started as root \
-         (further-link if it exists, else nobody)",
+        "Account of the network-facing part when started as root \
+         (default: further-link if it exists, else nobody)",
     )
     .flag("account", "NAME"),
     Setting::new(
         "server.compression",
-        Kind::Choice(&["auto", "always", "never"]),
+        ValueType::Choice(&["auto", "always", "never"]),
         r#""auto""#,
         "Who gets compressed messages: auto (clients on other devices), always or never",
     ),
     Setting::new(
         "tls.enabled",
-        Kind::Bool,
+        ValueType::Bool,
         "true",
         "Serve plain HTTP instead of HTTPS",
     )
@@ -201,73 +208,73 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "false",
         Some("true"),
     )])
-    .flag_meaning("no-tls", "false"),
+    .switch_flag("no-tls", "false"),
     Setting::new(
         "tls.cert",
-        kinds::PATH_OR_EMPTY,
+        value_type::OPTIONAL_PATH,
         r#""""#,
-        "Certificate to use, a PEM file (searched, else made, by the server)",
+        "Certificate, a PEM file (default: found beside the configuration, else made)",
     )
     .flag("tls-cert", "FILE"),
     Setting::new(
         "tls.key",
-        kinds::PATH_OR_EMPTY,
+        value_type::OPTIONAL_PATH,
         r#""""#,
         "Private key of that certificate, a PEM file",
     )
     .flag("tls-key", "FILE"),
     Setting::new(
         "run.user",
-        kinds::ACCOUNT_OR_EMPTY,
+        value_type::OPTIONAL_ACCOUNT,
         r#""""#,
         "Account that runs programs if the browser names none \
-         (pi if it exists, else the account of the server)",
+         (default: pi if it exists, else the server's account)",
     )
     .flag("user", "NAME"),
     Setting::new(
         "run.accounts",
-        kinds::ACCOUNTS,
+        value_type::ACCOUNT_NAMES,
         "[]",
-        "Account that programs may run as beside that one (all ordinary accounts); \
+        "Further account that programs may run as (default: all ordinary accounts); \
          may be repeated",
     )
     .flag("allow-account", "NAME"),
     Setting::new(
         "run.work_dir",
-        Kind::Path {
-            empty: true,
+        ValueType::Path {
+            may_be_empty: true,
             tilde: Tilde::Kept,
         },
         r#""""#,
-        "Folder of projects (~/further of the user that runs the code)",
+        "Directory for projects (default: ~/further of the user who runs the code)",
     )
     .variables(&[Variable::value("FURTHER_LINK_WORK_DIR")])
-    .flag("work-dir", "FOLDER"),
+    .flag("work-dir", "DIR"),
     Setting::new(
         "run.temp_dir",
-        Kind::Path {
-            empty: false,
+        ValueType::Path {
+            may_be_empty: false,
             tilde: Tilde::Expanded,
         },
         r#""/tmp""#,
-        "Folder for passing files",
+        "Directory for temporary files",
     )
     .variables(&[Variable::value("FURTHER_LINK_TEMP_DIR")])
-    .flag("temp-dir", "FOLDER"),
+    .flag("temp-dir", "DIR"),
     Setting::new(
         "run.venv",
-        Kind::Path {
-            empty: true,
+        ValueType::Path {
+            may_be_empty: true,
             tilde: Tilde::Kept,
         },
         r#""""#,
         "Python virtual environment for the python3 runner",
     )
     .variables(&[Variable::value("FURTHER_VENV")])
-    .flag("venv", "FOLDER"),
+    .flag("venv", "DIR"),
     Setting::new(
         "run.stop_grace",
-        Kind::Number {
+        ValueType::Number {
             min: 0.0,
             max: 60.0,
         },
@@ -277,43 +284,43 @@ pub(crate) static SETTINGS: &[Setting] = &[
     .flag("stop-grace", "SECONDS"),
     Setting::new(
         "run.environment",
-        Kind::Variables,
+        ValueType::Variables,
         "{}",
         "Variables added to the environment of every program",
     ),
     Setting::new(
         "run.pass_environment",
-        kinds::VARIABLE_NAMES,
+        value_type::VARIABLE_NAMES,
         "[]",
-        "Variables of the server that programs get too",
+        "Variables of the server that are passed on to programs",
     ),
     Setting::new(
         "run.cgroup",
-        Kind::Choice(&["auto", "off"]),
+        ValueType::Choice(&["auto", "off"]),
         r#""auto""#,
-        "Control groups, by which the kernel keeps a program together with all that it starts",
+        "Whether programs get control groups (cgroups): auto (where possible) or off",
     ),
     Setting::new(
         "limits.message_bytes",
-        Kind::Integer {
+        ValueType::Integer {
             min: 1 << 10,
             max: 1 << 30,
         },
         "16777216",
-        "Longest message taken from a client, in bytes",
+        "Longest message accepted from a client, in bytes",
     ),
     Setting::new(
         "limits.upload_bytes",
-        Kind::Integer {
+        ValueType::Integer {
             min: 1 << 10,
             max: 1 << 30,
         },
         "33554432",
-        "Largest project taken by an upload, in bytes of JSON",
+        "Largest upload of a project, in bytes of JSON",
     ),
     Setting::new(
         "limits.file_bytes",
-        Kind::Integer {
+        ValueType::Integer {
             min: 1 << 10,
             max: 1 << 50,
         },
@@ -322,58 +329,58 @@ pub(crate) static SETTINGS: &[Setting] = &[
     ),
     Setting::new(
         "limits.connections",
-        COUNT,
+        CONCURRENT_COUNT,
         "512",
-        "Connections open at the same time",
+        "Connections that may be open at the same time",
     ),
     Setting::new(
         "limits.jobs",
-        COUNT,
+        CONCURRENT_COUNT,
         "256",
-        "Programs running at the same time",
+        "Programs that may run at the same time",
     ),
     Setting::new(
         "limits.jobs_per_client",
-        COUNT,
+        CONCURRENT_COUNT,
         "64",
-        "Programs running at the same time for one client",
+        "Programs that may run at the same time for one client",
     ),
     Setting::new(
         "limits.pong_timeout",
-        Kind::Integer { min: 1, max: 3600 },
+        ValueType::Integer { min: 1, max: 3600 },
         "30",
-        "Seconds without a sign of life after which a connection is given up",
+        "Seconds without an answer to a ping after which a connection is closed",
     ),
     Setting::new(
         "download.max_bytes",
-        Kind::Integer {
+        ValueType::Integer {
             min: 1 << 10,
             max: 1 << 40,
         },
         "67108864",
-        "Largest file that is downloaded for an uploaded project, in bytes",
+        "Largest file downloaded for an uploaded project, in bytes",
     ),
     Setting::new(
         "download.timeout",
-        Kind::Integer { min: 1, max: 3600 },
+        ValueType::Integer { min: 1, max: 3600 },
         "60",
         "Seconds that the download of one file may take",
     ),
     Setting::new(
         "download.private_addresses",
-        Kind::Bool,
+        ValueType::Bool,
         "false",
-        "Download files of projects from this device and its own networks too",
+        "Also download files from this device and its own networks",
     ),
     Setting::new(
         "state.dir",
-        kinds::PATH_OR_EMPTY,
+        value_type::OPTIONAL_PATH,
         r#""""#,
-        "Folder for what the server keeps, such as the certificate it made",
+        "Directory for what the server keeps, such as the certificate it made",
     ),
     Setting::new(
         "log.level",
-        kinds::LOG_LEVEL,
+        value_type::LOG_LEVEL,
         r#""info""#,
         "How much to log: error, warn, info, debug or trace, or filter directives",
     )
@@ -384,25 +391,25 @@ pub(crate) static SETTINGS: &[Setting] = &[
     .flag("log-level", "LEVEL"),
     Setting::new(
         "log.format",
-        Kind::Choice(&["auto", "text", "json"]),
+        ValueType::Choice(&["auto", "text", "json"]),
         r#""auto""#,
-        "Form of the log: auto, text or json",
+        "Format of the log: auto, text or json",
     )
     .variables(&[Variable::value("FURTHER_LINK_LOG_FORMAT")])
-    .flag("log-format", "FORM"),
+    .flag("log-format", "FORMAT"),
     Setting::new(
         "miniscreen.projects_dir",
-        Kind::Path {
-            empty: false,
+        ValueType::Path {
+            may_be_empty: false,
             tilde: Tilde::Kept,
         },
         r#""~/Desktop/Projects/Further""#,
-        "Folder that uploaded miniscreen projects are copied to",
+        "Directory that uploaded miniscreen projects are copied to",
     )
     .variables(&[Variable::value("FURTHER_LINK_MINISCREEN_PROJECTS_DIR")]),
     Setting::new(
         "bluetooth.enabled",
-        Kind::Bool,
+        ValueType::Bool,
         "true",
         "Reserved for the Bluetooth part",
     )
@@ -413,7 +420,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
     )]),
     Setting::new(
         "bluetooth.encrypt",
-        Kind::Bool,
+        ValueType::Bool,
         "true",
         "Reserved for the Bluetooth part",
     )
@@ -424,7 +431,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
     )]),
     Setting::new(
         "bluetooth.pair_and_advertise",
-        Kind::Bool,
+        ValueType::Bool,
         "false",
         "Reserved for the Bluetooth part",
     )
@@ -435,7 +442,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
     )]),
     Setting::new(
         "runner",
-        Kind::Runners,
+        ValueType::Runners,
         "[]",
         "Further languages, one table each",
     ),

@@ -6,7 +6,7 @@ use super::super::{SETTINGS, runner};
 use super::{Device, project, setting};
 
 #[test]
-fn the_page_has_a_row_for_every_setting() {
+fn docs_list_every_setting() {
     let page = project("docs/configuration.md");
     for setting in SETTINGS.iter().filter(|setting| setting.key != "runner") {
         let row = page
@@ -30,7 +30,7 @@ fn the_page_has_a_row_for_every_setting() {
         }
     }
     assert!(page.contains("[[runner]]"));
-    for (key, _) in runner::KEYS {
+    for (key, _) in runner::ROW_KEYS {
         assert!(
             page.contains(&format!("| `{key}` |")),
             "{key} of a runner is missing"
@@ -39,7 +39,7 @@ fn the_page_has_a_row_for_every_setting() {
 }
 
 #[test]
-fn the_examples_of_the_page_are_valid() {
+fn docs_examples_are_valid() {
     let page = project("docs/configuration.md");
     let mut examples: Vec<String> = Vec::new();
     let mut inside = false;
@@ -61,7 +61,7 @@ fn the_examples_of_the_page_are_valid() {
 }
 
 #[test]
-fn the_example_file_has_every_key_with_its_default() {
+fn example_file_has_every_key_with_its_default() {
     let example = project("packaging/further-link.toml");
     let as_it_is = Device::new().with_config(&example).config(&[]);
     assert!(
@@ -91,7 +91,7 @@ fn the_example_file_has_every_key_with_its_default() {
         }
     }
     let row = keys.split_once("[[runner]]").unwrap().1;
-    for (key, _) in runner::KEYS {
+    for (key, _) in runner::ROW_KEYS {
         assert!(
             row.contains(&format!("\n{key} = ")),
             "{key} of a runner is missing"
@@ -100,7 +100,7 @@ fn the_example_file_has_every_key_with_its_default() {
 }
 
 #[test]
-fn the_help_names_every_flag_and_variable() {
+fn help_names_every_flag_and_variable() {
     crate::cli::Cli::command().debug_assert();
     let mut command = crate::cli::Cli::command();
     let help = command.render_long_help().to_string();

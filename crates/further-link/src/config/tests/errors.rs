@@ -11,7 +11,7 @@ fn in_file(text: &str) -> String {
 }
 
 #[test]
-fn broken_files() {
+fn toml_error_names_line_and_column() {
     assert_eq!(
         in_file("[server]\nport = = 1\n"),
         "2, column 8: extra `=`, expected nothing"
@@ -23,7 +23,7 @@ fn broken_files() {
 }
 
 #[test]
-fn unknown_keys() {
+fn unknown_key_is_refused_with_suggestion() {
     for (text, error) in [
         (
             "[server]\nprot = 1\n",
@@ -80,7 +80,7 @@ fn unknown_keys() {
 }
 
 #[test]
-fn wrong_values() {
+fn value_out_of_bounds_is_refused_with_expectation() {
     for (section, line, problem) in [
         (
             "server",
@@ -210,7 +210,7 @@ fn wrong_values() {
 }
 
 #[test]
-fn wrong_origins() {
+fn origin_with_path_or_without_scheme_is_refused() {
     for wrong in [
         "*",
         "null",
@@ -247,7 +247,7 @@ fn wrong_origins() {
 }
 
 #[test]
-fn variables_and_flags_are_named() {
+fn error_names_variable_or_flag() {
     let error = Device::new().with("FURTHER_LINK_PORT", "http").error(&[]);
     assert_eq!(
         error,
@@ -272,7 +272,7 @@ fn variables_and_flags_are_named() {
 }
 
 #[test]
-fn wrong_runners() {
+fn runner_row_is_refused_with_reason() {
     for (row, problem) in [
         (
             "command = [\"a\"]",

@@ -2,17 +2,17 @@
 
 mod documents;
 mod errors;
-mod layering;
-mod places;
+mod precedence;
+mod search_path;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{Config, Given, Surroundings};
+use super::{CommandLineSettings, Config, ProcessEnvironment};
 
-/// A made-up device: folders of its own, removed at the end, and variables.
+/// A made-up device: directories of its own, removed on drop, and variables.
 struct Device {
     root: PathBuf,
     variables: HashMap<String, OsString>,
@@ -48,7 +48,7 @@ impl Device {
         self
     }
 
-    /// The configuration file of the user.
+    /// Adds the configuration file of the user.
     fn with_config(self, text: &str) -> Self {
         self.with_file(USER_FILE, text)
     }
@@ -57,26 +57,26 @@ impl Device {
         self.root.join(path)
     }
 
-    fn surroundings(&self) -> Surroundings {
+    fn environment(&self) -> ProcessEnvironment {
         let variables = self.variables.clone();
-        Surroundings {
-            variable: Box::new(move |name| variables.get(name).cloned()),
+        ProcessEnvironment {
+            lookup: Box::new(move |name| variables.get(name).cloned()),
             home: Some(self.path("home")),
-            root: self.is_root,
-            folder: self.path("here"),
+            is_root: self.is_root,
+            current_dir: self.path("here"),
             system_config_dir: self.path("etc"),
         }
     }
 
     fn load(&self, arguments: &[&str]) -> anyhow::Result<Config> {
-        Config::load(&given(arguments), &self.surroundings())
+        Config::load(&command_line(arguments), &self.environment())
     }
 
     fn config(&self, arguments: &[&str]) -> Config {
         self.load(arguments).unwrap()
     }
 
-    /// The error, with the folder of this device left out.
+    /// Returns the error, without the directory of this device.
     fn error(&self, arguments: &[&str]) -> String {
         let error = self.load(arguments).expect_err("this should be refused");
         format!("{error:#}").replace(&format!("{}/", self.root.display()), "")
@@ -91,14 +91,14 @@ impl Drop for Device {
 
 const USER_FILE: &str = "home/.config/further-link/further-link.toml";
 
-/// What a command line gives.
-fn given(arguments: &[&str]) -> Given {
+/// Returns what a command line sets.
+fn command_line(arguments: &[&str]) -> CommandLineSettings {
     use clap::Parser as _;
     let all = std::iter::once("further-link").chain(arguments.iter().copied());
     crate::cli::Cli::try_parse_from(all).unwrap().into_parts().1
 }
 
-/// The value of a key, as TOML, and its source.
+/// Returns the value of a key, as TOML, and its source.
 fn setting(config: &Config, key: &str) -> (String, String) {
     let (_, value, source) = config
         .settings()

@@ -5,7 +5,7 @@ use super::super::system_config_dir;
 use super::{Device, USER_FILE};
 
 #[test]
-fn the_first_file_found_is_read() {
+fn first_existing_file_is_read() {
     let device = Device::new();
     assert_eq!(device.config(&[]).file(), None);
     let device = device.with_file("etc/further-link.toml", "[server]\nport = 1\n");
@@ -33,7 +33,7 @@ fn the_first_file_found_is_read() {
 }
 
 #[test]
-fn a_relative_xdg_folder_is_ignored() {
+fn relative_xdg_directory_is_ignored() {
     let device = Device::new()
         .with("XDG_CONFIG_HOME", "etc")
         .with_config("[server]\nport = 2\n");
@@ -41,7 +41,7 @@ fn a_relative_xdg_folder_is_ignored() {
 }
 
 #[test]
-fn a_named_file_has_to_exist() {
+fn named_file_must_exist() {
     let missing = "No such file or directory (os error 2)";
     let error = Device::new().error(&["--config", "none.toml"]);
     assert_eq!(
@@ -58,7 +58,7 @@ fn a_named_file_has_to_exist() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_not_passed_over() {
+fn unreadable_file_is_not_skipped() {
     let device = Device::new().with_file(&format!("{USER_FILE}/in-the-way"), "");
     assert!(
         device
@@ -68,7 +68,7 @@ fn a_file_that_cannot_be_read_is_not_passed_over() {
 }
 
 #[test]
-fn folders_without_a_file() {
+fn directories_are_usual_ones_without_file() {
     assert_eq!(system_config_dir().to_str(), Some("/etc/further-link"));
     let mut device = Device::new();
     assert_eq!(
@@ -98,7 +98,7 @@ fn folders_without_a_file() {
 }
 
 #[test]
-fn relative_paths() {
+fn relative_path_is_resolved_against_its_source() {
     let device = Device::new()
         .with_config("[tls]\ncert = \"c.pem\"\nkey = \"~/k.pem\"\n[run]\nwork_dir = \"w\"\n");
     let config = device.config(&["--venv", "venv"]);

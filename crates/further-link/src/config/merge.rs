@@ -1,5 +1,6 @@
-//! The layers of the configuration: defaults, file, variables, flags. A later one overrides an
-//! earlier one, key by key, and each value remembers where it came from.
+//! Merges the sources of the configuration in the order of their precedence: defaults, file,
+//! environment variables, command line. A later one overrides an earlier one, key by key, and each
+//! value remembers where it came from.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,10 +10,11 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
-use super::kinds::{self, Base, Kind};
-use super::nearest;
-use super::places::Surroundings;
-use super::settings::{self, FlagReading, SETTINGS, Setting, VariableReading};
+use super::runner::InvalidRunner;
+use super::search_path::ProcessEnvironment;
+use super::settings::{self, FlagKind, SETTINGS, Setting, VariableKind};
+use super::suggestion::did_you_mean;
+use super::value_type::{self, InvalidValue, PathBase, ValueType};
 
 /// Where the value of a setting came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,49 +37,50 @@ impl fmt::Display for Source {
     }
 }
 
-/// What the command line says about the configuration.
+/// The settings that the command line gives.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Given {
+pub(crate) struct CommandLineSettings {
     /// `--config`
     pub(crate) file: Option<PathBuf>,
-    /// `--set KEY=VALUE`, in their order.
+    /// `--set KEY=VALUE`, in the order given.
     pub(crate) sets: Vec<String>,
-    /// Name of a flag (without the dashes) and its value, in their order; [`None`] for a flag
-    /// without a value.
+    /// Names of flags (without the dashes) and their values, in the order given; [`None`] for a
+    /// flag without a value.
     pub(crate) flags: Vec<(&'static str, Option<String>)>,
 }
 
-/// The values in force so far: one for each setting.
-pub(crate) struct Layers {
+/// The value of each setting as merged so far, and its source.
+pub(crate) struct MergedSettings {
     values: BTreeMap<&'static str, (Value, Source)>,
 }
 
-impl Layers {
-    /// The layer at the bottom.
+impl MergedSettings {
+    /// Returns the built-in defaults: what everything else overrides.
     pub(crate) fn defaults() -> Result<Self> {
-        let mut layers = Self {
+        let mut merged = Self {
             values: BTreeMap::new(),
         };
-        let base = Base {
-            folder: Path::new("/"),
+        let base = PathBase {
+            dir: Path::new("/"),
             home: None,
         };
         for setting in SETTINGS {
-            let value = kinds::toml_value(setting.default)
-                .ok_or_else(|| anyhow!("the default of {} is no TOML", setting.key))?;
-            layers.put(setting, value, Source::Default, "default", &base)?;
+            let value = value_type::toml_value(setting.default)
+                .ok_or_else(|| anyhow!("the default of {} is not TOML", setting.key))?;
+            merged.put(setting, value, Source::Default, "default", &base)?;
         }
-        Ok(layers)
+        Ok(merged)
     }
 
-    /// Lays a configuration file on top.
-    pub(crate) fn add_file(
+    /// Merges a configuration file.
+    pub(crate) fn merge_file(
         &mut self,
         path: &Path,
         text: &str,
-        around: &Surroundings,
+        environment: &ProcessEnvironment,
     ) -> Result<()> {
         let shown = path.display();
+        // The error itself is shown with several lines of the file; its message is one line.
         let broken = |error: toml::de::Error| {
             let (line, column) = error
                 .span()
@@ -85,34 +88,34 @@ impl Layers {
             let message = error.message().replace('\n', ", ");
             anyhow!("{shown}, line {line}, column {column}: {message}")
         };
-        // Once for the places of the keys, once for plain values.
-        let places = DeTable::parse(text).map_err(broken)?;
+        // Once for the positions of the keys, once for plain values.
+        let positions = DeTable::parse(text).map_err(broken)?;
         let values: Table = toml::from_str(text).map_err(broken)?;
 
-        let base = Base {
-            folder: path.parent().unwrap_or(Path::new("/")),
-            home: around.home.as_deref(),
+        let base = PathBase {
+            dir: path.parent().unwrap_or(Path::new("/")),
+            home: environment.home.as_deref(),
         };
         let mut put = |start: usize, key: &str, value: Option<&Value>| {
-            let place = format!("{shown}, line {}", line_and_column(text, start).0);
-            let setting = known(key, &place)?;
-            let value = value.with_context(|| format!("{place}: {key} has no value"))?;
+            let location = format!("{shown}, line {}", line_and_column(text, start).0);
+            let setting = known(key, &location)?;
+            let value = value.with_context(|| format!("{location}: {key} has no value"))?;
             self.put(
                 setting,
                 value.clone(),
                 Source::File(path.to_owned()),
-                &place,
+                &location,
                 &base,
             )
         };
-        for (section, content) in places.get_ref() {
+        for (section, content) in positions.get_ref() {
             let name = section.get_ref().as_ref();
             let value = values.get(name);
             match content.get_ref() {
                 DeValue::Table(entries) if settings::find(name).is_none() => {
                     if entries.is_empty() && !sections().any(|known| known == name) {
                         let line = line_and_column(text, section.span().start).0;
-                        let hint = nearest::hint(name, sections());
+                        let hint = did_you_mean(name, sections());
                         bail!("{shown}, line {line}: unknown section `[{name}]`{hint}");
                     }
                     for key in entries.keys() {
@@ -130,27 +133,27 @@ impl Layers {
         Ok(())
     }
 
-    /// Lays the environment variables on top.
-    pub(crate) fn add_environment(&mut self, around: &Surroundings) -> Result<()> {
-        let base = started_in(around);
+    /// Merges the environment variables.
+    pub(crate) fn merge_environment(&mut self, environment: &ProcessEnvironment) -> Result<()> {
+        let base = current_dir_base(environment);
         for setting in SETTINGS {
             for variable in setting.variables {
-                let Some(text) = around.set(variable.name) else {
+                let Some(text) = environment.non_empty_variable(variable.name) else {
                     continue;
                 };
-                let value = match variable.reading {
-                    VariableReading::Value => {
+                let value = match variable.kind {
+                    VariableKind::Value => {
                         let Some(text) = text.to_str() else {
                             bail!("{}: this variable is not valid UTF-8", variable.name);
                         };
-                        setting.kind.parse(text)
+                        setting.value_type.parse(text)
                     }
-                    VariableReading::Switch { yes, no } => {
+                    VariableKind::Switch { yes, no } => {
                         let is_no = ["0", "false"]
                             .iter()
                             .any(|word| text.eq_ignore_ascii_case(word));
                         match if is_no { no } else { Some(yes) } {
-                            Some(meaning) => setting.kind.parse(meaning),
+                            Some(meaning) => setting.value_type.parse(meaning),
                             None => continue,
                         }
                     }
@@ -167,32 +170,38 @@ impl Layers {
         Ok(())
     }
 
-    /// Lays the command line on top; a flag with a name of its own is above `--set`.
-    pub(crate) fn add_flags(&mut self, given: &Given, around: &Surroundings) -> Result<()> {
-        let base = started_in(around);
-        for assignment in &given.sets {
+    /// Merges the command line; a flag of its own overrides `--set`.
+    pub(crate) fn merge_flags(
+        &mut self,
+        command_line: &CommandLineSettings,
+        environment: &ProcessEnvironment,
+    ) -> Result<()> {
+        let base = current_dir_base(environment);
+        for assignment in &command_line.sets {
             self.set(assignment, &base)?;
         }
         for setting in SETTINGS {
             let Some(flag) = setting.flag else { continue };
-            let mut said = given
+            let mut texts = command_line
                 .flags
                 .iter()
                 .filter(|(name, _)| *name == flag.name)
                 .map(|(_, text)| text);
-            let value = match (flag.reading, &setting.kind) {
-                (FlagReading::Means(meaning), kind) => said.next().map(|_| kind.parse(meaning)),
-                (FlagReading::Takes(_), Kind::List { .. }) => {
-                    let items: Vec<_> = said
+            let value = match (flag.kind, &setting.value_type) {
+                (FlagKind::Switch(value), value_type) => {
+                    texts.next().map(|_| value_type.parse(value))
+                }
+                (FlagKind::TakesValue(_), ValueType::List { .. }) => {
+                    let items: Vec<_> = texts
                         .flatten()
                         .map(|text| Value::from(text.as_str()))
                         .collect();
                     (!items.is_empty()).then_some(Value::Array(items))
                 }
-                (FlagReading::Takes(_), kind) => said
+                (FlagKind::TakesValue(_), value_type) => texts
                     .next_back()
                     .and_then(Option::as_ref)
-                    .map(|text| kind.parse(text)),
+                    .map(|text| value_type.parse(text)),
             };
             if let Some(value) = value {
                 self.put(
@@ -207,7 +216,7 @@ impl Layers {
         Ok(())
     }
 
-    fn set(&mut self, assignment: &str, base: &Base<'_>) -> Result<()> {
+    fn set(&mut self, assignment: &str, base: &PathBase<'_>) -> Result<()> {
         let Some((key, text)) = assignment.split_once('=') else {
             bail!("--set: write KEY=VALUE, such as server.port=9000, not {assignment:?}");
         };
@@ -216,7 +225,7 @@ impl Layers {
         if let Some(name) = key.strip_prefix("run.environment.") {
             let setting = known("run.environment", "--set")?;
             let mut table = self.value(setting).as_table().cloned().unwrap_or_default();
-            table.insert(name.to_owned(), kinds::toml_text(text));
+            table.insert(name.to_owned(), value_type::toml_text(text));
             return self.put(
                 setting,
                 Value::Table(table),
@@ -226,7 +235,7 @@ impl Layers {
             );
         }
         let setting = known(key, "--set")?;
-        let value = setting.kind.parse_toml(text);
+        let value = setting.value_type.parse_toml(text);
         self.put(setting, value, Source::Flag("set"), "--set", base)
     }
 
@@ -235,18 +244,17 @@ impl Layers {
         setting: &Setting,
         value: Value,
         source: Source,
-        place: &str,
-        base: &Base<'_>,
+        location: &str,
+        base: &PathBase<'_>,
     ) -> Result<()> {
         let key = setting.key;
-        let value = setting.kind.check(value, base).map_err(|problem| {
-            // Runners speak of one of their rows.
-            let colon = if problem.starts_with("must ") {
-                ""
-            } else {
-                ":"
+        let value = setting.value_type.validate(value, base).map_err(|error| {
+            // The errors of runners name one of their rows first.
+            let colon = match &error {
+                InvalidValue::Runner(InvalidRunner::Row { .. }) => ":",
+                _ => "",
             };
-            anyhow!("{place}: {key}{colon} {problem}")
+            anyhow!("{location}: {key}{colon} {error}")
         })?;
         self.values.insert(key, (value, source));
         Ok(())
@@ -256,7 +264,7 @@ impl Layers {
         &self.values[setting.key].0
     }
 
-    /// All values as one TOML document, with a section for each.
+    /// Returns all values as one TOML document, in their sections.
     pub(crate) fn to_table(&self) -> Table {
         let mut whole = Table::new();
         for setting in SETTINGS {
@@ -275,7 +283,7 @@ impl Layers {
         whole
     }
 
-    /// Each setting with its value and source, in the order of the table.
+    /// Returns each setting with its value and source, in the order of the table.
     pub(crate) fn into_list(mut self) -> Vec<(&'static Setting, Value, Source)> {
         SETTINGS
             .iter()
@@ -287,15 +295,15 @@ impl Layers {
     }
 }
 
-fn known(key: &str, place: &str) -> Result<&'static Setting> {
+fn known(key: &str, location: &str) -> Result<&'static Setting> {
     if let Some(setting) = settings::find(key) {
         return Ok(setting);
     }
     if sections().any(|section| section == key) {
-        bail!("{place}: `{key}` is a section, not a key");
+        bail!("{location}: `{key}` is a section, not a key");
     }
-    let hint = nearest::hint(key, SETTINGS.iter().map(|setting| setting.key));
-    bail!("{place}: unknown key `{key}`{hint}");
+    let hint = did_you_mean(key, SETTINGS.iter().map(|setting| setting.key));
+    bail!("{location}: unknown key `{key}`{hint}");
 }
 
 fn sections() -> impl Iterator<Item = &'static str> {
@@ -305,14 +313,14 @@ fn sections() -> impl Iterator<Item = &'static str> {
         .filter(|section| !section.is_empty())
 }
 
-fn started_in(around: &Surroundings) -> Base<'_> {
-    Base {
-        folder: &around.folder,
-        home: around.home.as_deref(),
+fn current_dir_base(environment: &ProcessEnvironment) -> PathBase<'_> {
+    PathBase {
+        dir: &environment.current_dir,
+        home: environment.home.as_deref(),
     }
 }
 
-/// Both counted from 1, as editors do.
+/// Returns line and column of a byte offset, both counted from 1, as editors do.
 fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |end| end + 1);

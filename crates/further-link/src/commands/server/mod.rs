@@ -4,7 +4,7 @@
 //! bind. Then this process gives its rights up, and only after that it listens to strangers.
 
 use crate::config::{Cgroup, Compression, Config, RunnerRow};
-use crate::{package, tls};
+use crate::{python_package, tls};
 use anyhow::{Context as _, bail};
 use further_link_engine::{
     Account, Accounts, Engine, EngineSettings, Runner, RunnerTable, SpawnerProcess, SpawnerSettings,
@@ -23,18 +23,18 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::rustls::ServerConfig;
 
 /// The account that the part of the server that faces the network becomes, if it exists.
-const OWN_ACCOUNT: &str = "further-link";
+const UNPRIVILEGED_ACCOUNT: &str = "further-link";
 /// The account that it becomes otherwise.
-const NOBODY: &str = "nobody";
+const FALLBACK_ACCOUNT: &str = "nobody";
 /// Descriptors that the server itself needs: standard streams, listeners, the runtime, the spawner; and 8 uploads
 /// with 4 downloads each, a socket and a file.
-const OWN_DESCRIPTORS: usize = 32 + 2 * 8 * 4;
+const RESERVED_DESCRIPTORS: usize = 32 + 2 * 8 * 4;
 /// How long the end may take beyond the grace time of programs.
-const END_TIMEOUT: Duration = Duration::from_secs(8);
+const SHUTDOWN_MARGIN: Duration = Duration::from_secs(8);
 /// Turns of tasks after which the runtime looks for news of sockets and terminals, if tasks are always
 /// ready. The default, 61, is 80 ms beside a flood, in which each turn carries 64 KiB or more. Two, so that
 /// the way of a key's echo, from the job's task to the client's, has no look in it.
-const EVENT_INTERVAL: u32 = 2;
+const RUNTIME_EVENT_INTERVAL: u32 = 2;
 
 /// What a server is made of.
 pub(super) struct Parts<L> {
@@ -65,7 +65,7 @@ pub(super) fn run<L>(
         some(&config.run.user),
         config.run.accounts.clone(),
     );
-    check_people_and_places(config, &accounts)?;
+    warn_about_accounts_and_paths(config, &accounts)?;
     if accounts.default == "root" {
         tracing::warn!(
             "programs run as root, unless a client names another user; run.user changes that"
@@ -88,17 +88,17 @@ pub(super) fn run<L>(
     };
     raise_descriptor_limit(config);
 
-    give_memory_back();
+    return_freed_memory();
 
     // One thread: a key and a byte never wait for another core to wake up, and memory stays small.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .event_interval(EVENT_INTERVAL)
+        .event_interval(RUNTIME_EVENT_INTERVAL)
         .build()?;
     let result = runtime.block_on(async {
         let listeners = listen()?;
         let engine = Engine::new(spawner, engine_settings(config, accounts))?;
-        give_up_rights(&config.server.account)?;
+        drop_privileges(&config.server.account)?;
         serve(Parts {
             engine,
             hostname,
@@ -149,7 +149,7 @@ pub(super) async fn until_stopped(
     // The end has a deadline of its own, from the moment that it was asked for.
     tokio::select! {
         () = &mut end => {}
-        () = deadline(config.run.stop_grace + END_TIMEOUT) => {
+        () = deadline(config.run.stop_grace + SHUTDOWN_MARGIN) => {
             tracing::warn!("not waiting any longer; what still runs is killed");
         }
     }
@@ -254,7 +254,7 @@ async fn feed_watchdog() {
 }
 
 /// Finds mistakes that would otherwise show at the first program.
-fn check_people_and_places(config: &Config, accounts: &Accounts) -> anyhow::Result<()> {
+fn warn_about_accounts_and_paths(config: &Config, accounts: &Accounts) -> anyhow::Result<()> {
     if !config.run.user.is_empty() {
         Account::by_name(&accounts.default).context("run.user")?;
     }
@@ -358,7 +358,7 @@ fn engine_settings(config: &Config, accounts: Accounts) -> EngineSettings {
 
 /// Where the Python package is. Without it programs still run, so this is no reason not to.
 fn python_package(config: &Config) -> Option<PathBuf> {
-    package::unpacked(config.state_dir())
+    python_package::unpacked(config.state_dir())
         .inspect_err(|error| {
             tracing::warn!(
                 "programs cannot import further_link, unless it is installed: {error:#}"
@@ -393,7 +393,7 @@ fn raise_descriptor_limit(config: &Config) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
     // One for each client; for each program three streams, three sockets, and a connection to one.
-    let needed = config.limits.connections + 7 * config.limits.jobs + OWN_DESCRIPTORS;
+    let needed = config.limits.connections + 7 * config.limits.jobs + RESERVED_DESCRIPTORS;
     if (hard as u128) < needed as u128 {
         tracing::warn!(
             "the limits permit {needed} open descriptors, but this process may have only {hard}: \
@@ -404,12 +404,12 @@ fn raise_descriptor_limit(config: &Config) {
 
 /// Becomes an account without rights, if this is root. Whoever takes this process over then has the
 /// spawner's closed list of requests, and nothing else.
-fn give_up_rights(configured: &str) -> anyhow::Result<()> {
+fn drop_privileges(configured: &str) -> anyhow::Result<()> {
     if !Uid::effective().is_root() || configured == "root" {
         return Ok(());
     }
     let account = if configured.is_empty() {
-        Account::by_name(OWN_ACCOUNT).or_else(|_| Account::by_name(NOBODY))
+        Account::by_name(UNPRIVILEGED_ACCOUNT).or_else(|_| Account::by_name(FALLBACK_ACCOUNT))
     } else {
         Account::by_name(configured)
     }
@@ -431,7 +431,7 @@ fn give_up_rights(configured: &str) -> anyhow::Result<()> {
 
 /// Has the allocator return large blocks to the system as soon as they are free (`mallopt(3)`). By itself it
 /// keeps ever larger ones once it has seen them: after a busy hour, an idle server would hold megabytes.
-fn give_memory_back() {
+fn return_freed_memory() {
     // Bytes: a log of a flood, a message of some size. What a prompt needs is far below.
     #[cfg(target_env = "gnu")]
     const LARGE: libc::c_int = 64 * 1024;

@@ -1,17 +1,17 @@
-//! The kinds of values that settings have: what is accepted, how text becomes one, and the words
-//! for what was expected.
+//! What a setting may be: the type of its value, how text becomes one, and the words for what was
+//! expected.
 //!
-//! Knows no key and no source: the layers put those in front of what is said here.
+//! Knows no key and no source: [`super::merge`] puts those in front of what is said here.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use toml::Value;
 
-use super::runner;
+use super::runner::{self, InvalidRunner};
 
-/// What a setting takes.
-pub(crate) enum Kind {
+/// The type of a setting's value, with its bounds.
+pub(crate) enum ValueType {
     Bool,
     Integer {
         min: i64,
@@ -21,18 +21,20 @@ pub(crate) enum Kind {
         min: f64,
         max: f64,
     },
+    /// One of these texts.
     Choice(&'static [&'static str]),
     Text {
         expected: &'static str,
-        check: Check,
+        normalize: Normalize,
     },
+    /// Texts; a single text stands for a list of one.
     List {
         expected: &'static str,
-        check: Check,
-        empty: bool,
+        normalize: Normalize,
+        may_be_empty: bool,
     },
     Path {
-        empty: bool,
+        may_be_empty: bool,
         tilde: Tilde,
     },
     /// A table of environment variables.
@@ -41,11 +43,29 @@ pub(crate) enum Kind {
     Runners,
 }
 
-/// Characters of a wrong value that an error repeats: enough to find it, and still one line.
-const SHOWN: usize = 60;
+/// Why a value is refused. Its text is the rest of a sentence that begins with the key.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InvalidValue {
+    /// Of the wrong type, or out of bounds.
+    #[error("must be {expected}, not {value}")]
+    Mismatch { expected: String, value: String },
+    /// A list or table with something in it that does not belong there.
+    #[error("must hold {expected}, not {item}")]
+    Item {
+        expected: &'static str,
+        item: String,
+    },
+    #[error(transparent)]
+    Runner(#[from] InvalidRunner),
+}
 
-/// Returns the text in its normal form, or nothing if it is not acceptable.
-type Check = fn(&str) -> Option<String>;
+/// Characters of a wrong value that an error repeats: enough to find it, and still one line.
+const ERROR_VALUE_MAX_CHARS: usize = 60;
+/// Bytes of the longest host name in DNS (RFC 1035, section 3.1, without the length bytes).
+const HOST_NAME_MAX_BYTES: usize = 253;
+
+/// Returns a text in its normal form, or nothing if it is not acceptable.
+type Normalize = fn(&str) -> Option<String>;
 
 /// Whose home a leading `~` means.
 #[derive(Clone, Copy, PartialEq)]
@@ -57,35 +77,35 @@ pub(crate) enum Tilde {
 }
 
 /// What a path in a value is relative to.
-pub(crate) struct Base<'a> {
-    /// The folder of the file, or the one where the server was started.
-    pub(crate) folder: &'a Path,
+pub(crate) struct PathBase<'a> {
+    /// The directory of the file, or the one where the server was started.
+    pub(crate) dir: &'a Path,
     pub(crate) home: Option<&'a Path>,
 }
 
-pub(crate) const ADDRESSES: Kind = Kind::List {
+pub(crate) const IP_ADDRESSES: ValueType = ValueType::List {
     expected: r#"IP addresses or "localhost""#,
-    check: |text| addresses(text).map(|_| text.to_owned()),
-    empty: false,
+    normalize: |text| addresses(text).map(|_| text.to_owned()),
+    may_be_empty: false,
 };
-pub(crate) const HOSTS: Kind = Kind::List {
+pub(crate) const HOST_NAMES: ValueType = ValueType::List {
     expected: "host names without scheme and port, such as robot.local",
-    check: host,
-    empty: true,
+    normalize: host,
+    may_be_empty: true,
 };
-pub(crate) const ORIGINS: Kind = Kind::List {
+pub(crate) const WEB_ORIGINS: ValueType = ValueType::List {
     expected: "web sites of the form scheme://host or scheme://host:port without a path",
-    check: origin,
-    empty: true,
+    normalize: origin,
+    may_be_empty: true,
 };
-pub(crate) const ACCOUNTS: Kind = Kind::List {
+pub(crate) const ACCOUNT_NAMES: ValueType = ValueType::List {
     expected: "names of accounts",
-    check: account,
-    empty: true,
+    normalize: account,
+    may_be_empty: true,
 };
-pub(crate) const ACCOUNT_OR_EMPTY: Kind = Kind::Text {
+pub(crate) const OPTIONAL_ACCOUNT: ValueType = ValueType::Text {
     expected: "the name of an account",
-    check: |text| {
+    normalize: |text| {
         if text.is_empty() {
             Some(String::new())
         } else {
@@ -93,25 +113,28 @@ pub(crate) const ACCOUNT_OR_EMPTY: Kind = Kind::Text {
         }
     },
 };
-pub(crate) const VARIABLE_NAMES: Kind = Kind::List {
+pub(crate) const VARIABLE_NAMES: ValueType = ValueType::List {
     expected: "names of environment variables",
-    check: |text| is_variable_name(text).then(|| text.to_owned()),
-    empty: true,
+    normalize: |text| is_variable_name(text).then(|| text.to_owned()),
+    may_be_empty: true,
 };
-pub(crate) const PATH_OR_EMPTY: Kind = Kind::Path {
-    empty: true,
+pub(crate) const OPTIONAL_PATH: ValueType = ValueType::Path {
+    may_be_empty: true,
     tilde: Tilde::Expanded,
 };
-pub(crate) const LOG_LEVEL: Kind = Kind::Text {
+pub(crate) const LOG_LEVEL: ValueType = ValueType::Text {
     expected: "error, warn, info, debug, trace or off, \
         or filter directives such as warn,further_link=debug",
-    check: |text| crate::logging::filter(text).ok().map(|_| text.to_owned()),
+    normalize: |text| crate::logging::filter(text).ok().map(|_| text.to_owned()),
 };
 
-impl Kind {
-    /// The value in its normal form; or what is wrong with it, as the rest of a sentence that
-    /// begins with the key.
-    pub(crate) fn check(&self, value: Value, base: &Base<'_>) -> Result<Value, String> {
+impl ValueType {
+    /// Returns the value in its normal form.
+    pub(crate) fn validate(
+        &self,
+        value: Value,
+        base: &PathBase<'_>,
+    ) -> Result<Value, InvalidValue> {
         match (self, &value) {
             (Self::Bool, Value::Boolean(_)) => Ok(value),
             (Self::Integer { min, max }, Value::Integer(number))
@@ -124,58 +147,74 @@ impl Kind {
             }
             (Self::Number { .. }, Value::Integer(number)) => {
                 // Exact for every number in range; the others only have to stay out of range.
-                self.check(Value::Float(*number as f64), base)
+                self.validate(Value::Float(*number as f64), base)
             }
             (Self::Choice(choices), Value::String(text)) if choices.contains(&text.as_str()) => {
                 Ok(value)
             }
-            (Self::Text { check, .. }, Value::String(text)) => check(text)
+            (Self::Text { normalize, .. }, Value::String(text)) => normalize(text)
                 .map(Value::String)
-                .ok_or_else(|| self.refuse(&value)),
-            (Self::List { .. }, Value::String(_)) => self.check(Value::Array(vec![value]), base),
+                .ok_or_else(|| self.mismatch(&value)),
+            (Self::List { .. }, Value::String(_)) => self.validate(Value::Array(vec![value]), base),
             (
                 Self::List {
                     expected,
-                    check,
-                    empty,
+                    normalize,
+                    may_be_empty,
                 },
                 Value::Array(items),
             ) => {
-                if items.is_empty() && !empty {
-                    return Err(self.refuse(&value));
+                if items.is_empty() && !may_be_empty {
+                    return Err(self.mismatch(&value));
                 }
                 let mut kept: Vec<Value> = Vec::with_capacity(items.len());
                 for item in items {
-                    let good = item.as_str().and_then(check).map(Value::String);
-                    let good = good.ok_or_else(|| format!("must hold {expected}, not {item}"))?;
-                    if !kept.contains(&good) {
-                        kept.push(good);
+                    let normal = item.as_str().and_then(normalize).map(Value::String);
+                    let normal = normal.ok_or_else(|| InvalidValue::Item {
+                        expected,
+                        item: item.to_string(),
+                    })?;
+                    if !kept.contains(&normal) {
+                        kept.push(normal);
                     }
                 }
                 Ok(Value::Array(kept))
             }
-            (Self::Path { empty, tilde }, Value::String(text)) => path(text, *empty, *tilde, base)
+            (
+                Self::Path {
+                    may_be_empty,
+                    tilde,
+                },
+                Value::String(text),
+            ) => path(text, *may_be_empty, *tilde, base)
                 .map(Value::String)
-                .ok_or_else(|| self.refuse(&value)),
+                .ok_or_else(|| self.mismatch(&value)),
             (Self::Variables, Value::Table(table)) => {
                 for (name, entry) in table {
                     if !is_variable_name(name) {
-                        return Err(format!(
-                            "must hold names of environment variables, not {name:?}"
-                        ));
+                        return Err(InvalidValue::Item {
+                            expected: "names of environment variables",
+                            item: format!("{name:?}"),
+                        });
                     }
                     if entry.as_str().is_none_or(|text| text.contains('\0')) {
-                        return Err(format!("must hold texts in quotes, not {name} = {entry}"));
+                        return Err(InvalidValue::Item {
+                            expected: "texts in quotes",
+                            item: format!("{name} = {entry}"),
+                        });
                     }
                 }
                 Ok(value)
             }
-            (Self::Runners, Value::Array(rows)) => runner::check(rows).map(|()| value),
-            _ => Err(self.refuse(&value)),
+            (Self::Runners, Value::Array(rows)) => {
+                runner::validate(rows)?;
+                Ok(value)
+            }
+            _ => Err(self.mismatch(&value)),
         }
     }
 
-    /// What a variable or a flag says, as a value of this kind if it can be one.
+    /// Reads the text of a variable or flag: a value of this type if it can be one, else the text.
     pub(crate) fn parse(&self, text: &str) -> Value {
         let parsed = match self {
             Self::Bool => text.parse().ok().map(Value::Boolean),
@@ -194,8 +233,8 @@ impl Kind {
         parsed.unwrap_or_else(|| Value::from(text))
     }
 
-    /// As [`Kind::parse`], for `--set`: TOML where it makes sense, so that a list can be written in
-    /// full.
+    /// Reads the text behind `--set KEY=`: TOML where it makes sense, so that a list can be written
+    /// in full.
     pub(crate) fn parse_toml(&self, text: &str) -> Value {
         match self {
             Self::Choice(_) | Self::Text { .. } | Self::Path { .. } => toml_text(text),
@@ -203,16 +242,19 @@ impl Kind {
         }
     }
 
-    fn refuse(&self, value: &Value) -> String {
+    fn mismatch(&self, value: &Value) -> InvalidValue {
         let mut value = value.to_string();
-        if let Some((end, _)) = value.char_indices().nth(SHOWN) {
+        if let Some((end, _)) = value.char_indices().nth(ERROR_VALUE_MAX_CHARS) {
             value.truncate(end);
             value.push('…');
         }
-        format!("must be {}, not {value}", self.expected())
+        InvalidValue::Mismatch {
+            expected: self.expected(),
+            value,
+        }
     }
 
-    /// What is expected, in words.
+    /// Says what is expected, in words.
     fn expected(&self) -> String {
         match self {
             Self::Bool => "true or false".to_owned(),
@@ -233,7 +275,7 @@ impl Kind {
     }
 }
 
-/// The value that a TOML key would have if `text` stood behind its equals sign.
+/// Returns the value that a TOML key would have with `text` behind its equals sign.
 pub(crate) fn toml_value(text: &str) -> Option<Value> {
     // A line break would let further keys in behind the value.
     if text.contains('\n') {
@@ -244,13 +286,13 @@ pub(crate) fn toml_value(text: &str) -> Option<Value> {
         .remove("value")
 }
 
-/// What stands in quotes, or else the text itself: a name may look like a number or a truth value.
+/// Returns what stands in quotes, or else the text itself: a name may look like a number or a bool.
 pub(crate) fn toml_text(text: &str) -> Value {
     let quoted = toml_value(text).filter(Value::is_str);
     quoted.unwrap_or_else(|| Value::from(text))
 }
 
-/// The addresses that one entry of `server.bind` means.
+/// Returns the addresses that one entry of `server.bind` stands for.
 pub(crate) fn addresses(text: &str) -> Option<Vec<IpAddr>> {
     if text.eq_ignore_ascii_case("localhost") {
         return Some(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
@@ -262,6 +304,7 @@ pub(crate) fn addresses(text: &str) -> Option<Vec<IpAddr>> {
     bare.parse().ok().map(|address| vec![address])
 }
 
+/// Returns a host name as it stands in a `Host` header: lower case, IPv6 addresses in brackets.
 fn host(text: &str) -> Option<String> {
     if let Some(inner) = text
         .strip_prefix('[')
@@ -273,13 +316,12 @@ fn host(text: &str) -> Option<String> {
             .map(|address| format!("[{address}]"));
     }
     if let Ok(address) = text.parse::<Ipv6Addr>() {
-        // The form that it has in a Host header.
         return Some(format!("[{address}]"));
     }
-    // 253 is the longest name that DNS has; one dot at the end says no more than none.
+    // A dot at the end makes the name absolute, and no other one.
     let name = text.strip_suffix('.').unwrap_or(text);
     let good = !name.is_empty()
-        && name.len() <= 253
+        && name.len() <= HOST_NAME_MAX_BYTES
         && !name.starts_with(['.', '-'])
         && name
             .bytes()
@@ -287,8 +329,8 @@ fn host(text: &str) -> Option<String> {
     good.then(|| name.to_ascii_lowercase())
 }
 
-/// As a browser writes it in its `Origin` header: lower case, and without the port that the scheme
-/// implies.
+/// Returns an origin as browsers write it in their `Origin` header (RFC 6454, section 6.2): lower
+/// case, and without the port that the scheme implies.
 fn origin(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://")?;
     let scheme = scheme.to_ascii_lowercase();
@@ -299,7 +341,7 @@ fn origin(text: &str) -> Option<String> {
     if !good_scheme {
         return None;
     }
-    // The colons inside of the brackets of an IPv6 address are no port's.
+    // The colons in the brackets of an IPv6 address do not begin a port.
     let after_address = rest.rfind(']').map_or(0, |end| end + 1);
     let (name, port) = match rest[after_address..].find(':') {
         Some(colon) => {
@@ -325,9 +367,9 @@ fn origin(text: &str) -> Option<String> {
     Some(format!("{scheme}://{name}{port}"))
 }
 
+/// Returns the name of an account: what can stand in the first column of passwd(5) and is not an
+/// option. Whether it exists is asked when it is needed.
 fn account(text: &str) -> Option<String> {
-    // What can stand in the first column of /etc/passwd and is no option; whether it exists is
-    // asked when it is needed.
     let good = !text.is_empty()
         && !text.starts_with('-')
         && !text.contains(|c: char| c.is_control() || c.is_whitespace() || c == ':' || c == '/');
@@ -338,12 +380,13 @@ fn is_variable_name(text: &str) -> bool {
     !text.is_empty() && !text.contains(['=', '\0'])
 }
 
-fn path(text: &str, empty: bool, tilde: Tilde, base: &Base<'_>) -> Option<String> {
+/// Returns a path as an absolute one, or with its `~` if that is kept.
+fn path(text: &str, may_be_empty: bool, tilde: Tilde, base: &PathBase<'_>) -> Option<String> {
     if text.contains('\0') {
         return None;
     }
     if text.is_empty() {
-        return empty.then(String::new);
+        return may_be_empty.then(String::new);
     }
     let whole = if let Some(rest) = text.strip_prefix('~') {
         // `~ann/…` would need the list of accounts, and is more likely a slip.
@@ -355,7 +398,7 @@ fn path(text: &str, empty: bool, tilde: Tilde, base: &Base<'_>) -> Option<String
         }
         base.home?.join(rest.trim_start_matches('/'))
     } else {
-        base.folder.join(text)
+        base.dir.join(text)
     };
     whole.to_str().map(str::to_owned)
 }

@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_unpacked_once_and_readable_for_all() {
+    fn package_is_unpacked_once_and_readable_by_all() {
         let state =
             std::env::temp_dir().join(format!("further-link-package-{}", std::process::id()));
         let path = unpacked(&state).unwrap();

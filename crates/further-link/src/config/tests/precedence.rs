@@ -7,7 +7,7 @@ use super::super::{Auth, Cgroup, Compression, LogFormat, RunnerRow, SETTINGS, ch
 use super::{Device, USER_FILE, setting};
 
 #[test]
-fn defaults() {
+fn defaults_apply_without_any_source() {
     let config = Device::new().config(&[]);
     assert_eq!(
         config.server.bind,
@@ -45,7 +45,7 @@ fn defaults() {
 }
 
 #[test]
-fn each_layer_overrides_the_one_below() {
+fn later_source_overrides_earlier_one() {
     let device = Device::new();
     assert_eq!(
         setting(&device.config(&[]), "server.port"),
@@ -81,7 +81,7 @@ fn each_layer_overrides_the_one_below() {
 }
 
 #[test]
-fn every_variable() {
+fn variable_sets_its_key() {
     for (variable, text, key, value) in [
         (
             "FURTHER_LINK_BIND",
@@ -184,7 +184,7 @@ fn every_variable() {
 }
 
 #[test]
-fn a_variable_that_says_no_overrides_the_file() {
+fn switch_variable_set_to_no_overrides_file() {
     let device = Device::new().with_config("[tls]\nenabled = false\n");
     assert!(!device.config(&[]).tls.enabled);
     assert!(
@@ -197,7 +197,7 @@ fn a_variable_that_says_no_overrides_the_file() {
 }
 
 #[test]
-fn every_flag() {
+fn flag_sets_its_key() {
     for (arguments, key, value) in [
         (
             &["--bind", "127.0.0.1", "--bind", "::1"][..],
@@ -248,7 +248,7 @@ fn every_flag() {
 }
 
 #[test]
-fn set_takes_any_key() {
+fn set_flag_accepts_any_key() {
     for (assignment, key, value) in [
         ("server.bind=0.0.0.0", "server.bind", r#"["0.0.0.0"]"#),
         (
@@ -282,7 +282,7 @@ fn set_takes_any_key() {
 }
 
 #[test]
-fn runners() {
+fn runner_rows_get_their_defaults() {
     let device = Device::new().with_config(
         "[[runner]]\nname = \"lua\"\ncommand = [\"lua\", \"{file}\"]\nextension = \".lua\"\n\
          [[runner]]\nname = \"own\"\ntitle = \"Own\"\ncommand = [\"{file}\"]\nexecutable = true\n\
@@ -306,7 +306,7 @@ fn runners() {
 }
 
 #[test]
-fn strangers_need_a_word() {
+fn open_address_is_refused_without_auth() {
     let check = |arguments: &[&str]| check_auth(&Device::new().config(arguments));
     for loopback in [
         "127.0.0.1",
@@ -330,7 +330,7 @@ fn strangers_need_a_word() {
         .bind;
     assert_eq!(both.len(), 2);
     assert_eq!(
-        check(&["--bind", "0.0.0.0"]).unwrap_err(),
+        check(&["--bind", "0.0.0.0"]).unwrap_err().to_string(),
         "server.bind is 0.0.0.0 (from --bind), which other devices can reach, and whoever reaches \
          this server can run programs on this device. Bind to 127.0.0.1 to keep it to this \
          device, or, if everybody on this network may run programs here, say so with `--auth \
