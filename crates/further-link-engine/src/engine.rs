@@ -4,15 +4,16 @@ use crate::account::{Account, AccountError, Accounts};
 use crate::channels::{ConnectLegacyListeners, ConnectingListeners};
 use crate::environment::{DEFAULT_PATH, first_display, passed_on};
 use crate::error::StartError;
-use crate::files::{FilesError, FilesProcess, Places, Task};
+use crate::files::{FetchError, FilesError, FilesWorkers, Project, Request, Tree, upload};
 use crate::job::{ChannelSettings, Job};
 use crate::runner::{LaunchContext, Runner, RunnerTable};
 use crate::spawner::{Link, SpawnerProcess};
 use further_link_protocol::{Channel, Features, StartRequest, TerminalSize};
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 
 /// What of the configuration the engine needs.
 #[derive(Clone, Debug)]
@@ -58,16 +59,16 @@ struct Shared {
     default_account: Result<Account, AccountError>,
     /// Jobs that are not over.
     active: watch::Sender<usize>,
-    files_places: Places,
+    files_workers: FilesWorkers,
 }
 
-/// A place among the jobs that may run; given back when dropped.
+/// Permit for one of the jobs that may run (`max_jobs`); given back when dropped.
 #[derive(Debug)]
-struct Place {
+struct JobPermit {
     shared: Arc<Shared>,
 }
 
-impl Drop for Place {
+impl Drop for JobPermit {
     fn drop(&mut self) {
         self.shared.active.send_modify(|active| *active -= 1);
     }
@@ -94,15 +95,16 @@ impl Engine {
             .filter(|row| row.is_installed(path))
             .map(|row| row.name.clone())
             .collect();
+        let link = Link::new(spawner)?;
         Ok(Self {
             shared: Arc::new(Shared {
-                link: Link::new(spawner)?,
+                files_workers: FilesWorkers::new(Arc::clone(&link)),
+                link,
                 installed,
                 environment,
                 default_account,
                 settings,
                 active: watch::Sender::new(0),
-                files_places: Places::default(),
             }),
         })
     }
@@ -159,7 +161,7 @@ impl Engine {
             features,
             version: self.shared.settings.version.clone(),
             legacy_listeners: Arc::new(LegacyListeners {
-                engine: self.clone(),
+                workers: self.shared.files_workers.clone(),
                 account: account.clone(),
             }),
         };
@@ -232,7 +234,7 @@ impl Engine {
         if !taken {
             return Err(StartError::TooManyJobs(max));
         }
-        let place = Place {
+        let permit = JobPermit {
             shared: Arc::clone(shared),
         };
         let handle = shared.link.start(launch, terminal)?;
@@ -242,42 +244,53 @@ impl Engine {
             handle,
             terminal.is_some(),
             channels,
-            place,
+            permit,
         ))
     }
 
-    /// Starts a process that does `task` with the rights of `account`.
-    pub(crate) async fn files(
-        &self,
-        account: &Account,
-        task: &Task,
-    ) -> Result<FilesProcess, FilesError> {
-        let place = Arc::clone(&self.files_places().tasks)
-            .acquire_owned()
-            .await
-            .map_err(|_| FilesError::Ended)?;
-        self.files_in(place, account, task).await
+    /// Returns the files of `account`, below its work directory.
+    pub fn tree(&self, account: Account) -> Tree {
+        let root = self.work_dir(&account);
+        self.tree_below(root, account)
     }
 
-    /// The same, in a place that is there already.
-    pub(crate) async fn files_in(
-        &self,
-        place: OwnedSemaphorePermit,
-        account: &Account,
-        task: &Task,
-    ) -> Result<FilesProcess, FilesError> {
-        let socket = self.shared.link.files(account.name.clone())?;
-        let process = FilesProcess::new(socket, place).map_err(|_| FilesError::Ended)?;
-        match process.send(task, &[]).await {
-            // Why it has ended already is what it says first.
-            Ok(()) | Err(FilesError::Ended) => Ok(process),
-            Err(error) => Err(error),
-        }
+    /// Returns the files below `root`, an absolute path that the configuration or a person at this
+    /// device has named, with the rights of `account`. It is made at the first use, if it is missing
+    /// and the account may.
+    pub fn tree_below(&self, root: PathBuf, account: Account) -> Tree {
+        Tree::new(self.shared.files_workers.clone(), account, root)
     }
 
-    /// How many *files* processes there may be.
-    pub(crate) fn files_places(&self) -> &Places {
-        &self.shared.files_places
+    /// Puts a project in the place of the one of that name, with the rights of `account`. `fetch` downloads
+    /// from an address into a file. Returns whether all files are there: without internet, those that
+    /// would have to be fetched are left out.
+    ///
+    /// Dropped before it is over, the old project is still there, or the new one is there as a whole.
+    ///
+    /// # Errors
+    /// If it fails; then the old project is as it was.
+    pub async fn upload<F, D>(
+        &self,
+        account: &Account,
+        project: Project,
+        fetch: F,
+    ) -> Result<bool, FilesError>
+    where
+        F: Fn(String, File) -> D,
+        D: Future<Output = Result<(), FetchError>> + Send + 'static,
+    {
+        let request = Request::Upload {
+            work_dir: self.work_dir(account),
+            projects_dir: self.projects_dir(account),
+        };
+        upload(
+            &self.shared.files_workers,
+            account,
+            &request,
+            project,
+            fetch,
+        )
+        .await
     }
 
     /// Where the projects of `account` are.
@@ -322,18 +335,18 @@ fn fresh_word() -> String {
     format!("{number:08x}")
 }
 
-/// Connects to a program's sockets by a process that has its account's rights.
+/// Connects to a program's sockets by a worker that has its account's rights.
 #[derive(Debug)]
 struct LegacyListeners {
-    engine: Engine,
+    workers: FilesWorkers,
     account: Account,
 }
 
 impl ConnectLegacyListeners for LegacyListeners {
     fn connect(&self, dir: String, known: Vec<u32>) -> ConnectingListeners<'_> {
         Box::pin(async move {
-            let task = Task::Keys { folder: dir, known };
-            let worker = self.engine.files(&self.account, &task).await;
+            let request = Request::ConnectKeyListeners { dir, known };
+            let worker = self.workers.start(&self.account, &request).await;
             let mut worker = worker.map_err(io::Error::other)?;
             let reply = worker.receive::<Vec<u32>>().await;
             let (groups, connections) = reply.map_err(io::Error::other)?;

@@ -32,7 +32,7 @@ pub enum StartError {
     #[error(
         "The arguments are too long: there may be {} of {} bytes in all.",
         further_link_protocol::StartRequest::MAX_ARGUMENTS,
-        crate::runner::ARGUMENT_BYTES
+        crate::runner::ARGUMENTS_MAX_BYTES
     )]
     ArgumentsTooLong,
     /// The file to run does not exist.

@@ -23,22 +23,23 @@ use tokio::task::JoinHandle;
 
 /// Bytes of input that wait for a program that does not read, at the most. A single larger message is
 /// still taken when nothing waits, so that every message that a client may send can be delivered.
-const INPUT_WAITING: usize = 1024 * 1024;
+const INPUT_QUEUE_MAX_BYTES: usize = 1024 * 1024;
 /// Bytes that a pipe holds (`pipe(7)`).
-const PIPE: usize = 64 * 1024;
+const PIPE_CAPACITY_BYTES: usize = 64 * 1024;
 /// Bytes of input after whose writing others have their turn.
-const MUCH_INPUT: usize = PIPE;
+const INPUT_TURN_MAX_BYTES: usize = PIPE_CAPACITY_BYTES;
 /// Viewers are told whenever the program has taken this many bytes of input: as often as it is
 /// acknowledged.
-const INPUT_NEWS: u64 = further_link_protocol::wire::stream::INPUT_ACK_INTERVAL_BYTES as u64;
+const INPUT_ACK_INTERVAL_BYTES: u64 =
+    further_link_protocol::wire::stream::INPUT_ACK_INTERVAL_BYTES as u64;
 /// Reads after which viewers are told, if there is always more: 16 KiB of a terminal, which go together
 /// then. Other tasks have their turn after each read, which takes some 30 µs.
-const READS: u8 = 4;
+const READS_PER_WAKEUP: u8 = 4;
 /// A read of fewer bytes says that there are no more for now: viewers are told at once.
-const SHORT_READ: usize = 1024;
+const SHORT_READ_BYTES: usize = 1024;
 /// How long a terminal is waited for after its last process has ended, for the kernel to hand out the
 /// rest (it does so by itself, from a work queue).
-const TERMINAL_REST: Duration = Duration::from_secs(1);
+const TERMINAL_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How far a job has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,14 +188,14 @@ impl Job {
     /// Hands input to the program. Returns at once; what the program does not read yet waits.
     ///
     /// # Errors
-    /// If [`INPUT_WAITING`] bytes already do, or the input has ended; nothing of `input` is taken then.
+    /// If [`INPUT_QUEUE_MAX_BYTES`] bytes already do, or the input has ended; nothing of `input` is taken then.
     pub fn input(&self, input: &[u8]) -> Result<(), InputRefused> {
         let mut inbox = locked(&self.inbox);
         if inbox.ended {
             return Err(InputRefused::Ended);
         }
         let waiting = inbox.input.len();
-        if waiting > 0 && waiting + input.len() > INPUT_WAITING {
+        if waiting > 0 && waiting + input.len() > INPUT_QUEUE_MAX_BYTES {
             return Err(InputRefused::Full { waiting });
         }
         let mut rest = input;
@@ -229,7 +230,7 @@ impl Job {
     /// Counts input that does not wait any more.
     fn took(&self, count: usize) {
         let before = self.input_taken.fetch_add(count as u64, Ordering::Relaxed);
-        if before / INPUT_NEWS != (before + count as u64) / INPUT_NEWS {
+        if before / INPUT_ACK_INTERVAL_BYTES != (before + count as u64) / INPUT_ACK_INTERVAL_BYTES {
             self.log.wake();
         }
     }
@@ -398,7 +399,7 @@ impl Streams {
                         self.write(job, closed);
                         tokio::task::yield_now().await;
                     }
-                ready = readable(&self.outputs, self.before_errors >= PIPE),
+                ready = readable(&self.outputs, self.before_errors >= PIPE_CAPACITY_BYTES),
                     if !full && !self.outputs.is_empty() => match self.read(job, ready) {
                         Reading::Full => full = true,
                         // A key for another program may have come.
@@ -436,7 +437,7 @@ impl Streams {
                     Ok(count) => {
                         inbox.input.drain(..count);
                         job.took(count);
-                        if count >= MUCH_INPUT {
+                        if count >= INPUT_TURN_MAX_BYTES {
                             break;
                         }
                     }
@@ -497,7 +498,7 @@ impl Streams {
         if let Reading::More | Reading::Little = reading {
             self.untold += 1;
         }
-        let more = matches!(reading, Reading::More) && self.untold < READS;
+        let more = matches!(reading, Reading::More) && self.untold < READS_PER_WAKEUP;
         if self.untold > 0 && !more {
             self.untold = 0;
             job.log.wake();
@@ -518,7 +519,9 @@ impl Streams {
                 Reading::Dry if self.terminal.is_some() => {
                     // Forgets an older readiness, so that the wait is for a new one.
                     if let Reading::Dry = read_ready(descriptor, *stream, &job.log) {
-                        let rest = tokio::time::timeout(TERMINAL_REST, descriptor.readable()).await;
+                        let rest =
+                            tokio::time::timeout(TERMINAL_DRAIN_TIMEOUT, descriptor.readable())
+                                .await;
                         if rest.is_err() {
                             self.outputs.remove(0);
                         }
@@ -569,7 +572,7 @@ fn reading(read: Option<io::Result<usize>>) -> Reading {
     match read {
         None => Reading::Full,
         Some(Ok(0)) => Reading::Ended,
-        Some(Ok(..SHORT_READ)) => Reading::Little,
+        Some(Ok(..SHORT_READ_BYTES)) => Reading::Little,
         Some(Ok(_)) => Reading::More,
         Some(Err(error)) => match error.kind() {
             io::ErrorKind::WouldBlock => Reading::Dry,

@@ -23,12 +23,12 @@ pub use engine::{Engine, EngineSettings};
 pub use environment::first_display;
 pub use error::StartError;
 pub use files::{
-    Archive, Change, ChangeKind, Conditions, Entry, FetchError, FilesError, FilesProcess, Folder,
-    FolderState, Kind, Name, OpenFile, Project, Seen, Tree, Version, Versions, Watch, WriteOptions,
-    Writing, Written,
+    Archive, Change, ChangeKind, Conditions, Entry, FetchError, FilesError, Folder, FolderState,
+    Kind, Name, OpenFile, Project, Seen, Tree, Version, Versions, Watch, WriteOptions, Writing,
+    Written,
 };
 pub use job::{InputRefused, Job, JobState};
 pub use launch::{CodeFile, Launch};
-pub use output_log::{CAPACITY as OUTPUT_HELD, Cursor, Gap, OutputLog, Read};
+pub use output_log::{Cursor, Gap, LOG_CAPACITY_BYTES, OutputLog, Read};
 pub use runner::{Runner, RunnerTable};
 pub use spawner::{SpawnerProcess, SpawnerSettings, run as run_spawner};

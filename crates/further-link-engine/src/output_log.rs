@@ -2,7 +2,7 @@
 //! bounded size.
 //!
 //! A viewer is a [`Cursor`] on it. A viewer that may not lose bytes holds the job's reading back when
-//! it is [`CAPACITY`] behind, or less if it says so: the kernel then blocks the program. One that may
+//! it is [`LOG_CAPACITY_BYTES`] behind, or less if it says so: the kernel then blocks the program. One that may
 //! lose them is told how many it missed. The log knows neither clients nor programs, and copies a byte once on its way in
 //! (the kernel does that) and not at all on its way out.
 
@@ -14,14 +14,14 @@ use tokio::sync::Notify;
 
 /// Bytes that a log holds at the most. A lossless viewer may be this far behind; large enough that a
 /// reader with 20 ms of delay still gets 10 MB/s, small enough for a hundred stalled ones.
-pub const CAPACITY: usize = 256 * 1024;
+pub const LOG_CAPACITY_BYTES: usize = 256 * 1024;
 /// The first allocation. A prompt fits, and most programs that wait for somebody have not said more.
-const SMALLEST: usize = 1024;
+const LOG_INITIAL_BYTES: usize = 1024;
 /// Bytes that are asked for at once, at the most: what a pipe holds.
-const LARGEST_READ: usize = 64 * 1024;
+const READ_MAX_BYTES: usize = 64 * 1024;
 /// Changes between the two streams that a log holds at the most, so that a program that alternates
 /// them byte by byte costs no more than one that does not.
-const MAX_SEGMENTS: usize = 4096;
+const SEGMENTS_MAX_COUNT: usize = 4096;
 
 /// See the module's text.
 #[derive(Debug, Default)]
@@ -109,14 +109,14 @@ impl OutputLog {
         inner.viewers.push(Viewer {
             id,
             position,
-            ahead: CAPACITY,
+            ahead: LOG_CAPACITY_BYTES,
             lossless,
             wake,
         });
         Cursor {
             log: Arc::clone(self),
             id,
-            ahead: CAPACITY,
+            ahead: LOG_CAPACITY_BYTES,
         }
     }
 
@@ -135,7 +135,7 @@ impl OutputLog {
         let result = read(space);
         if let Ok(count @ 1..) = result {
             if count == offered {
-                inner.wanted = (inner.wanted.max(SMALLEST) * 2).min(LARGEST_READ);
+                inner.wanted = (inner.wanted.max(LOG_INITIAL_BYTES) * 2).min(READ_MAX_BYTES);
             }
             inner.appended(stream, count);
         }
@@ -189,7 +189,7 @@ impl Inner {
                 (viewer.position + viewer.ahead as u64).saturating_sub(self.end()) as usize
             })
             .min()
-            .unwrap_or(CAPACITY)
+            .unwrap_or(LOG_CAPACITY_BYTES)
     }
 
     /// Free bytes to read into, or `None` if all there are belong to somebody.
@@ -199,23 +199,26 @@ impl Inner {
         if allowed == 0 {
             return None;
         }
-        if self.segments.len() >= MAX_SEGMENTS {
+        if self.segments.len() >= SEGMENTS_MAX_COUNT {
             self.forget(needed);
-            if self.segments.len() >= MAX_SEGMENTS {
+            if self.segments.len() >= SEGMENTS_MAX_COUNT {
                 return None;
             }
         }
-        let wanted = self.wanted.max(SMALLEST).min(allowed);
+        let wanted = self.wanted.max(LOG_INITIAL_BYTES).min(allowed);
         if self.ring.free() < wanted && self.ring.len > 0 {
             // Keep as much of the past as there is space for: half of a full ring.
             let spare = (needed - self.start) as usize;
             let enough = (self.ring.capacity() / 2).max(wanted);
             self.forget(self.start + spare.min(enough) as u64);
         }
-        if self.ring.free() < wanted && self.ring.capacity() < CAPACITY {
+        if self.ring.free() < wanted && self.ring.capacity() < LOG_CAPACITY_BYTES {
             let larger = (self.ring.capacity() * 2).max(self.ring.len + wanted);
-            self.ring
-                .grow(larger.next_power_of_two().clamp(SMALLEST, CAPACITY));
+            self.ring.grow(
+                larger
+                    .next_power_of_two()
+                    .clamp(LOG_INITIAL_BYTES, LOG_CAPACITY_BYTES),
+            );
         }
         if self.ring.free() == 0 {
             return None;
@@ -296,10 +299,10 @@ impl Cursor {
         Read::Bytes
     }
 
-    /// Sets how many bytes may be read before this viewer comes to them, at the most [`CAPACITY`] (which
+    /// Sets how many bytes may be read before this viewer comes to them, at the most [`LOG_CAPACITY_BYTES`] (which
     /// it is at first). A slow viewer that is to see soon what happens now keeps this small.
     pub fn set_ahead(&mut self, ahead: usize) {
-        let ahead = ahead.clamp(1, CAPACITY);
+        let ahead = ahead.clamp(1, LOG_CAPACITY_BYTES);
         if ahead == self.ahead {
             return;
         }

@@ -10,7 +10,7 @@ use further_link_protocol::StartRequest;
 use std::path::{Path, PathBuf};
 
 /// Bytes of all arguments of a program together, half of what is handed over to the spawner for one start.
-pub(crate) const ARGUMENT_BYTES: usize = 64 * 1024;
+pub(crate) const ARGUMENTS_MAX_BYTES: usize = 64 * 1024;
 
 /// One row: a kind of program that clients can start.
 ///
@@ -204,7 +204,7 @@ impl RunnerTable {
             return Err(StartError::NulInCommand);
         }
         let bytes: usize = request.arguments.iter().map(String::len).sum();
-        if request.arguments.len() > StartRequest::MAX_ARGUMENTS || bytes > ARGUMENT_BYTES {
+        if request.arguments.len() > StartRequest::MAX_ARGUMENTS || bytes > ARGUMENTS_MAX_BYTES {
             return Err(StartError::ArgumentsTooLong);
         }
         let work_dir = context.work_dir();

@@ -12,13 +12,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// Bytes of one component of a path, at the most (`NAME_MAX`).
-const COMPONENT: usize = 255;
+const COMPONENT_MAX_BYTES: usize = 255;
 /// Bytes of a whole path, at the most (`PATH_MAX`, with its NUL).
-const PATH: usize = 4095;
+const PATH_MAX_BYTES: usize = 4095;
 /// Components of a path, at the most: what is removed or copied is gone through by recursion.
-const DEPTH: usize = 128;
+const PATH_MAX_COMPONENTS: usize = 128;
 /// How often a path is resolved again because somebody has moved folders meanwhile (`openat2(2)`, EAGAIN).
-const TRIES: usize = 64;
+const RESOLVE_ATTEMPTS: usize = 64;
 
 /// A path below a folder, as a client wrote it and as it is used: components without `.`, `..`, empty ones or NUL.
 #[derive(
@@ -58,11 +58,11 @@ impl Name {
         if components.contains(&"..") {
             return refuse("it leads out of the folder");
         }
-        if text.len() > PATH
-            || components.len() > DEPTH
+        if text.len() > PATH_MAX_BYTES
+            || components.len() > PATH_MAX_COMPONENTS
             || components
                 .iter()
-                .any(|component| component.len() > COMPONENT)
+                .any(|component| component.len() > COMPONENT_MAX_BYTES)
         {
             return refuse("it is too long");
         }
@@ -180,7 +180,7 @@ impl Root {
                 // Refused by the kernel where nothing is made.
                 .mode(if creates { mode } else { Mode::empty() })
                 .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-            for _ in 1..TRIES {
+            for _ in 1..RESOLVE_ATTEMPTS {
                 match openat2(&self.folder, path, how) {
                     Err(Errno::EAGAIN | Errno::EINTR) => {}
                     result => return result,

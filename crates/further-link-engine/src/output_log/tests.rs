@@ -38,7 +38,7 @@ fn an_unread_log_of_a_lossless_viewer_fills_and_then_refuses() {
         }
         count += put;
     }
-    assert_eq!(count, CAPACITY);
+    assert_eq!(count, LOG_CAPACITY_BYTES);
     assert_eq!(take(&mut cursor, 100).0, Read::Bytes);
     assert!(put(&log, Stream::Stdout, b"more") > 0);
 }
@@ -47,7 +47,7 @@ fn an_unread_log_of_a_lossless_viewer_fills_and_then_refuses() {
 fn a_viewer_that_may_lose_bytes_is_told_how_many() {
     let (log, wake) = log();
     let mut cursor = log.cursor(false, wake);
-    for _ in 0..CAPACITY {
+    for _ in 0..LOG_CAPACITY_BYTES {
         assert!(put(&log, Stream::Stdout, b"ab") > 0);
     }
     let (read, _) = take(&mut cursor, 1);
@@ -77,7 +77,7 @@ fn an_idle_log_owns_no_memory_and_a_quiet_one_little() {
         put(&log, Stream::Stdout, b"a line of some length\n");
         while take(&mut cursor, 4096).0 == Read::Bytes {}
     }
-    assert!(log.lock().ring.capacity() <= 2 * SMALLEST);
+    assert!(log.lock().ring.capacity() <= 2 * LOG_INITIAL_BYTES);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn alternating_streams_are_bounded_too() {
         }
         expected.push((stream, vec![index as u8]));
     }
-    assert_eq!(expected.len(), MAX_SEGMENTS);
+    assert_eq!(expected.len(), SEGMENTS_MAX_COUNT);
     log.close();
     let mut seen = Vec::new();
     while let (Read::Bytes, taken) = take(&mut cursor, 4096) {
@@ -124,7 +124,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (any::<usize>(), 1usize..70_000).prop_map(|(who, max)| Step::Take(who, max)),
         1 => any::<bool>().prop_map(Step::Join),
         1 => any::<usize>().prop_map(Step::Leave),
-        1 => (any::<usize>(), 1usize..=CAPACITY).prop_map(|(who, ahead)| Step::Ahead(who, ahead)),
+        1 => (any::<usize>(), 1usize..=LOG_CAPACITY_BYTES).prop_map(|(who, ahead)| Step::Ahead(who, ahead)),
     ];
     proptest::collection::vec(step, 1..200)
 }
@@ -141,7 +141,7 @@ proptest! {
             let allowed = |(cursor, lossless, position): &(Cursor, bool, u64)| {
                 lossless.then(|| (position + cursor.ahead as u64).saturating_sub(end) as usize)
             };
-            viewers.iter().filter_map(allowed).min().unwrap_or(CAPACITY)
+            viewers.iter().filter_map(allowed).min().unwrap_or(LOG_CAPACITY_BYTES)
         };
         for step in steps {
             match step {
@@ -150,7 +150,7 @@ proptest! {
                     let allowed = held_back(&viewers, log.end());
                     let count = put(&log, stream, &bytes);
                     prop_assert!(count <= allowed);
-                    prop_assert!(count > 0 || allowed == 0 || log.lock().segments.len() >= MAX_SEGMENTS);
+                    prop_assert!(count > 0 || allowed == 0 || log.lock().segments.len() >= SEGMENTS_MAX_COUNT);
                     model.extend(bytes[..count].iter().map(|byte| (stream, *byte)));
                     prop_assert_eq!(log.end(), model.len() as u64);
                 }

@@ -3,7 +3,7 @@
 //! The spawner makes both, and the child gives the sockets their names as its user. So they are there before the
 //! program's first instruction, and the server, which accepts on them, needs no right to the folder.
 
-use super::identity::{Identity, with_files_of};
+use super::credentials::{Identity, with_files_of};
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag, open, openat};
@@ -19,26 +19,26 @@ use std::path::Path;
 /// How many sockets there are. The server gets them behind the descriptors of the streams.
 pub(crate) const CHANNEL_SOCKETS: usize = 3;
 /// The name of the channel socket.
-const CHANNEL: &str = "channel.sock";
+const CHANNEL_SOCKET_NAME: &str = "channel.sock";
 /// Where folders are made: in memory, so that starting a program writes to no SD card.
-const MEMORY: &str = "/dev/shm";
+const MEMORY_DIR: &str = "/dev/shm";
 /// Everybody may make files there, and nobody touch those of others.
 const OPEN_TO_ALL: libc::mode_t = 0o1777;
 /// Connections that wait to be accepted. The server does so at once, unless there are too many.
 pub(crate) const CHANNEL_BACKLOG: i32 = 16;
 /// Bytes of a path that an address holds (`unix(7)`, `sun_path` without its NUL).
-const ADDRESS: usize = 107;
+const SOCKET_ADDRESS_MAX_BYTES: usize = 107;
 /// Names that are tried before it is given up.
-const TRIES: usize = 8;
+const NAME_ATTEMPTS: usize = 8;
 /// How the names of folders begin.
-const PREFIX: &str = "further-link-";
+const DIR_PREFIX: &str = "further-link-";
 /// How folders are opened.
-const FOLDER: OFlag = OFlag::O_RDONLY
+const OPEN_DIR_FLAGS: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_DIRECTORY)
     .union(OFlag::O_NOFOLLOW)
     .union(OFlag::O_CLOEXEC);
 /// Entries of a folder that the spawner removes itself, at the most.
-const FEW: usize = 16;
+const INLINE_REMOVE_MAX_ENTRIES: usize = 16;
 
 /// Where the folders of programs are made.
 #[derive(Debug)]
@@ -48,18 +48,22 @@ pub(super) struct Base {
 }
 
 impl Base {
-    /// [`MEMORY`], or where that is missing `temp`.
+    /// [`MEMORY_DIR`], or where that is missing `temp`.
     pub(super) fn find(temp: &Path) -> nix::Result<Self> {
         let opened = |path: &str| {
             let base = Self {
                 path: path.to_owned(),
                 // The configured one may be a link.
-                folder: open(path, FOLDER.difference(OFlag::O_NOFOLLOW), Mode::empty())?,
+                folder: open(
+                    path,
+                    OPEN_DIR_FLAGS.difference(OFlag::O_NOFOLLOW),
+                    Mode::empty(),
+                )?,
             };
             base.sweep();
             nix::Result::Ok(base)
         };
-        if let Ok(base) = opened(MEMORY)
+        if let Ok(base) = opened(MEMORY_DIR)
             && fstat(&base.folder).is_ok_and(|found| found.st_mode & OPEN_TO_ALL == OPEN_TO_ALL)
         {
             return Ok(base);
@@ -71,12 +75,12 @@ impl Base {
 impl Base {
     /// Removes folders whose spawner was killed. Living ones hold locks on theirs.
     fn sweep(&self) {
-        let Ok(mut base) = Dir::openat(&self.folder, ".", FOLDER, Mode::empty()) else {
+        let Ok(mut base) = Dir::openat(&self.folder, ".", OPEN_DIR_FLAGS, Mode::empty()) else {
             return;
         };
         for entry in base.iter().flatten() {
             let name = entry.file_name();
-            let word = name.to_bytes().strip_prefix(PREFIX.as_bytes());
+            let word = name.to_bytes().strip_prefix(DIR_PREFIX.as_bytes());
             let is_ours = |word: &[u8]| word.len() == 16 && word.iter().all(u8::is_ascii_hexdigit);
             if !word.is_some_and(is_ours) {
                 continue;
@@ -99,8 +103,8 @@ impl Base {
 
     /// Removes the folder `name`, if it holds little and no folders.
     fn remove(&self, name: &CStr, descriptor: &OwnedFd) -> nix::Result<()> {
-        let mut folder = Dir::openat(descriptor, ".", FOLDER, Mode::empty())?;
-        for entry in folder.iter().take(FEW) {
+        let mut folder = Dir::openat(descriptor, ".", OPEN_DIR_FLAGS, Mode::empty())?;
+        for entry in folder.iter().take(INLINE_REMOVE_MAX_ENTRIES) {
             let entry = entry?;
             let name = entry.file_name();
             if !matches!(name.to_bytes(), b"." | b"..") {
@@ -113,7 +117,7 @@ impl Base {
 
 /// Opens a folder and locks it.
 fn lock(base: &OwnedFd, name: &CStr) -> nix::Result<Flock<OwnedFd>> {
-    let folder = openat(base, name, FOLDER, Mode::empty())?;
+    let folder = openat(base, name, OPEN_DIR_FLAGS, Mode::empty())?;
     Flock::lock(folder, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno)
 }
 
@@ -130,9 +134,9 @@ impl Folder {
     /// Makes one for `identity`.
     pub(super) fn make(base: &Base, identity: &Identity) -> nix::Result<Self> {
         identity.with_files_as_user(|| {
-            for _ in 0..TRIES {
+            for _ in 0..NAME_ATTEMPTS {
                 let word = getrandom::u64().map_err(|_| Errno::EIO)?;
-                let name = format!("{PREFIX}{word:016x}");
+                let name = format!("{DIR_PREFIX}{word:016x}");
                 let path = format!("{}/{name}", base.path);
                 let name = CString::new(name).map_err(|_| Errno::EINVAL)?;
                 match mkdirat(&base.folder, &*name, Mode::S_IRWXU) {
@@ -170,7 +174,7 @@ impl Folder {
             ("FURTHER_LINK_TEMP_DIR".to_owned(), self.path.clone()),
             (
                 "FURTHER_LINK_CHANNEL".to_owned(),
-                format!("{}/{CHANNEL}", self.path),
+                format!("{}/{CHANNEL_SOCKET_NAME}", self.path),
             ),
         ]
     }
@@ -180,13 +184,13 @@ impl Folder {
     pub(super) fn name_sockets(&self, sockets: &[OwnedFd]) -> nix::Result<()> {
         let group = getpid();
         let names = [
-            CHANNEL.to_owned(),
+            CHANNEL_SOCKET_NAME.to_owned(),
             format!("{group}.video.sock"),
             format!("{group}.keylisten.sock"),
         ];
         for (socket, name) in sockets.iter().zip(names) {
             let mut path = format!("{}/{name}", self.path);
-            if path.len() > ADDRESS {
+            if path.len() > SOCKET_ADDRESS_MAX_BYTES {
                 path = format!("/proc/self/fd/{}/{name}", self.descriptor.as_raw_fd());
             }
             bind(socket.as_raw_fd(), &UnixAddr::new(path.as_str())?)?;

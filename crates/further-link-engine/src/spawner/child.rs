@@ -4,7 +4,7 @@
 //! Everything that touches the user's files happens after the child has become the user: no path that
 //! a client sends is ever followed with the spawner's rights.
 
-use super::identity::Identity;
+use super::credentials::Identity;
 use super::{channels, packet};
 use crate::error::StartError;
 use crate::launch::{CodeFile, Launch};

@@ -2,7 +2,7 @@
 //! nothing can be reached that the user could not remove anyhow, and the spawner waits for no disk.
 
 use super::child;
-use super::identity::Identity;
+use super::credentials::Identity;
 use nix::errno::Errno;
 use nix::unistd::{Pid, UnlinkatFlags, unlinkat};
 use std::fs::{self, Permissions};

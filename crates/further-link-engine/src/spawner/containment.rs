@@ -23,15 +23,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The cgroups of one spawner begin with this, then comes its process id.
-const PREFIX: &str = "further-link.";
+const CGROUP_PREFIX: &str = "further-link.";
 /// How often the cgroup of a spawner that was killed is tried to be removed at the start of the next.
-const SWEEP_ROUNDS: usize = 50;
+const SWEEP_ATTEMPTS: usize = 50;
 /// Pause between two tries.
-const SWEEP_PAUSE: Duration = Duration::from_millis(10);
+const SWEEP_RETRY_DELAY: Duration = Duration::from_millis(10);
 /// Milliseconds between two rounds of SIGKILL by a supervisor without a spawner.
-const KILL_AGAIN_MS: u8 = 10;
+const KILL_RETRY_DELAY_MS: u8 = 10;
 /// How deep a chain of strays is followed at once; a deeper one is ended with the next supervisor.
-const STRAY_ROUNDS: usize = 100;
+const STRAY_CHAIN_MAX_DEPTH: usize = 100;
 
 /// The cgroup below which this spawner's jobs have theirs. Removed on drop.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl CgroupBase {
     pub(super) fn create() -> io::Result<Self> {
         let own = own_cgroup()?;
         sweep(&own);
-        let path = own.join(format!("{PREFIX}{}", std::process::id()));
+        let path = own.join(format!("{CGROUP_PREFIX}{}", std::process::id()));
         let base = Self {
             lock: RefCell::new(claim(&path)?),
             path,
@@ -69,11 +69,11 @@ impl CgroupBase {
             Some(pid) => {
                 nix::sys::wait::waitpid(pid, None)?;
                 // The kernel takes a moment to notice; until then the trial's cgroup cannot be removed.
-                for _ in 0..SWEEP_ROUNDS {
+                for _ in 0..SWEEP_ATTEMPTS {
                     if !cgroup.is_populated() {
                         break;
                     }
-                    std::thread::sleep(SWEEP_PAUSE);
+                    std::thread::sleep(SWEEP_RETRY_DELAY);
                 }
                 Ok(())
             }
@@ -163,7 +163,7 @@ fn lock(path: &Path) -> Option<Flock<File>> {
 
 /// Makes a spawner's cgroup and locks it.
 fn claim(path: &Path) -> io::Result<Flock<File>> {
-    for _ in 0..SWEEP_ROUNDS {
+    for _ in 0..SWEEP_ATTEMPTS {
         match std::fs::create_dir(path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
@@ -175,7 +175,7 @@ fn claim(path: &Path) -> io::Result<Flock<File>> {
         {
             return Ok(lock);
         }
-        std::thread::sleep(SWEEP_PAUSE);
+        std::thread::sleep(SWEEP_RETRY_DELAY);
     }
     Err(io::Error::other("another spawner holds the cgroup"))
 }
@@ -188,7 +188,7 @@ fn sweep(parent: &Path) {
     for entry in entries.flatten() {
         let name = entry.file_name();
         let base = entry.path();
-        if !name.to_string_lossy().starts_with(PREFIX) {
+        if !name.to_string_lossy().starts_with(CGROUP_PREFIX) {
             continue;
         }
         // Held until it is removed: otherwise somebody who has just made it, and locks it now, would
@@ -198,12 +198,12 @@ fn sweep(parent: &Path) {
         };
         let _ = std::fs::write(base.join("cgroup.kill"), "1");
         // What was killed is gone a moment later, and only an empty cgroup can be removed.
-        for _ in 0..SWEEP_ROUNDS {
+        for _ in 0..SWEEP_ATTEMPTS {
             remove(&base);
             if !base.exists() {
                 break;
             }
-            std::thread::sleep(SWEEP_PAUSE);
+            std::thread::sleep(SWEEP_RETRY_DELAY);
         }
     }
 }
@@ -397,7 +397,7 @@ fn supervise(plan: &Plan<'_>, control: BorrowedFd<'_>) -> i32 {
             }
             let _ = poll(
                 &mut [PollFd::new(ended.as_fd(), PollFlags::POLLIN)],
-                KILL_AGAIN_MS,
+                KILL_RETRY_DELAY_MS,
             );
         } else {
             let mut news = [
@@ -436,7 +436,7 @@ pub(super) fn reap(wait: bool) -> nix::Result<Option<(Pid, Option<i32>)>> {
 pub(super) fn kill_strays(known: impl Fn(Pid) -> bool) {
     let own = Pid::this();
     // Each round hands us the children of those that it killed.
-    for _ in 0..STRAY_ROUNDS {
+    for _ in 0..STRAY_CHAIN_MAX_DEPTH {
         let parents = parents();
         let strays: Vec<Pid> = parents
             .iter()

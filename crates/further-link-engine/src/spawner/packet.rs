@@ -12,7 +12,7 @@ use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
 /// Bytes of a packet at the most. Code travels beside it as a memory file; what is left is arguments,
 /// environment and paths. Below Linux' default socket buffer (212,992), so that one always fits.
-pub(crate) const MAX_PACKET: usize = 128 * 1024;
+pub(crate) const PACKET_MAX_BYTES: usize = 128 * 1024;
 
 /// One received packet.
 pub(crate) struct Packet<T> {
@@ -36,7 +36,7 @@ pub(crate) fn pair() -> nix::Result<(OwnedFd, OwnedFd)> {
 pub(crate) fn encode<T: Serialize>(message: &T) -> Option<Vec<u8>> {
     postcard::to_stdvec(message)
         .ok()
-        .filter(|bytes| bytes.len() <= MAX_PACKET)
+        .filter(|bytes| bytes.len() <= PACKET_MAX_BYTES)
 }
 
 /// Sends one packet, without waiting if the socket is full (`EAGAIN`).
@@ -69,9 +69,9 @@ pub(crate) fn receive<T: DeserializeOwned>(
     socket: BorrowedFd<'_>,
     buffer: &mut Vec<u8>,
 ) -> nix::Result<Option<Packet<T>>> {
-    if buffer.len() < MAX_PACKET {
+    if buffer.len() < PACKET_MAX_BYTES {
         // Zeroed by the kernel, so that only what packets have filled takes memory.
-        *buffer = vec![0; MAX_PACKET];
+        *buffer = vec![0; PACKET_MAX_BYTES];
     }
     let (length, flags, descriptors) = loop {
         match receive_message(socket, buffer) {
@@ -224,10 +224,10 @@ mod tests {
     #[test]
     fn the_largest_packet_fits_and_a_larger_one_is_refused() {
         let (left, right) = pair().unwrap();
-        let text = "x".repeat(MAX_PACKET - 3);
+        let text = "x".repeat(PACKET_MAX_BYTES - 3);
         send(left.as_fd(), &encode(&text).unwrap(), &[]).unwrap();
         let packet: Packet<String> = receive(right.as_fd(), &mut Vec::new()).unwrap().unwrap();
         assert_eq!(packet.message.len(), text.len());
-        assert!(encode(&"x".repeat(MAX_PACKET)).is_none());
+        assert!(encode(&"x".repeat(PACKET_MAX_BYTES)).is_none());
     }
 }

@@ -10,7 +10,7 @@ use nix::sys::stat::Mode;
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-const MAKE: OFlag = OFlag::O_WRONLY
+const CREATE_FLAGS: OFlag = OFlag::O_WRONLY
     .union(OFlag::O_CREAT)
     .union(OFlag::O_NOFOLLOW);
 
@@ -48,8 +48,8 @@ fn links_that_lead_out_are_not_followed() {
         ] {
             for (path, flags) in [
                 (format!("{link}/secret"), OFlag::O_RDONLY),
-                (format!("{link}/made"), MAKE),
-                (format!("{link}/a/b"), MAKE),
+                (format!("{link}/made"), CREATE_FLAGS),
+                (format!("{link}/a/b"), CREATE_FLAGS),
             ] {
                 let errno = open(&root, &path, flags).unwrap_err();
                 let known = [Errno::EXDEV, Errno::ELOOP, Errno::ENOTDIR];
@@ -59,7 +59,7 @@ fn links_that_lead_out_are_not_followed() {
             assert!(root.below_itself(&name(link)).is_err(), "{link}");
         }
         for link in ["file", "dangling"] {
-            assert_eq!(open(&root, link, MAKE), Err(Errno::ELOOP), "{link}");
+            assert_eq!(open(&root, link, CREATE_FLAGS), Err(Errno::ELOOP), "{link}");
             let follow = OFlag::O_WRONLY | OFlag::O_CREAT;
             assert!(open(&root, link, follow).is_err(), "{link}");
         }
@@ -72,7 +72,7 @@ fn links_that_lead_out_are_not_followed() {
 /// A program exchanges a folder and a link to the outside, as quickly as it can, while files are made in it.
 #[test]
 fn a_folder_that_becomes_a_link_meanwhile_leads_nowhere_else() {
-    const FILES: usize = 5_000;
+    const FILE_COUNT: usize = 5_000;
     let folder = Folder::new();
     for path in ["in/a/b", "in/sub", "outside/b"] {
         std::fs::create_dir_all(folder.path(path)).unwrap();
@@ -90,8 +90,8 @@ fn a_folder_that_becomes_a_link_meanwhile_leads_nowhere_else() {
         let inner = std::mem::ManuallyDrop::new(Folder(folder.path("in")));
         let (mut made, mut refused) = (0, 0);
         for root in inner.roots() {
-            for number in 0..FILES {
-                match open(&root, &format!("a/b/{number}"), MAKE) {
+            for number in 0..FILE_COUNT {
+                match open(&root, &format!("a/b/{number}"), CREATE_FLAGS) {
                     Ok(()) => made += 1,
                     Err(Errno::EXDEV | Errno::ELOOP | Errno::ENOTDIR | Errno::EAGAIN) => {
                         refused += 1;

@@ -1,12 +1,13 @@
 //! What the cache believes, and what not.
 
-use super::super::cache::{Cache, Digest, FOLDER, copy, source_of};
+use super::super::download_cache::{Cache, Digest, copy, source_of};
+use super::super::reserved_names::CACHE_DIR;
 use super::{Folder, name};
 use nix::sys::stat::Mode;
 use std::fs::File;
 use std::os::unix::fs::symlink;
 
-const SOURCE: &str = "https://example.org/cat";
+const SOURCE_URL: &str = "https://example.org/cat";
 
 fn kept(folder: &Folder, place: &str, source: &str, text: &str) -> std::io::Result<()> {
     folder.write("fetched", text);
@@ -27,22 +28,22 @@ fn found(folder: &Folder, place: &str, source: &str) -> Option<String> {
 #[test]
 fn a_file_is_found_by_its_place_and_its_source() {
     let folder = Folder::new();
-    assert_eq!(found(&folder, "b/f", SOURCE), None);
-    kept(&folder, "b/f", SOURCE, "cat").unwrap();
-    kept(&folder, "b/deeper/f", SOURCE, "").unwrap();
-    assert_eq!(found(&folder, "b/f", SOURCE).unwrap(), "cat");
-    assert_eq!(found(&folder, "b/deeper/f", SOURCE).unwrap(), "");
+    assert_eq!(found(&folder, "b/f", SOURCE_URL), None);
+    kept(&folder, "b/f", SOURCE_URL, "cat").unwrap();
+    kept(&folder, "b/deeper/f", SOURCE_URL, "").unwrap();
+    assert_eq!(found(&folder, "b/f", SOURCE_URL).unwrap(), "cat");
+    assert_eq!(found(&folder, "b/deeper/f", SOURCE_URL).unwrap(), "");
     assert_eq!(folder.read(".flcache/b/f").unwrap(), "cat");
     assert_eq!(found(&folder, "b/f", "https://example.org/dog"), None);
-    assert_eq!(found(&folder, "b/g", SOURCE), None);
+    assert_eq!(found(&folder, "b/g", SOURCE_URL), None);
     // Another project's file of the same name takes its place, and then is that one's alone.
     kept(&folder, "b/f", "https://evil.example/cat", "dog").unwrap();
-    assert_eq!(found(&folder, "b/f", SOURCE), None);
+    assert_eq!(found(&folder, "b/f", SOURCE_URL), None);
     assert_eq!(
         found(&folder, "b/f", "https://evil.example/cat").unwrap(),
         "dog"
     );
-    let cache = folder.tree(FOLDER);
+    let cache = folder.tree(CACHE_DIR);
     assert!(
         !cache.iter().any(|path| path.contains(".flnew")),
         "{cache:?}"
@@ -52,7 +53,7 @@ fn a_file_is_found_by_its_place_and_its_source() {
 #[test]
 fn what_a_program_has_changed_does_not_count() {
     let folder = Folder::new();
-    let keep = || kept(&folder, "b/f", SOURCE, "cat").unwrap();
+    let keep = || kept(&folder, "b/f", SOURCE_URL, "cat").unwrap();
     let file = folder.path(".flcache/b/f");
     let index = folder.path(".flcache/.index");
     keep();
@@ -89,9 +90,9 @@ fn what_a_program_has_changed_does_not_count() {
     ];
     for (what, change) in changes {
         keep();
-        assert_eq!(found(&folder, "b/f", SOURCE).unwrap(), "cat");
+        assert_eq!(found(&folder, "b/f", SOURCE_URL).unwrap(), "cat");
         change();
-        assert_eq!(found(&folder, "b/f", SOURCE), None, "{what}");
+        assert_eq!(found(&folder, "b/f", SOURCE_URL), None, "{what}");
     }
 }
 
@@ -99,24 +100,24 @@ fn what_a_program_has_changed_does_not_count() {
 fn what_is_in_the_way_keeps_the_cache_from_nothing_else() {
     let folder = Folder::new();
     folder.write("outside/f", "o");
-    kept(&folder, "a/b", SOURCE, "cat").unwrap();
-    assert!(kept(&folder, "a/b/c", SOURCE, "cat").is_err());
-    kept(&folder, "a/d/e", SOURCE, "cat").unwrap();
-    assert!(kept(&folder, "a/d", SOURCE, "cat").is_err());
+    kept(&folder, "a/b", SOURCE_URL, "cat").unwrap();
+    assert!(kept(&folder, "a/b/c", SOURCE_URL, "cat").is_err());
+    kept(&folder, "a/d/e", SOURCE_URL, "cat").unwrap();
+    assert!(kept(&folder, "a/d", SOURCE_URL, "cat").is_err());
     symlink("../../outside", folder.path(".flcache/link")).unwrap();
-    assert!(kept(&folder, "link/f", SOURCE, "cat").is_err());
-    assert!(kept(&folder, "link/g/f", SOURCE, "cat").is_err());
-    assert_eq!(found(&folder, "link/f", SOURCE), None);
+    assert!(kept(&folder, "link/f", SOURCE_URL, "cat").is_err());
+    assert!(kept(&folder, "link/g/f", SOURCE_URL, "cat").is_err());
+    assert_eq!(found(&folder, "link/f", SOURCE_URL), None);
     assert_eq!(folder.tree("outside"), ["f"]);
     // Nothing half-made stays.
     let left = folder.tree(".flcache/.index");
     assert!(left.iter().all(|path| path.len() == 64), "{left:?}");
 
-    std::fs::rename(folder.path(FOLDER), folder.path("elsewhere")).unwrap();
-    symlink("elsewhere", folder.path(FOLDER)).unwrap();
+    std::fs::rename(folder.path(CACHE_DIR), folder.path("elsewhere")).unwrap();
+    symlink("elsewhere", folder.path(CACHE_DIR)).unwrap();
     assert!(Cache::make(&folder.root()).is_none());
-    std::fs::remove_file(folder.path(FOLDER)).unwrap();
-    folder.write(FOLDER, "a file");
+    std::fs::remove_file(folder.path(CACHE_DIR)).unwrap();
+    folder.write(CACHE_DIR, "a file");
     assert!(Cache::make(&folder.root()).is_none());
 }
 

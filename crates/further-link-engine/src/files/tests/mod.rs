@@ -6,8 +6,9 @@ mod replacing;
 mod uploading;
 
 use super::beneath::Root;
-use super::browse::Operation;
-use super::{FilesProcess, Name, Task, process};
+use super::tree::Operation;
+use super::worker::{EXIT_TIMEOUT, FilesWorker};
+use super::{Name, Request, run};
 use crate::spawner::packet;
 use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::{Mode, mkdirat};
@@ -84,7 +85,7 @@ impl Drop for Folder {
         let around = std::fs::File::open(self.0.parent().unwrap()).unwrap();
         let last = self.0.file_name().unwrap().to_str().unwrap();
         let name = std::ffi::CString::new(last).unwrap();
-        let _ = super::tree::remove(std::os::fd::AsFd::as_fd(&around), &name);
+        let _ = super::remove_tree::remove(std::os::fd::AsFd::as_fd(&around), &name);
     }
 }
 
@@ -92,22 +93,22 @@ fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
-/// A *files* process that is a thread, and its end.
-async fn start(task: &Task) -> (FilesProcess, std::thread::JoinHandle<i32>) {
+/// A worker that is a thread, and its end.
+async fn start(request: &Request) -> (FilesWorker, std::thread::JoinHandle<i32>) {
     let (ours, theirs) = packet::pair().unwrap();
-    let thread = std::thread::spawn(move || process::run(theirs));
+    let thread = std::thread::spawn(move || run(theirs));
     let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
-    let process = FilesProcess::new(ours, place).unwrap();
-    process.send(task, &[]).await.unwrap();
-    (process, thread)
+    let worker = FilesWorker::new(ours, place).unwrap();
+    worker.send(request, &[]).await.unwrap();
+    (worker, thread)
 }
 
 #[tokio::test]
-async fn a_process_keeps_its_place_until_it_has_ended() {
+async fn worker_keeps_its_permit_until_it_has_ended() {
     let places = Arc::new(Semaphore::new(1));
     let (ours, theirs) = packet::pair().unwrap();
     let place = Arc::clone(&places).acquire_owned().await.unwrap();
-    drop(FilesProcess::new(ours, place).unwrap());
+    drop(FilesWorker::new(ours, place).unwrap());
     // It is told that it is not wanted any more.
     let told = packet::receive::<()>(theirs.as_fd(), &mut Vec::new());
     assert!(matches!(told, Ok(None)));
@@ -118,12 +119,12 @@ async fn a_process_keeps_its_place_until_it_has_ended() {
         assert_eq!(places.available_permits(), 0);
     }
     drop(theirs);
-    let place = tokio::time::timeout(super::LAST / 2, places.acquire_owned()).await;
+    let place = tokio::time::timeout(EXIT_TIMEOUT / 2, places.acquire_owned()).await;
     drop(place.unwrap().unwrap());
 }
 
 #[tokio::test]
-async fn what_has_no_place_in_an_archive_is_refused() {
+async fn archive_refuses_paths_that_are_too_long() {
     // With the longest names, the last path is a little longer than an archive can say.
     let folder = Folder::new();
     let long = "x".repeat(255);
@@ -135,14 +136,14 @@ async fn what_has_no_place_in_an_archive_is_refused() {
     }
     openat(&inner, &*long, OFlag::O_CREAT, Mode::S_IRWXU).unwrap();
     for (below, refused) in [(String::new(), true), (format!("{long}/{long}"), false)] {
-        let task = Task::Browse {
+        let request = Request::Tree {
             root: folder.0.to_str().unwrap().to_owned(),
             operation: Operation::Archive {
                 name: Name::or_root(&below).unwrap(),
                 top: "t".to_owned(),
             },
         };
-        let (mut process, thread) = start(&task).await;
+        let (mut process, thread) = start(&request).await;
         let answer = process.receive::<u8>().await;
         assert_eq!(answer.is_err(), refused, "{answer:?}");
         drop((answer, process));

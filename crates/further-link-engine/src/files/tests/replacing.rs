@@ -1,7 +1,7 @@
 //! Replacing a folder, and removing the old one.
 
-use super::super::swap::{Staging, set_aside};
-use super::super::tree;
+use super::super::remove_tree;
+use super::super::replace::{Staging, set_aside};
 use super::{Folder, name};
 use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, mkdirat};
@@ -12,7 +12,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 /// Both ways of putting the new folder in place.
-const EXCHANGES: [bool; 2] = [true, false];
+const WITH_AND_WITHOUT_EXCHANGE: [bool; 2] = [true, false];
 
 fn staged(folder: &Folder, path: &str, text: &str, exchange: bool) -> Staging {
     let staging = Staging::new(folder.root(), &name(path)).unwrap();
@@ -34,7 +34,7 @@ fn swapped(folder: &Folder, path: &str, text: &str, exchange: bool) {
 
 #[test]
 fn whatever_has_the_name_is_replaced_itself() {
-    for exchange in EXCHANGES {
+    for exchange in WITH_AND_WITHOUT_EXCHANGE {
         let folder = Folder::new();
         folder.write("outside/file", "o");
         folder.write("in/folder/old", "o");
@@ -58,7 +58,7 @@ fn whatever_has_the_name_is_replaced_itself() {
 
 #[test]
 fn what_is_dropped_or_taken_back_leaves_nothing() {
-    for exchange in EXCHANGES {
+    for exchange in WITH_AND_WITHOUT_EXCHANGE {
         let folder = Folder::new();
         folder.write("p/old", "o");
         let before = folder.tree("");
@@ -77,7 +77,7 @@ fn what_is_dropped_or_taken_back_leaves_nothing() {
 
 #[test]
 fn a_folder_of_others_or_without_rights_is_replaced_too() {
-    for exchange in EXCHANGES {
+    for exchange in WITH_AND_WITHOUT_EXCHANGE {
         let folder = Folder::new();
         folder.write("p/closed/old", "o");
         for path in ["p/closed", "p"] {
@@ -130,7 +130,7 @@ fn what_was_set_aside_is_put_back() {
 
 #[test]
 fn many_at_once_of_one_name_leave_one_whole() {
-    for exchange in EXCHANGES {
+    for exchange in WITH_AND_WITHOUT_EXCHANGE {
         let folder = Folder::new();
         // Without exchange two at once are not safe, and the server sees to it that there is one.
         let threads = if exchange { 8 } else { 1 };
@@ -150,7 +150,7 @@ fn many_at_once_of_one_name_leave_one_whole() {
 
 fn remove(folder: &Folder, name: &str) -> nix::Result<()> {
     let opened = File::open(&folder.0).unwrap();
-    tree::remove(opened.as_fd(), &CString::new(name).unwrap())
+    remove_tree::remove(opened.as_fd(), &CString::new(name).unwrap())
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Whole uploads, with downloads that are made up here.
 
-use super::super::parcel::{Ask, Step};
+use super::super::upload::messages::{Ask, Step};
 use super::super::upload::{carry_out, send_parcel};
-use super::super::{FetchError, FilesError, Project, Task};
+use super::super::{FetchError, FilesError, Project, Request};
 use super::{Folder, start};
 use further_link_protocol::{Upload, UploadContent, UploadFile};
 use std::collections::HashMap;
@@ -77,8 +77,8 @@ fn project(name: &str, files: &[UploadFile]) -> Project {
     .unwrap()
 }
 
-fn task(folder: &Folder) -> Task {
-    Task::Upload {
+fn task(folder: &Folder) -> Request {
+    Request::Upload {
         work_dir: folder.path("work"),
         projects_dir: folder.path("mini"),
     }
@@ -115,24 +115,31 @@ async fn upload(
     result
 }
 
-const CAT: &str = "https://one.example/cat";
-const DOG: &str = "https://two.example/dog";
+const CAT_URL: &str = "https://one.example/cat";
+const DOG_URL: &str = "https://two.example/dog";
 
 #[tokio::test]
 async fn fetched_files_are_cached_and_copied() {
     let folder = Folder::new();
-    let web = Web::new(&[(CAT, "cat"), (DOG, "dog")]);
+    let web = Web::new(&[(CAT_URL, "cat"), (DOG_URL, "dog")]);
     let files = [
         text("main.py", "print()"),
-        url("images/cat.jpg", CAT, "cat.jpg"),
-        url("images/again.jpg", CAT, "cat.jpg"),
-        url("dog.jpg", DOG, "dogs/dog.jpg"),
+        url("images/cat.jpg", CAT_URL, "cat.jpg"),
+        url("images/again.jpg", CAT_URL, "cat.jpg"),
+        url("dog.jpg", DOG_URL, "dogs/dog.jpg"),
     ];
     for round in 0..2 {
         assert_eq!(upload(&folder, "p", &files, &web).await, Ok(true));
         let mut asked = web.asked();
         asked.sort();
-        assert_eq!(asked, if round == 0 { vec![CAT, DOG] } else { vec![] });
+        assert_eq!(
+            asked,
+            if round == 0 {
+                vec![CAT_URL, DOG_URL]
+            } else {
+                vec![]
+            }
+        );
         let tree = folder.tree("work/p");
         let expected = [
             "dog.jpg",
@@ -175,18 +182,21 @@ async fn fetched_files_are_cached_and_copied() {
 #[tokio::test]
 async fn no_project_poisons_anothers_file() {
     let folder = Folder::new();
-    let web = Web::new(&[(CAT, "cat"), (DOG, "evil")]);
+    let web = Web::new(&[(CAT_URL, "cat"), (DOG_URL, "evil")]);
     for round in 0..3 {
-        let evil = [url("f", DOG, "shared.jpg")];
+        let evil = [url("f", DOG_URL, "shared.jpg")];
         assert_eq!(upload(&folder, "evil", &evil, &web).await, Ok(true));
-        let good = [url("f", CAT, "shared.jpg")];
+        let good = [url("f", CAT_URL, "shared.jpg")];
         assert_eq!(upload(&folder, "good", &good, &web).await, Ok(true));
         assert_eq!(folder.read("work/good/f").unwrap(), "cat");
         assert_eq!(folder.read("work/evil/f").unwrap(), "evil");
-        assert_eq!(web.asked(), [DOG, CAT], "{round}");
+        assert_eq!(web.asked(), [DOG_URL, CAT_URL], "{round}");
     }
     // Within one project too.
-    let both = [url("a", CAT, "shared.jpg"), url("b", DOG, "shared.jpg")];
+    let both = [
+        url("a", CAT_URL, "shared.jpg"),
+        url("b", DOG_URL, "shared.jpg"),
+    ];
     assert_eq!(upload(&folder, "both", &both, &web).await, Ok(true));
     assert_eq!(folder.read("work/both/a").unwrap(), "cat");
     assert_eq!(folder.read("work/both/b").unwrap(), "evil");
@@ -194,28 +204,28 @@ async fn no_project_poisons_anothers_file() {
     // Nor a program that writes into the cache.
     folder.write("work/.flcache/b/shared.jpg", "worse");
     assert_eq!(
-        upload(&folder, "evil", &[url("f", DOG, "shared.jpg")], &web).await,
+        upload(&folder, "evil", &[url("f", DOG_URL, "shared.jpg")], &web).await,
         Ok(true)
     );
     assert_eq!(folder.read("work/evil/f").unwrap(), "evil");
-    assert_eq!(web.asked(), [DOG]);
+    assert_eq!(web.asked(), [DOG_URL]);
 }
 
 #[tokio::test]
 async fn without_internet_only_what_is_not_cached_is_left_out() {
     let folder = Folder::new();
-    let web = Web::new(&[(CAT, "cat")]);
+    let web = Web::new(&[(CAT_URL, "cat")]);
     assert_eq!(
-        upload(&folder, "p", &[url("cat", CAT, "cat")], &web).await,
+        upload(&folder, "p", &[url("cat", CAT_URL, "cat")], &web).await,
         Ok(true)
     );
-    let web = web.unreachable(DOG).unreachable("http://two.example/2");
+    let web = web.unreachable(DOG_URL).unreachable("http://two.example/2");
     let web = web.unreachable("http://three.example/");
     web.asked();
     let files = [
         text("t", "t"),
-        url("cat", CAT, "cat"),
-        url("a/dog", DOG, "dog"),
+        url("cat", CAT_URL, "cat"),
+        url("a/dog", DOG_URL, "dog"),
         url("b/two", "http://two.example/2", "2"),
         url("a/three", "http://three.example/", "3"),
         text("a/t", "t"),
@@ -241,8 +251,8 @@ async fn silence_is_found_out_by_the_first_downloads() {
     assert_eq!(upload(&folder, "p", &files, &web).await, Ok(false));
     assert_eq!(web.asked().len(), 4);
     // One of another host is among the first, wherever it stands.
-    web.answers.insert(DOG, Ok("dog"));
-    files.push(url("dog", DOG, "dog"));
+    web.answers.insert(DOG_URL, Ok("dog"));
+    files.push(url("dog", DOG_URL, "dog"));
     let error = upload(&folder, "p", &files, &web).await.unwrap_err();
     assert!(matches!(error, FilesError::Download(_)), "{error}");
 }
@@ -250,20 +260,20 @@ async fn silence_is_found_out_by_the_first_downloads() {
 #[tokio::test]
 async fn a_failed_download_changes_nothing() {
     let folder = Folder::new();
-    let web = Web::new(&[(CAT, "cat")]);
+    let web = Web::new(&[(CAT_URL, "cat")]);
     let files = [text("project.cfg", "old"), text("old", "old")];
     assert_eq!(upload(&folder, "p", &files, &web).await, Ok(true));
     let before = folder.tree("");
     for web in [
-        web.clone().failing(DOG),
-        web.clone().unreachable(DOG),
-        Web::new(&[]).failing(CAT).failing(DOG),
-        Web::new(&[]).unreachable(CAT).failing(DOG),
+        web.clone().failing(DOG_URL),
+        web.clone().unreachable(DOG_URL),
+        Web::new(&[]).failing(CAT_URL).failing(DOG_URL),
+        Web::new(&[]).unreachable(CAT_URL).failing(DOG_URL),
     ] {
         let files = [
             text("project.cfg", "new"),
-            url("a/cat", CAT, "cat"),
-            url("a/dog", DOG, "dog"),
+            url("a/cat", CAT_URL, "cat"),
+            url("a/dog", DOG_URL, "dog"),
         ];
         let error = upload(&folder, "p", &files, &web).await.unwrap_err();
         assert!(matches!(error, FilesError::Download(_)), "{error}");
@@ -304,11 +314,11 @@ async fn four_at_once_and_each_once() {
 #[tokio::test]
 async fn a_miniscreen_project_is_in_both_places() {
     let folder = Folder::new();
-    let web = Web::new(&[(CAT, "cat")]);
+    let web = Web::new(&[(CAT_URL, "cat")]);
     let files = [
         text("project.cfg", "c"),
         text("a/b", "b"),
-        url("cat", CAT, "cat"),
+        url("cat", CAT_URL, "cat"),
     ];
     assert_eq!(upload(&folder, "x/p", &files, &web).await, Ok(true));
     let expected = ["a/", "a/b", "cat", "project.cfg"];
@@ -345,10 +355,10 @@ async fn without_its_server_the_process_undoes_all() {
         let (mut process, thread) = start(&task(&folder)).await;
         let files = [
             text("a/b/new", "new"),
-            url("c", CAT, "c"),
-            url("d", DOG, "d"),
+            url("c", CAT_URL, "c"),
+            url("d", DOG_URL, "d"),
         ];
-        let ask = async |process: &mut super::FilesProcess, ask: Ask| {
+        let ask = async |process: &mut super::FilesWorker, ask: Ask| {
             process.send(&ask, &[]).await.unwrap();
             process.receive::<Step>().await.unwrap();
         };

@@ -5,7 +5,7 @@
 use crate::websocket::connection::SendCredit;
 use crate::websocket::frames::Frames;
 use crate::websocket::send_window::{SendWindow, SendWindowLimits};
-use further_link_engine::{Cursor, OUTPUT_HELD, Read};
+use further_link_engine::{Cursor, LOG_CAPACITY_BYTES, Read};
 use further_link_protocol::wire::Dialect;
 use further_link_protocol::wire::stream::{FrameHeader, FrameKind, OUTPUT_ACK_INTERVAL_BYTES};
 use further_link_protocol::{Event, ProcessName, Stream, Utf8Decoder};
@@ -20,7 +20,7 @@ const OUTPUT_WINDOW_LIMITS: SendWindowLimits = SendWindowLimits {
     // What a page can show of a flood, 4 MB/s, in the time between two pictures, 17 ms.
     initial_bytes: 4 * OUTPUT_ACK_INTERVAL_BYTES,
     // What the log can still show it.
-    max_bytes: OUTPUT_HELD,
+    max_bytes: LOG_CAPACITY_BYTES,
     ack_interval_bytes: OUTPUT_ACK_INTERVAL_BYTES,
     // Longer than a page takes that acknowledges once for each picture.
     queueing_delay: Duration::from_millis(20),
@@ -87,7 +87,7 @@ impl Output {
     fn new(cursor: Cursor, terminal: bool, form: Form) -> Self {
         let most_ahead = match terminal {
             true => TERMINAL_READ_AHEAD_MAX_BYTES,
-            false => OUTPUT_HELD,
+            false => LOG_CAPACITY_BYTES,
         };
         Self {
             cursor,

@@ -1,11 +1,10 @@
 //! Where a file is: its folder, opened, and its name in there; what it is; and whose turn it is there.
 
 use super::version::Version;
+use crate::files::FilesError;
 use crate::files::beneath::{Name, Root};
-use crate::files::cache::FOLDER;
-use crate::files::process::Conversation;
-use crate::files::swap::SET_ASIDE;
-use crate::files::{FilesError, TEMPORARY};
+use crate::files::reserved_names::{CACHE_DIR, SET_ASIDE_PREFIX, TEMPORARY_PREFIX};
+use crate::files::worker::ServerLink;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlink};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
@@ -15,15 +14,15 @@ use std::time::{Duration, Instant};
 
 /// How names of ours begin among a user's files: what is being made, old projects while new ones take their places, and the
 /// folder of what uploads share.
-const RESERVED: [&str; 3] = [TEMPORARY, SET_ASIDE, FOLDER];
+const RESERVED_PREFIXES: [&str; 3] = [TEMPORARY_PREFIX, SET_ASIDE_PREFIX, CACHE_DIR];
 /// How long the lock of a folder is waited for. It is held for a few system calls; longer only by somebody who means it.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often it is tried.
-const LOCK_PAUSE: Duration = Duration::from_millis(2);
+const LOCK_RETRY_DELAY: Duration = Duration::from_millis(2);
 
 /// Whether a component of a path is a name of ours, which clients neither see nor use.
 pub(super) fn is_reserved(component: &[u8]) -> bool {
-    RESERVED.into_iter().any(|begin| {
+    RESERVED_PREFIXES.into_iter().any(|begin| {
         // Some file systems (vfat) do not tell capitals from small letters.
         let start = component.get(..begin.len());
         start.is_some_and(|start| start.eq_ignore_ascii_case(begin.as_bytes()))
@@ -195,10 +194,7 @@ pub(super) struct Lock {
 
 impl Lock {
     /// Waits for its turn in the folder of `place`; `None` if the server wants no more.
-    pub(super) fn of(
-        conversation: &Conversation,
-        place: &Place,
-    ) -> Option<Result<Self, FilesError>> {
+    pub(super) fn of(link: &ServerLink, place: &Place) -> Option<Result<Self, FilesError>> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let folder = match openat(&place.folder, ".", flags, Mode::empty()) {
             Ok(folder) => File::from(folder),
@@ -206,13 +202,13 @@ impl Lock {
             Err(Errno::EACCES) => return Some(Ok(Self { _folder: None })),
             Err(errno) => return Some(Err(place.fail(errno))),
         };
-        let end = Instant::now() + LOCK_PATIENCE;
+        let end = Instant::now() + LOCK_TIMEOUT;
         loop {
             match folder.try_lock() {
                 Ok(()) => break,
-                Err(TryLockError::WouldBlock) if conversation.is_over() => return None,
+                Err(TryLockError::WouldBlock) if link.is_closed() => return None,
                 Err(TryLockError::WouldBlock) if Instant::now() < end => {
-                    std::thread::sleep(LOCK_PAUSE);
+                    std::thread::sleep(LOCK_RETRY_DELAY);
                 }
                 Err(TryLockError::WouldBlock) => {
                     return Some(Err(FilesError::Busy(shown(&place.name))));

@@ -1,6 +1,6 @@
 //! What has come of many small changes.
 
-use super::place::is_file;
+use super::entry::is_file;
 use super::version::Version;
 use crate::files::beneath::{Name, Root};
 use nix::fcntl::OFlag;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// Paths that are gathered, at the most; more is "lost", for a client then lists again anyway.
-const PATHS: usize = 4096;
+const CHANGED_PATHS_MAX_COUNT: usize = 4096;
 
 /// What has happened to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +76,7 @@ impl Changes {
         use ChangeKind::{Changed, Created, Deleted, Moved};
         let before = self.by_path.get(&path).copied();
         let Some(place) = before.and_then(|index| self.noted[index].as_mut()) else {
-            if self.noted.len() == PATHS {
+            if self.noted.len() == CHANGED_PATHS_MAX_COUNT {
                 self.lost = true;
                 return;
             }
@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn too_many_are_lost() {
         let mut changes = Changes::default();
-        for number in 0..=PATHS {
+        for number in 0..=CHANGED_PATHS_MAX_COUNT {
             changes.note(name(&number.to_string()), Created, false);
         }
         let root = Root::open(std::path::Path::new("/")).unwrap();

@@ -1,7 +1,8 @@
 //! How jobs end: SIGTERM, the grace, SIGKILL, and removing what was made for them; the deadlines of all that.
 
 use super::containment::{Containment, parent_of};
-use super::process::{Job, Role, Spawner};
+use super::event_loop::Spawner;
+use super::job::{Job, Role, Stopping, terminate};
 use super::request::{JobId, Reply};
 use nix::sys::epoll::EpollTimeout;
 use nix::sys::signal::{Signal, kill};
@@ -9,40 +10,21 @@ use nix::unistd::Pid;
 use std::time::{Duration, Instant};
 
 /// How long removing a job's files may take; then they stay behind.
-const CLEANING_TIME: Duration = Duration::from_secs(10);
+const CLEANUP_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a shell that is being stopped is looked at, for whether it is the last of its job.
-const HANGUP_CHECK: Duration = Duration::from_millis(50);
-/// First pause between two rounds of SIGKILL; doubled up to [`KILL_AGAIN_MOST`].
-const KILL_AGAIN: Duration = Duration::from_millis(10);
+const HANGUP_CHECK_INTERVAL: Duration = Duration::from_millis(50);
+/// First pause between two rounds of SIGKILL; doubled up to [`KILL_RETRY_MAX_DELAY`].
+const KILL_RETRY_DELAY: Duration = Duration::from_millis(10);
 /// Longest pause between two rounds of SIGKILL (for processes that hang in the kernel).
-const KILL_AGAIN_MOST: Duration = Duration::from_secs(1);
-
-/// How far the end of a job has come.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Ending {
-    /// Nobody has asked for it.
-    No,
-    /// SIGTERM was sent.
-    Asked {
-        kill_at: Instant,
-        look_at: Option<Instant>,
-    },
-    /// SIGKILL was sent.
-    Killed { again_at: Instant, pause: Duration },
-    /// All processes are gone; what was made for them is being removed.
-    Cleaning {
-        cleaner: Option<Pid>,
-        until: Instant,
-    },
-}
+const KILL_RETRY_MAX_DELAY: Duration = Duration::from_secs(1);
 
 impl Job {
     /// SIGKILL, now and until nothing is left.
     pub(super) fn kill(&mut self) {
         self.containment.kill();
-        self.ending = Ending::Killed {
-            again_at: Instant::now() + KILL_AGAIN,
-            pause: KILL_AGAIN,
+        self.stopping = Stopping::Killed {
+            again_at: Instant::now() + KILL_RETRY_DELAY,
+            pause: KILL_RETRY_DELAY,
         };
     }
 }
@@ -68,7 +50,7 @@ impl Spawner {
         };
         if job.exit_code.is_none()
             || !job.containment.is_empty()
-            || matches!(job.ending, Ending::Cleaning { .. })
+            || matches!(job.stopping, Stopping::Cleaning { .. })
         {
             return;
         }
@@ -84,8 +66,8 @@ impl Spawner {
                 Err(error) => tracing::error!(%error, left = ?job.leftovers, "files stay behind"),
             }
         }
-        let until = Instant::now() + CLEANING_TIME;
-        job.ending = Ending::Cleaning { cleaner, until };
+        let until = Instant::now() + CLEANUP_TIMEOUT;
+        job.stopping = Stopping::Cleaning { cleaner, until };
         match cleaner {
             Some(pid) => {
                 self.pids.insert(pid, (id, Role::Cleaner));
@@ -118,34 +100,34 @@ impl Spawner {
             return;
         };
         let now = Instant::now();
-        match &mut job.ending {
-            Ending::No => {
+        match &mut job.stopping {
+            Stopping::No => {
                 let processes = job.containment.processes();
                 job.unheard = (processes.is_empty() && job.leader.is_none()).then_some(grace);
                 processes.iter().copied().for_each(terminate);
                 job.told = processes;
-                job.ending = Ending::Asked {
+                job.stopping = Stopping::Asked {
                     kill_at: now + grace,
                     // Not at once: a shell that heeds SIGTERM is to end by that.
-                    look_at: job.hangup.then_some(now + HANGUP_CHECK),
+                    look_at: job.hangup.then_some(now + HANGUP_CHECK_INTERVAL),
                 };
             }
-            Ending::Asked { kill_at, .. } => {
+            Stopping::Asked { kill_at, .. } => {
                 *kill_at = (*kill_at).min(now + grace);
                 job.unheard = job.unheard.map(|unheard| unheard.min(grace));
             }
-            Ending::Killed { .. } | Ending::Cleaning { .. } => {}
+            Stopping::Killed { .. } | Stopping::Cleaning { .. } => {}
         }
     }
 
     pub(super) fn next_deadline(&self) -> EpollTimeout {
-        let next = self.jobs.values().filter_map(|job| match job.ending {
-            Ending::Asked { kill_at, look_at } => {
+        let next = self.jobs.values().filter_map(|job| match job.stopping {
+            Stopping::Asked { kill_at, look_at } => {
                 Some(look_at.map_or(kill_at, |at| at.min(kill_at)))
             }
-            Ending::Killed { again_at, .. } => Some(again_at),
-            Ending::Cleaning { until, .. } => Some(until),
-            Ending::No => None,
+            Stopping::Killed { again_at, .. } => Some(again_at),
+            Stopping::Cleaning { until, .. } => Some(until),
+            Stopping::No => None,
         });
         match next.min() {
             None => EpollTimeout::NONE,
@@ -161,20 +143,20 @@ impl Spawner {
         let now = Instant::now();
         let (mut killed, mut late) = (Vec::new(), Vec::new());
         for (id, job) in &mut self.jobs {
-            match &mut job.ending {
-                Ending::Asked { kill_at, .. } if *kill_at <= now => job.kill(),
-                Ending::Asked { look_at, .. } => {
+            match &mut job.stopping {
+                Stopping::Asked { kill_at, .. } if *kill_at <= now => job.kill(),
+                Stopping::Asked { look_at, .. } => {
                     if look_at.is_some_and(|at| at <= now) {
                         *look_at = look_again(&job.containment, job.leader, &mut job.told);
                     }
                 }
-                Ending::Killed { again_at, pause } if *again_at <= now => {
+                Stopping::Killed { again_at, pause } if *again_at <= now => {
                     job.containment.kill();
-                    *pause = (*pause * 2).min(KILL_AGAIN_MOST);
+                    *pause = (*pause * 2).min(KILL_RETRY_MAX_DELAY);
                     *again_at = now + *pause;
                     killed.push(*id);
                 }
-                Ending::Cleaning {
+                Stopping::Cleaning {
                     cleaner: Some(pid),
                     until,
                 } if *until <= now => {
@@ -183,7 +165,7 @@ impl Spawner {
                     tracing::warn!(left = ?job.leftovers, "files of a program stay behind");
                     late.push((*id, *pid));
                 }
-                Ending::No | Ending::Killed { .. } | Ending::Cleaning { .. } => {}
+                Stopping::No | Stopping::Killed { .. } | Stopping::Cleaning { .. } => {}
             }
         }
         // Not only when there are news: those of a program that cannot be watched do not come.
@@ -195,12 +177,6 @@ impl Spawner {
             self.finish(id);
         }
     }
-}
-
-/// Asks a process to end. A stopped one does not act on SIGTERM before it goes on.
-pub(super) fn terminate(pid: Pid) {
-    let _ = kill(pid, Signal::SIGTERM);
-    let _ = kill(pid, Signal::SIGCONT);
 }
 
 /// Hangs up on a shell that is the last of its job (interactive shells ignore SIGTERM). Not before:
@@ -224,5 +200,5 @@ fn look_again(
             told.push(pid);
         }
     }
-    Some(Instant::now() + HANGUP_CHECK)
+    Some(Instant::now() + HANGUP_CHECK_INTERVAL)
 }

@@ -1,15 +1,15 @@
 //! Telling what changes below a folder, whoever changes it.
 //!
-//! `inotify(7)` watches single folders, so each has its watch. What it tells is gathered for [`GATHERED`] and then told as what
+//! `inotify(7)` watches single folders, so each has its watch. What it tells is gathered for [`DEBOUNCE`] and then told as what
 //! has come of it. Where events may have been missed (in a folder that was made a moment ago) the folder is looked at.
 
-use super::alter::children;
-use super::changes::Changes;
-use super::changes::{Change, ChangeKind};
-use super::place::{self, fail, is_folder, is_reserved};
+use super::change_set::Changes;
+use super::change_set::{Change, ChangeKind};
+use super::entry::{self, fail, is_folder, is_reserved};
+use super::modify::children;
 use crate::files::FilesError;
 use crate::files::beneath::{Name, Root};
-use crate::files::process::Conversation;
+use crate::files::worker::ServerLink;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -22,16 +22,16 @@ use std::time::{Duration, Instant};
 
 /// Folders that are watched, at the most. Linux permits an account 8,192 or more altogether, of about 1 kB each in the
 /// kernel.
-const FOLDERS: usize = 4096;
+const WATCHED_DIRS_MAX_COUNT: usize = 4096;
 /// How long changes are gathered: an editor that saves makes five of them, and a page need not know more often.
-const GATHERED: Duration = Duration::from_millis(50);
+const DEBOUNCE: Duration = Duration::from_millis(50);
 /// Reads of what the kernel has gathered, each of up to 4 KiB, before some of it is told.
-const READS: usize = 1024;
+const READS_PER_FLUSH: usize = 1024;
 /// How often it is looked whether the folder is still there: the kernel does not tell while somebody has it open, or when
 /// one around it has moved. In milliseconds.
-const LOOK: u16 = 2000;
+const DIR_CHECK_INTERVAL_MS: u16 = 2000;
 /// Bytes of names after which a packet is sent.
-const PACKET: usize = 32 * 1024;
+const PACKET_NAMES_BYTES: usize = 32 * 1024;
 
 /// What is told, in this order: `Watching` first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,19 +49,19 @@ pub enum Seen {
 }
 
 /// Watches the folder `name` until the server wants no more.
-pub(super) fn watch(conversation: &Conversation, root: &Root, name: &Name) -> Option<()> {
+pub(super) fn watch(link: &ServerLink, root: &Root, name: &Name) -> Option<()> {
     let mut watcher = match Watcher::new(root, name) {
         Ok(watcher) => watcher,
-        Err(error) => return conversation.send::<Seen>(&Err(error), &[]),
+        Err(error) => return link.send::<Seen>(&Err(error), &[]),
     };
-    conversation.send(&Ok(Seen::Watching), &[])?;
+    link.send(&Ok(Seen::Watching), &[])?;
     loop {
-        watcher.tell_of_limit(conversation)?;
+        watcher.tell_of_limit(link)?;
         let mut both = [
             PollFd::new(watcher.inotify.as_fd(), PollFlags::POLLIN),
-            PollFd::new(conversation.as_fd(), PollFlags::POLLIN),
+            PollFd::new(link.as_fd(), PollFlags::POLLIN),
         ];
-        match poll(&mut both, PollTimeout::from(LOOK)) {
+        match poll(&mut both, PollTimeout::from(DIR_CHECK_INTERVAL_MS)) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(_) => return None,
         }
@@ -70,25 +70,25 @@ pub(super) fn watch(conversation: &Conversation, root: &Root, name: &Name) -> Op
             return None;
         }
         if both[0].any() == Some(true) {
-            wait_for_end(conversation, GATHERED)?;
+            wait_for_end(link, DEBOUNCE)?;
             watcher.read();
-            watcher.tell(conversation)?;
+            watcher.tell(link)?;
         }
         if watcher.is_gone(root) {
-            return conversation.send(&Ok(Seen::Gone), &[]);
+            return link.send(&Ok(Seen::Gone), &[]);
         }
     }
 }
 
 /// Waits for so long; `None` if the server wants no more.
-fn wait_for_end(conversation: &Conversation, time: Duration) -> Option<()> {
+fn wait_for_end(link: &ServerLink, time: Duration) -> Option<()> {
     let end = Instant::now() + time;
     loop {
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Some(());
         }
-        let mut socket = [PollFd::new(conversation.as_fd(), PollFlags::POLLIN)];
+        let mut socket = [PollFd::new(link.as_fd(), PollFlags::POLLIN)];
         let timeout = PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX);
         match poll(&mut socket, timeout) {
             Ok(0) | Err(Errno::EINTR) => {}
@@ -118,7 +118,7 @@ struct Watcher {
 
 impl Watcher {
     fn new(root: &Root, name: &Name) -> Result<Self, FilesError> {
-        place::seen(name)?;
+        entry::seen(name)?;
         let flags = InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK;
         let mut watcher = Self {
             inotify: Inotify::init(flags).map_err(|errno| match errno {
@@ -147,7 +147,7 @@ impl Watcher {
     fn add(&mut self, folder: Name, report: bool) {
         let mut waiting = VecDeque::from([folder]);
         while let Some(folder) = waiting.pop_front() {
-            if self.folders.len() >= FOLDERS {
+            if self.folders.len() >= WATCHED_DIRS_MAX_COUNT {
                 self.limit = true;
                 return;
             }
@@ -201,7 +201,7 @@ impl Watcher {
 
     /// Takes what has happened.
     fn read(&mut self) {
-        for _ in 0..READS {
+        for _ in 0..READS_PER_FLUSH {
             match self.inotify.read_events() {
                 Ok(events) => events.into_iter().for_each(|event| self.take(event)),
                 Err(Errno::EINTR) => {}
@@ -322,19 +322,19 @@ impl Watcher {
         });
     }
 
-    fn tell_of_limit(&mut self, conversation: &Conversation) -> Option<()> {
+    fn tell_of_limit(&mut self, link: &ServerLink) -> Option<()> {
         if self.limit && !self.limit_told {
             self.limit_told = true;
-            conversation.send(&Ok(Seen::TooMany(self.folders.len())), &[])?;
+            link.send(&Ok(Seen::TooMany(self.folders.len())), &[])?;
         }
         Some(())
     }
 
     /// Sends what was gathered.
-    fn tell(&mut self, conversation: &Conversation) -> Option<()> {
+    fn tell(&mut self, link: &ServerLink) -> Option<()> {
         let changes = self.changes.take(&self.root, &self.name);
         if std::mem::take(&mut self.lost) || changes.is_none() {
-            conversation.send(&Ok(Seen::Lost), &[])?;
+            link.send(&Ok(Seen::Lost), &[])?;
             return Some(());
         }
         let mut packet = Vec::new();
@@ -342,13 +342,13 @@ impl Watcher {
         for change in changes.unwrap_or_default() {
             bytes += change.path.len() + change.from.as_ref().map_or(0, String::len);
             packet.push(change);
-            if bytes > PACKET {
-                conversation.send(&Ok(Seen::Changes(std::mem::take(&mut packet))), &[])?;
+            if bytes > PACKET_NAMES_BYTES {
+                link.send(&Ok(Seen::Changes(std::mem::take(&mut packet))), &[])?;
                 bytes = 0;
             }
         }
         if !packet.is_empty() {
-            conversation.send(&Ok(Seen::Changes(packet)), &[])?;
+            link.send(&Ok(Seen::Changes(packet)), &[])?;
         }
         Some(())
     }

@@ -7,7 +7,8 @@
 //! All of it may be removed at any time, and nothing fails because it cannot be written.
 
 use super::beneath::Root;
-use super::{Name, swap};
+use super::reserved_names::{CACHE_DIR, hexadecimal, temporary_name};
+use super::{Name, replace};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::{Mode, mkdirat};
@@ -18,16 +19,14 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
-/// The folder of the cache, in the work folder.
-pub(super) const FOLDER: &str = ".flcache";
 /// The folder of the records, in that of the cache.
-pub(super) const INDEX: &str = ".index";
+pub(super) const INDEX_DIR: &str = ".index";
 /// The first line of a record.
-const VERSION: &str = "further-link cache 1";
+const RECORD_HEADER: &str = "further-link cache 1";
 /// Bytes of a record, at the most. An address has less.
-const RECORD: u64 = 64 * 1024;
+const RECORD_MAX_BYTES: u64 = 64 * 1024;
 /// Bytes that are read at once.
-const BLOCK: usize = 64 * 1024;
+const READ_BUFFER_BYTES: usize = 64 * 1024;
 
 /// What a file has in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +39,7 @@ impl Digest {
     /// Reads the whole file.
     pub(super) fn of(file: &File) -> io::Result<Self> {
         let mut context = Context::new(&SHA256);
-        let mut buffer = vec![0; BLOCK];
+        let mut buffer = vec![0; READ_BUFFER_BYTES];
         let mut size = 0;
         loop {
             match file.read_at(&mut buffer, size)? {
@@ -67,10 +66,10 @@ pub(super) struct Cache {
 impl Cache {
     /// Opens the cache of a work folder, if there is one. A link in its place is none: it may lead into a project.
     pub(super) fn open(work: &Root) -> Option<Self> {
-        let root = work.below_itself(&Name::new(FOLDER).ok()?).ok()?;
+        let root = work.below_itself(&Name::new(CACHE_DIR).ok()?).ok()?;
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
         let index = root
-            .open_at(&Name::new(INDEX).ok()?, flags, Mode::empty())
+            .open_at(&Name::new(INDEX_DIR).ok()?, flags, Mode::empty())
             .ok()?;
         Some(Self { root, index })
     }
@@ -79,9 +78,9 @@ impl Cache {
     pub(super) fn make(work: &Root) -> Option<Self> {
         let mode = Mode::from_bits_truncate(0o755);
         // What is there already, and is no folder, is found when it is opened.
-        let _ = mkdirat(work, FOLDER, mode);
-        let root = work.below_itself(&Name::new(FOLDER).ok()?).ok()?;
-        let _ = mkdirat(&root, INDEX, mode);
+        let _ = mkdirat(work, CACHE_DIR, mode);
+        let root = work.below_itself(&Name::new(CACHE_DIR).ok()?).ok()?;
+        let _ = mkdirat(&root, INDEX_DIR, mode);
         Self::open(work)
     }
 
@@ -116,7 +115,7 @@ impl Cache {
         // The file first. Until the record fits, it counts for nothing.
         self.write(&folder, last, |to| copy(from, to))?;
         let Digest { sha256, size } = digest;
-        let record = format!("{VERSION}\n{sha256}\n{size}\n{source}\n");
+        let record = format!("{RECORD_HEADER}\n{sha256}\n{size}\n{source}\n");
         self.write(&self.index, &key(place), |mut to| {
             to.write_all(record.as_bytes())
         })
@@ -129,12 +128,12 @@ impl Cache {
         name: &str,
         fill: impl FnOnce(&File) -> io::Result<()>,
     ) -> io::Result<()> {
-        let temporary = swap::fresh_name();
+        let temporary = temporary_name();
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
         let mode = Mode::from_bits_truncate(0o644);
         let file = File::from(openat(&self.index, &*temporary, flags, mode)?);
         // One that is taken for forgotten before that is missed by the rename.
-        let _ = swap::try_lock(file.as_fd(), false);
+        let _ = replace::try_lock(file.as_fd(), false);
         let done = fill(&file).and_then(|()| Ok(renameat(&self.index, &*temporary, folder, name)?));
         if done.is_err() {
             let _ = unlinkat(&self.index, &*temporary, UnlinkatFlags::NoRemoveDir);
@@ -144,7 +143,7 @@ impl Cache {
 
     /// Removes what processes that were killed have left.
     pub(super) fn remove_stale(&self) {
-        swap::remove_stale(self.index.as_fd());
+        replace::remove_stale(self.index.as_fd());
     }
 
     /// What is known of the file at `place`, if it came from `source`.
@@ -156,9 +155,12 @@ impl Cache {
             return None;
         }
         let mut text = String::new();
-        record.take(RECORD).read_to_string(&mut text).ok()?;
+        record
+            .take(RECORD_MAX_BYTES)
+            .read_to_string(&mut text)
+            .ok()?;
         let mut lines = text.lines();
-        if lines.next()? != VERSION {
+        if lines.next()? != RECORD_HEADER {
             return None;
         }
         let (sha256, size) = (lines.next()?.to_owned(), lines.next()?.parse().ok()?);
@@ -179,11 +181,6 @@ fn key(place: &Name) -> String {
     hexadecimal(ring::digest::digest(&SHA256, place.as_str().as_bytes()).as_ref())
 }
 
-/// Bytes as text, two digits each.
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// What of an address says which file it is: without what only permits to get it, which is another at each upload.
 pub(super) fn source_of(url: &str) -> String {
     let (url, _fragment) = url.split_once('#').unwrap_or((url, ""));
@@ -200,8 +197,8 @@ pub(super) fn source_of(url: &str) -> String {
             let name = name(pair);
             let permits = name.starts_with("x-amz-")
                 || name.starts_with("x-goog-")
-                || (signed && SIGNED.contains(&&*name))
-                || (shared && SHARED.contains(&&*name));
+                || (signed && SIGNATURE_PARAMETERS.contains(&&*name))
+                || (shared && AZURE_SIGNATURE_PARAMETERS.contains(&&*name));
             !permits
         })
         .collect();
@@ -212,7 +209,7 @@ pub(super) fn source_of(url: &str) -> String {
 }
 
 /// Beside `Signature`: Amazon S3 (version 2), CloudFront and Google Cloud Storage.
-const SIGNED: [&str; 6] = [
+const SIGNATURE_PARAMETERS: [&str; 6] = [
     "awsaccesskeyid",
     "expires",
     "googleaccessid",
@@ -221,7 +218,7 @@ const SIGNED: [&str; 6] = [
     "signature",
 ];
 /// Beside `sig`: shared access signatures of Azure.
-const SHARED: [&str; 17] = [
+const AZURE_SIGNATURE_PARAMETERS: [&str; 17] = [
     "se", "si", "sig", "sip", "ske", "skoid", "sks", "skt", "sktid", "skv", "sp", "spr", "sr",
     "srt", "ss", "st", "sv",
 ];

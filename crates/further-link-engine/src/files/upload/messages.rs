@@ -1,35 +1,35 @@
 //! What *serve* and the *files* process say to each other during an upload.
 
-use super::Name;
+use crate::files::Name;
 use serde::{Deserialize, Serialize};
 
 /// Comes behind the task, and with it a memory file: the [`Manifest`] in postcard's form, then all texts.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Parcel {
+pub(in crate::files) struct Parcel {
     /// Bytes of the manifest.
-    pub(super) manifest: u64,
+    pub(in crate::files) manifest: u64,
 }
 
 /// What is to be built.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Manifest {
+pub(in crate::files) struct Manifest {
     /// The project's folder in the work folder.
-    pub(super) name: Name,
+    pub(in crate::files) name: Name,
     /// Its copy's folder among miniscreen projects.
-    pub(super) copy: Option<Name>,
-    pub(super) files: Vec<Entry>,
+    pub(in crate::files) copy: Option<Name>,
+    pub(in crate::files) files: Vec<Entry>,
     /// Where files come from, without what only permits to get them; each once.
-    pub(super) sources: Vec<String>,
+    pub(in crate::files) sources: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Entry {
-    pub(super) name: Name,
-    pub(super) content: Content,
+pub(in crate::files) struct Entry {
+    pub(in crate::files) name: Name,
+    pub(in crate::files) content: Content,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) enum Content {
+pub(in crate::files) enum Content {
     /// So many bytes of the texts.
     Text(u64),
     /// From this source; `place` is where in the cache.
@@ -38,7 +38,7 @@ pub(super) enum Content {
 
 /// What the process says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) enum Step {
+pub(in crate::files) enum Step {
     /// All texts are written. These sources are not in the cache.
     Missing(Vec<usize>),
     /// With it comes the file to download into.
@@ -53,7 +53,7 @@ pub(super) enum Step {
 
 /// What the server wants next.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) enum Ask {
+pub(in crate::files) enum Ask {
     /// A file for this source.
     File(usize),
     /// The file of this source is complete.

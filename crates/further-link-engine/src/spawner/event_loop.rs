@@ -5,13 +5,13 @@ use super::channels::{self, Base, Folder};
 use super::child::{self, Plan, Progress, Supervised};
 use super::cleanup::Leftovers;
 use super::containment::{CgroupBase, Containment, kill_strays, reap};
-use super::ending::{Ending, terminate};
-use super::identity::{Identities, Identity};
+use super::credentials::Identities;
+use super::job::{Job, Role, Stopping, terminate};
 use super::packet::{self, Packet};
 use super::request::{JobId, Reply, Request, SpawnerSettings, Terminal};
-use super::streams;
+use super::stdio;
 use crate::error::StartError;
-use crate::files::{Answer, FilesError};
+use crate::files::{FilesError, Reply as WorkerReply};
 use crate::launch::Launch;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -27,13 +27,13 @@ use std::time::{Duration, Instant};
 
 /// Time between SIGTERM and SIGKILL when the server is gone: its programs have to be over within a
 /// second.
-const GRACE_WITHOUT_SERVER: Duration = Duration::from_millis(500);
+const ORPHANED_STOP_GRACE: Duration = Duration::from_millis(500);
 /// What an epoll event is about, in the low bits of its data; the job is in the others.
-const NEWS_SERVER: u64 = 0;
-const NEWS_CHILDREN: u64 = 1;
-const NEWS_STATUS: u64 = 2;
-const NEWS_CONTAINMENT: u64 = 3;
-const NEWS_BITS: u32 = 2;
+const EVENT_SERVER: u64 = 0;
+const EVENT_CHILDREN: u64 = 1;
+const EVENT_STATUS: u64 = 2;
+const EVENT_CONTAINMENT: u64 = 3;
+const EVENT_BITS: u32 = 2;
 
 /// Runs the spawner on its end of the socket until the server is gone and every job is over.
 ///
@@ -57,7 +57,7 @@ fn inherited(socket: RawFd) -> std::io::Result<OwnedFd> {
     #[allow(unsafe_code)]
     let borrowed = unsafe { BorrowedFd::borrow_raw(socket.max(0)) };
     getsockopt(&borrowed, SockType)?;
-    streams::set_close_on_exec(&borrowed)?;
+    stdio::set_close_on_exec(&borrowed)?;
     // SAFETY: the program's start handed it to us, nothing else here knows it.
     #[allow(unsafe_code)]
     Ok(unsafe { OwnedFd::from_raw_fd(socket) })
@@ -87,36 +87,6 @@ pub(super) struct Spawner {
     pub(super) descriptor_limit: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    Leader,
-    Supervisor,
-    Cleaner,
-}
-
-pub(super) struct Job {
-    pub(super) containment: Containment,
-    /// The program, until it is reaped.
-    pub(super) leader: Option<Pid>,
-    pub(super) identity: Identity,
-    /// Where the child tells its progress, until it is the program.
-    pub(super) status: Option<OwnedFd>,
-    /// The private folder.
-    pub(super) folder: Option<Folder>,
-    /// The server's ends of the program's streams, until it runs.
-    pub(super) descriptors: Vec<OwnedFd>,
-    pub(super) failure: Option<StartError>,
-    pub(super) exit_code: Option<i32>,
-    pub(super) leftovers: Leftovers,
-    pub(super) hangup: bool,
-    pub(super) ending: Ending,
-    /// SIGTERM came before the supervisor had forked the program, so that it reached nobody. The program's
-    /// grace, which begins when it does.
-    pub(super) unheard: Option<Duration>,
-    /// Who was sent SIGTERM.
-    pub(super) told: Vec<Pid>,
-}
-
 impl Spawner {
     /// `None` if the server has gone before it said anything.
     fn new(socket: OwnedFd) -> std::io::Result<Option<Self>> {
@@ -143,10 +113,10 @@ impl Spawner {
         let children = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
 
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, NEWS_SERVER))?;
+        epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, EVENT_SERVER))?;
         epoll.add(
             &children,
-            EpollEvent::new(EpollFlags::EPOLLIN, NEWS_CHILDREN),
+            EpollEvent::new(EpollFlags::EPOLLIN, EVENT_CHILDREN),
         )?;
 
         let mut buffer = Vec::new();
@@ -193,11 +163,11 @@ impl Spawner {
             result => result?,
         };
         for event in &events[..count] {
-            let job = JobId(event.data() >> NEWS_BITS);
-            match event.data() & ((1 << NEWS_BITS) - 1) {
-                NEWS_SERVER => self.server_news(event.events())?,
-                NEWS_CHILDREN => self.reap_children(),
-                NEWS_STATUS => self.progress(job),
+            let job = JobId(event.data() >> EVENT_BITS);
+            match event.data() & ((1 << EVENT_BITS) - 1) {
+                EVENT_SERVER => self.server_news(event.events())?,
+                EVENT_CHILDREN => self.reap_children(),
+                EVENT_STATUS => self.progress(job),
                 _ => self.containment_news(job),
             }
         }
@@ -260,8 +230,8 @@ impl Spawner {
             .get(&self.settings.accounts, &launch.account)?;
         let fail = |errno| StartError::system("Making the program's streams", errno);
         let (streams, mut descriptors) = match terminal {
-            Some(size) => streams::terminal(size, &identity, self.tty_group),
-            None => streams::pipes(launch.input),
+            Some(size) => stdio::terminal(size, &identity, self.tty_group),
+            None => stdio::pipes(launch.input),
         }
         .map_err(fail)?;
         let (status, theirs) = packet::pair().map_err(fail)?;
@@ -294,7 +264,7 @@ impl Spawner {
             StartError::system("Starting a process", errno)
         })?;
 
-        let tag = |news: u64| (id.0 << NEWS_BITS) | news;
+        let tag = |news: u64| (id.0 << EVENT_BITS) | news;
         let (news, urgent) = forked.containment.news();
         let flags = if urgent {
             EpollFlags::EPOLLPRI
@@ -303,9 +273,9 @@ impl Spawner {
         };
         let watched = self
             .epoll
-            .add(news, EpollEvent::new(flags, tag(NEWS_CONTAINMENT)))
+            .add(news, EpollEvent::new(flags, tag(EVENT_CONTAINMENT)))
             .and_then(|()| {
-                let event = EpollEvent::new(EpollFlags::EPOLLIN, tag(NEWS_STATUS));
+                let event = EpollEvent::new(EpollFlags::EPOLLIN, tag(EVENT_STATUS));
                 self.epoll.add(&status, event)
             });
         if let Some(leader) = forked.leader {
@@ -333,7 +303,7 @@ impl Spawner {
             },
             folder,
             hangup: launch.hangup,
-            ending: Ending::No,
+            stopping: Stopping::No,
             unheard: None,
             told: Vec::new(),
         };
@@ -372,7 +342,7 @@ impl Spawner {
                 self.files.insert(pid);
             }
             Err(error) => {
-                let answer = Answer::<()>::Err(FilesError::Account(error));
+                let answer = WorkerReply::<()>::Err(FilesError::Account(error));
                 if let Some(bytes) = packet::encode(&answer) {
                     let _ = packet::send(socket.as_fd(), &bytes, &[]);
                 }
@@ -429,7 +399,7 @@ impl Spawner {
                         job.leader = Some(leader);
                         if let Some(grace) = job.unheard.take() {
                             terminate(leader);
-                            if let Ending::Asked { kill_at, .. } = &mut job.ending {
+                            if let Stopping::Asked { kill_at, .. } = &mut job.stopping {
                                 *kill_at = Instant::now() + grace;
                             }
                         }
@@ -493,7 +463,7 @@ impl Spawner {
         let _ = self.epoll.delete(&self.socket);
         let jobs: Vec<JobId> = self.jobs.keys().copied().collect();
         for job in jobs {
-            self.stop(job, GRACE_WITHOUT_SERVER.min(self.settings.grace));
+            self.stop(job, ORPHANED_STOP_GRACE.min(self.settings.grace));
         }
     }
 
@@ -526,7 +496,7 @@ impl Spawner {
         let mut flags = EpollFlags::EPOLLIN;
         flags.set(EpollFlags::EPOLLOUT, !self.replies.is_empty());
         self.epoll
-            .modify(&self.socket, &mut EpollEvent::new(flags, NEWS_SERVER))
+            .modify(&self.socket, &mut EpollEvent::new(flags, EVENT_SERVER))
     }
 }
 
@@ -534,7 +504,7 @@ impl Spawner {
 fn check(id: JobId, launch: &Launch, jobs: &HashMap<JobId, Job>) -> Result<(), StartError> {
     let plain = |name: &str| !matches!(name, "" | "." | "..") && !name.contains(['/', '\0']);
     let good = id.0 > 0
-        && id.0 < 1 << (u64::BITS - NEWS_BITS)
+        && id.0 < 1 << (u64::BITS - EVENT_BITS)
         && !jobs.contains_key(&id)
         && launch.code.as_ref().is_none_or(|code| plain(&code.name));
     if good {

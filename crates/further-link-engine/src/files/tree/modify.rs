@@ -1,11 +1,11 @@
 //! Making folders, removing, moving.
 
-use super::place::{self, Lock, Place, fail, is_folder, shown};
+use super::entry::{self, Lock, Place, fail, is_folder, shown};
 use super::version::{Conditions, Version};
 use super::write::Written;
 use crate::files::FilesError;
 use crate::files::beneath::{Name, Root};
-use crate::files::process::Conversation;
+use crate::files::worker::ServerLink;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
@@ -16,18 +16,18 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// How deep folders may be in one another that are removed: each has its descriptor open meanwhile.
-const DEPTH: usize = 512;
+const REMOVE_MAX_DEPTH: usize = 512;
 
 /// Answers with whether it was made: `false` if it was there.
 pub(super) fn make_folder(
-    conversation: &Conversation,
+    link: &ServerLink,
     root: &Root,
     name: &Name,
     parents: bool,
     modified_ns: Option<i64>,
 ) -> Option<()> {
     let made = made_folder(root, name, parents, modified_ns);
-    conversation.send(&made, &[])
+    link.send(&made, &[])
 }
 
 fn made_folder(
@@ -36,7 +36,7 @@ fn made_folder(
     parents: bool,
     modified_ns: Option<i64>,
 ) -> Result<bool, FilesError> {
-    place::usable(name)?;
+    entry::usable(name)?;
     let Some((around, _)) = name.split() else {
         return Ok(false);
     };
@@ -75,25 +75,25 @@ fn made_folder(
 /// Removes a file, a link (not what it leads to), or a folder with all in it. `folder`: it has to be one.
 /// Answers with `None`, or with what is there instead of what the conditions say.
 pub(super) fn remove(
-    conversation: &Conversation,
+    link: &ServerLink,
     root: &Root,
     name: &Name,
     folder: bool,
     conditions: &Conditions,
 ) -> Option<()> {
-    let removed = removed(conversation, root, name, folder, conditions)?;
-    conversation.send(&removed, &[])
+    let removed = removed(link, root, name, folder, conditions)?;
+    link.send(&removed, &[])
 }
 
 fn removed(
-    conversation: &Conversation,
+    link: &ServerLink,
     root: &Root,
     name: &Name,
     folder: bool,
     conditions: &Conditions,
 ) -> Option<Result<Option<Option<Version>>, FilesError>> {
     let find = || -> Result<Place, FilesError> {
-        place::usable(name)?;
+        entry::usable(name)?;
         Place::of(root, name)?.ok_or_else(|| FilesError::Forbidden {
             name: "/".to_owned(),
             why: "the work folder itself stays where it is".to_owned(),
@@ -103,7 +103,7 @@ fn removed(
         Ok(place) => place,
         Err(error) => return Some(Err(error)),
     };
-    let lock = match Lock::of(conversation, &place)? {
+    let lock = match Lock::of(link, &place)? {
         Ok(lock) => lock,
         Err(error) => return Some(Err(error)),
     };
@@ -144,7 +144,7 @@ fn remove_folder(
     name: &Name,
     depth: usize,
 ) -> Result<(), FilesError> {
-    if depth == DEPTH {
+    if depth == REMOVE_MAX_DEPTH {
         return Err(FilesError::TooMuch(format!(
             "{} is too deep a folder",
             shown(name)
@@ -192,25 +192,25 @@ pub(super) fn children(folder: &OwnedFd) -> nix::Result<Vec<(CString, FileStat)>
 
 /// Moves a file, a link or a folder. Answers with [`Written`]: `Refused` if there is something already.
 pub(super) fn rename(
-    conversation: &Conversation,
+    link: &ServerLink,
     root: &Root,
     from: &Name,
     to: &Name,
     overwrite: bool,
 ) -> Option<()> {
-    let moved = moved(conversation, root, from, to, overwrite)?;
-    conversation.send(&moved, &[])
+    let moved = moved(link, root, from, to, overwrite)?;
+    link.send(&moved, &[])
 }
 
 fn moved(
-    conversation: &Conversation,
+    link: &ServerLink,
     root: &Root,
     from: &Name,
     to: &Name,
     overwrite: bool,
 ) -> Option<Result<Written, FilesError>> {
     let find = |name: &Name| -> Result<Place, FilesError> {
-        place::usable(name)?;
+        entry::usable(name)?;
         Place::of(root, name)?.ok_or_else(|| FilesError::Forbidden {
             name: "/".to_owned(),
             why: "the work folder itself stays where it is".to_owned(),
@@ -237,7 +237,7 @@ fn moved(
     };
     let mut locks = Vec::new();
     for place in order {
-        match Lock::of(conversation, place)? {
+        match Lock::of(link, place)? {
             Ok(lock) => locks.push(lock),
             Err(error) => return Some(Err(error)),
         }

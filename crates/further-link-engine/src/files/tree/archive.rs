@@ -1,11 +1,11 @@
 //! A folder as an archive: written into a pipe, from which the server reads as quickly as the client does.
 
-use super::alter::children;
-use super::place::{self, fail, is_file, is_folder, is_link, is_reserved, open_found};
+use super::entry::{self, fail, is_file, is_folder, is_link, is_reserved, open_found};
+use super::modify::children;
 use super::zip::{About, Zip};
 use crate::files::FilesError;
 use crate::files::beneath::{Name, Root};
-use crate::files::process::Conversation;
+use crate::files::worker::ServerLink;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, FcntlArg, OFlag, fcntl, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, fstat};
@@ -16,15 +16,15 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 
 /// Files and folders in an archive, at the most: of each, a line is kept for the list at the end.
-const FILES: usize = 200_000;
+const ARCHIVE_MAX_ENTRIES: usize = 200_000;
 /// Bytes of the names in that list, at the most.
-const NAMES: usize = 32 * 1024 * 1024;
+const ARCHIVE_NAMES_MAX_BYTES: usize = 32 * 1024 * 1024;
 /// Bytes of a name in the archive, at the most: its length has 16 bits, and a folder's ends with a slash.
-const PATH: usize = u16::MAX as usize - 1;
+const ARCHIVE_PATH_MAX_BYTES: usize = u16::MAX as usize - 1;
 /// After so many files it is looked whether anybody still waits.
-const LOOK: usize = 256;
+const ENTRIES_PER_CLOSED_CHECK: usize = 256;
 /// How deep folders may be in one another.
-const DEPTH: usize = 256;
+const ARCHIVE_MAX_DEPTH: usize = 256;
 
 /// What is sent with the pipe, and again when all has been written to it.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -34,18 +34,13 @@ pub(super) enum Archived {
 }
 
 /// Sends a pipe's end and writes the archive of folder `name` to the other. `top`: the folder's name in the archive.
-pub(super) fn archive(
-    conversation: &Conversation,
-    root: &Root,
-    name: &Name,
-    top: &str,
-) -> Option<()> {
+pub(super) fn archive(link: &ServerLink, root: &Root, name: &Name, top: &str) -> Option<()> {
     let begin = || -> Result<_, FilesError> {
-        place::seen(name)?;
+        entry::seen(name)?;
         let folder = root.open_folder(name).map_err(fail(name))?;
         // Later, nothing could be said any more: so first a look at all of it.
         let mut look: Walk<'_, std::io::Sink> = Walk {
-            conversation,
+            link,
             name: name.clone(),
             zip: None,
             files: 0,
@@ -59,11 +54,11 @@ pub(super) fn archive(
     };
     let (folder, reader, writer) = match begin() {
         Ok(begun) => begun,
-        Err(error) => return conversation.send::<Archived>(&Err(error), &[]),
+        Err(error) => return link.send::<Archived>(&Err(error), &[]),
     };
-    conversation.send(&Ok(Archived::Begun), &[reader])?;
+    link.send(&Ok(Archived::Begun), &[reader])?;
     let mut walk = Walk {
-        conversation,
+        link,
         name: name.clone(),
         zip: Some(Zip::new(writer)),
         files: 0,
@@ -73,7 +68,7 @@ pub(super) fn archive(
         Some(zip) => zip.finish().map_err(broken),
         None => Err(FilesError::Ended),
     });
-    conversation.send(&done.map(|()| Archived::Whole), &[])
+    link.send(&done.map(|()| Archived::Whole), &[])
 }
 
 fn broken(error: std::io::Error) -> FilesError {
@@ -85,7 +80,7 @@ fn broken(error: std::io::Error) -> FilesError {
 
 /// Goes through a folder, by descriptors: no link is followed, whoever changes it meanwhile.
 struct Walk<'a, W> {
-    conversation: &'a Conversation,
+    link: &'a ServerLink,
     /// The folder that is archived.
     name: Name,
     /// `None`: only look whether all can be read.
@@ -100,7 +95,7 @@ impl<W: std::io::Write> Walk<'_, W> {
         let fail = |errno| FilesError::of(path, errno);
         let stat = fstat(folder).map_err(fail)?;
         self.count(path)?;
-        if depth == DEPTH {
+        if depth == ARCHIVE_MAX_DEPTH {
             return Err(FilesError::TooMuch(format!("{path} is too deep a folder")));
         }
         if let Some(zip) = &mut self.zip {
@@ -166,19 +161,19 @@ impl<W: std::io::Write> Walk<'_, W> {
     fn count(&mut self, path: &str) -> Result<(), FilesError> {
         self.files += 1;
         self.names += path.len();
-        if self.files.is_multiple_of(LOOK) && self.conversation.is_over() {
+        if self.files.is_multiple_of(ENTRIES_PER_CLOSED_CHECK) && self.link.is_closed() {
             return Err(FilesError::Ended);
         }
-        if path.len() > PATH {
+        if path.len() > ARCHIVE_PATH_MAX_BYTES {
             return Err(FilesError::TooMuch(format!(
                 "{} holds files in too deep folders for an archive",
-                place::shown(&self.name)
+                entry::shown(&self.name)
             )));
         }
-        match self.files > FILES || self.names > NAMES {
+        match self.files > ARCHIVE_MAX_ENTRIES || self.names > ARCHIVE_NAMES_MAX_BYTES {
             true => Err(FilesError::TooMuch(format!(
                 "{} holds too many files for an archive",
-                place::shown(&self.name)
+                entry::shown(&self.name)
             ))),
             false => Ok(()),
         }

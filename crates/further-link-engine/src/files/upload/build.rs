@@ -4,12 +4,12 @@
 //! As long as the server has not said [`Ask::Commit`], nothing is changed that a client sees, and if it goes away
 //! nothing is left. The names were checked by `upload`; here the kernel sees to it that they lead nowhere else.
 
-use super::beneath::Root;
-use super::cache::{Cache, Digest, copy};
-use super::parcel::{Ask, Content, Entry, Manifest, Parcel, Step};
-use super::process::Conversation;
-use super::swap::{Staging, unsupported};
-use super::{FilesError, Name};
+use super::messages::{Ask, Content, Entry, Manifest, Parcel, Step};
+use crate::files::beneath::Root;
+use crate::files::download_cache::{Cache, Digest, copy};
+use crate::files::replace::{Staging, unsupported};
+use crate::files::worker::ServerLink;
+use crate::files::{FilesError, Name};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
@@ -22,7 +22,7 @@ use std::path::Path;
 
 /// Files and folders up to which each is written to the disk by itself. With more, one call for the whole
 /// file system is quicker, though it also writes what others have changed.
-const FEW: usize = 16;
+const SYNC_EACH_MAX_FILES: usize = 16;
 
 /// Why it does not go on.
 enum Stop {
@@ -38,34 +38,30 @@ impl From<FilesError> for Stop {
 }
 
 /// Does an upload. `None` if the server did not wait for its end.
-pub(super) fn upload(
-    conversation: &mut Conversation,
-    work_dir: &Path,
-    projects_dir: &Path,
-) -> Option<()> {
+pub(crate) fn build(link: &mut ServerLink, work_dir: &Path, projects_dir: &Path) -> Option<()> {
     // What was built is removed before anybody is told that it failed.
-    match carry_out(conversation, work_dir, projects_dir) {
+    match carry_out(link, work_dir, projects_dir) {
         Ok(swapped) => {
-            let told = conversation.send(&Ok(Step::Done), &[]);
+            let told = link.send(&Ok(Step::Done), &[]);
             let left: Vec<String> = swapped
                 .into_iter()
                 .filter_map(Staging::finish)
                 .map(|(name, errno)| format!("{name} ({})", errno.desc()))
                 .collect();
             let left = (!left.is_empty()).then(|| left.join(", "));
-            told.and(conversation.send(&Ok(Step::Over(left)), &[]))
+            told.and(link.send(&Ok(Step::Over(left)), &[]))
         }
-        Err(Stop::Failed(error)) => conversation.send::<Step>(&Err(error), &[]),
+        Err(Stop::Failed(error)) => link.send::<Step>(&Err(error), &[]),
         Err(Stop::Gone) => None,
     }
 }
 
 fn carry_out(
-    conversation: &mut Conversation,
+    link: &mut ServerLink,
     work_dir: &Path,
     projects_dir: &Path,
 ) -> Result<Vec<Staging>, Stop> {
-    let (parcel, descriptors) = conversation.receive::<Parcel>().ok_or(Stop::Gone)?;
+    let (parcel, descriptors) = link.receive::<Parcel>().ok_or(Stop::Gone)?;
     let mut texts = File::from(descriptors.into_iter().next().ok_or(Stop::Gone)?);
     let manifest = read_manifest(&mut texts, parcel.manifest).ok_or(Stop::Gone)?;
 
@@ -76,7 +72,7 @@ fn carry_out(
         None => None,
     };
     let mut builder = Builder {
-        conversation,
+        link,
         manifest: &manifest,
         cache: Cache::open(&work),
         tree: project.tree(),
@@ -98,7 +94,7 @@ fn carry_out(
     builder.sync(copy.as_ref().map(Staging::tree))?;
     builder.check_server()?;
     let Builder {
-        conversation: _,
+        link: _,
         had,
         uncached,
         ..
@@ -137,7 +133,7 @@ struct Had {
 }
 
 struct Builder<'a> {
-    conversation: &'a mut Conversation,
+    link: &'a mut ServerLink,
     manifest: &'a Manifest,
     cache: Option<Cache>,
     tree: &'a Root,
@@ -152,7 +148,7 @@ struct Builder<'a> {
 impl Builder<'_> {
     /// Is asked again and again: what nobody waits for is not to be finished.
     fn check_server(&self) -> Result<(), Stop> {
-        match self.conversation.is_over() {
+        match self.link.is_closed() {
             true => Err(Stop::Gone),
             false => Ok(()),
         }
@@ -200,14 +196,14 @@ impl Builder<'_> {
         self.send(Step::Missing(missing.map(|(source, _)| source).collect()))?;
         let mut open: HashMap<usize, (Name, File)> = HashMap::new();
         loop {
-            let (ask, _) = self.conversation.receive::<Ask>().ok_or(Stop::Gone)?;
+            let (ask, _) = self.link.receive::<Ask>().ok_or(Stop::Gone)?;
             match ask {
                 Ask::File(source) => {
                     let name = self.first_of(source).ok_or(Stop::Gone)?;
                     let file = self.create(&name)?;
                     let theirs = file.try_clone().map_err(|error| failed(&name, &error))?;
                     open.insert(source, (name, file));
-                    self.conversation
+                    self.link
                         .send(&Ok(Step::File), &[theirs.into()])
                         .ok_or(Stop::Gone)?;
                 }
@@ -264,7 +260,7 @@ impl Builder<'_> {
                 folders.insert(folder);
             }
         }
-        let few = self.built.len() + folders.len() <= FEW;
+        let few = self.built.len() + folders.len() <= SYNC_EACH_MAX_FILES;
         let fail = |errno| FilesError::of(self.manifest.name.as_str(), errno);
         for tree in [Some(self.tree), copy].into_iter().flatten() {
             if !few {
@@ -283,7 +279,7 @@ impl Builder<'_> {
     }
 
     fn send(&self, step: Step) -> Result<(), Stop> {
-        self.conversation.send(&Ok(step), &[]).ok_or(Stop::Gone)
+        self.link.send(&Ok(step), &[]).ok_or(Stop::Gone)
     }
 
     fn has(&mut self, source: usize, name: &Name, digest: Digest) {

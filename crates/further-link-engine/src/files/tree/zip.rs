@@ -7,25 +7,25 @@ use std::io::{self, Read, Write};
 use zlib_rs::{Deflate, DeflateFlush, Status};
 
 /// zlib's effort, 1 to 9: the processor of a small device is slower than its network.
-const LEVEL: i32 = 1;
+const COMPRESSION_LEVEL: i32 = 1;
 /// The window is 2 to the power of this, in bytes.
 const WINDOW_BITS: u8 = 15;
 /// Bytes that are read, and written, at once.
-const PIECE: usize = 64 * 1024;
+const BUFFER_BYTES: usize = 64 * 1024;
 /// Files that are as large when they are opened get fields of 64 bits. Far below what 32 bits hold, for it may grow.
-const LARGE: u64 = 1 << 30;
+const ZIP64_FILE_BYTES: u64 = 1 << 30;
 /// What stands in a field of 32 bits whose number is elsewhere.
-const ELSEWHERE: u32 = u32::MAX;
+const ZIP64_PLACEHOLDER: u32 = u32::MAX;
 /// Version 4.5 of the format, the first with fields of 64 bits.
-const NEEDED: u16 = 45;
+const VERSION_NEEDED: u16 = 45;
 /// Made on Unix, so that modes count.
-const MADE_BY: u16 = 3 << 8 | NEEDED;
+const VERSION_MADE_BY: u16 = 3 << 8 | VERSION_NEEDED;
 /// Names are UTF-8.
 const UTF_8: u16 = 1 << 11;
 /// Checksum and sizes come behind the content.
-const BEHIND: u16 = 1 << 3;
-const STORED: u16 = 0;
-const DEFLATED: u16 = 8;
+const DATA_DESCRIPTOR_FLAG: u16 = 1 << 3;
+const METHOD_STORED: u16 = 0;
+const METHOD_DEFLATED: u16 = 8;
 
 /// An archive that is being written.
 pub(super) struct Zip<W> {
@@ -64,8 +64,8 @@ impl<W: Write> Zip<W> {
             out: Counting { out, count: 0 },
             list: Vec::new(),
             files: 0,
-            buffer: vec![0; PIECE],
-            packed: vec![0; PIECE],
+            buffer: vec![0; BUFFER_BYTES],
+            packed: vec![0; BUFFER_BYTES],
         }
     }
 
@@ -74,12 +74,12 @@ impl<W: Write> Zip<W> {
         let crc = zlib_rs::crc32::crc32(0, content);
         let offset = self.out.count;
         let size = content.len() as u32;
-        self.head(about, UTF_8, STORED, [crc, size, size], false)?;
+        self.head(about, UTF_8, METHOD_STORED, [crc, size, size], false)?;
         self.out.write_all(content)?;
         self.note(
             about,
             &Content {
-                method: STORED,
+                method: METHOD_STORED,
                 flags: UTF_8,
                 crc,
                 packed: size.into(),
@@ -98,14 +98,14 @@ impl<W: Write> Zip<W> {
         file: &mut impl Read,
     ) -> io::Result<()> {
         let offset = self.out.count;
-        let large = expected >= LARGE;
-        let flags = UTF_8 | BEHIND;
-        let unknown = if large { ELSEWHERE } else { 0 };
-        self.head(about, flags, DEFLATED, [0, unknown, unknown], large)?;
+        let large = expected >= ZIP64_FILE_BYTES;
+        let flags = UTF_8 | DATA_DESCRIPTOR_FLAG;
+        let unknown = if large { ZIP64_PLACEHOLDER } else { 0 };
+        self.head(about, flags, METHOD_DEFLATED, [0, unknown, unknown], large)?;
         let begin = self.out.count;
         let (crc, size) = self.deflate(file)?;
         let packed = self.out.count - begin;
-        if !large && size.max(packed) >= u64::from(ELSEWHERE) {
+        if !large && size.max(packed) >= u64::from(ZIP64_PLACEHOLDER) {
             return Err(io::Error::other("a file has grown while it was read"));
         }
         self.number(0x0807_4b50)?;
@@ -119,7 +119,7 @@ impl<W: Write> Zip<W> {
         self.note(
             about,
             &Content {
-                method: DEFLATED,
+                method: METHOD_DEFLATED,
                 flags,
                 crc,
                 packed,
@@ -140,8 +140,8 @@ impl<W: Write> Zip<W> {
         let mut large = Vec::new();
         large.extend(0x0606_4b50_u32.to_le_bytes());
         large.extend(44_u64.to_le_bytes());
-        large.extend(MADE_BY.to_le_bytes());
-        large.extend(NEEDED.to_le_bytes());
+        large.extend(VERSION_MADE_BY.to_le_bytes());
+        large.extend(VERSION_NEEDED.to_le_bytes());
         large.extend([0; 8]);
         for number in [self.files, self.files, end - begin, begin] {
             large.extend(number.to_le_bytes());
@@ -151,7 +151,7 @@ impl<W: Write> Zip<W> {
         large.extend(end.to_le_bytes());
         large.extend(1_u32.to_le_bytes());
         let files = u16::try_from(self.files).unwrap_or(u16::MAX);
-        if files == u16::MAX || end >= u64::from(ELSEWHERE) {
+        if files == u16::MAX || end >= u64::from(ZIP64_PLACEHOLDER) {
             self.out.write_all(&large)?;
         }
         let mut small = Vec::new();
@@ -193,7 +193,7 @@ impl<W: Write> Zip<W> {
     fn note(&mut self, about: About<'_>, content: &Content) {
         let mut wide = Vec::new();
         for number in [content.size, content.packed, content.offset] {
-            if number >= u64::from(ELSEWHERE) {
+            if number >= u64::from(ZIP64_PLACEHOLDER) {
                 wide.extend(number.to_le_bytes());
             }
         }
@@ -205,7 +205,7 @@ impl<W: Write> Zip<W> {
         }
         let list = &mut self.list;
         list.extend(0x0201_4b50_u32.to_le_bytes());
-        list.extend(MADE_BY.to_le_bytes());
+        list.extend(VERSION_MADE_BY.to_le_bytes());
         let numbers = [content.crc, narrow(content.packed), narrow(content.size)];
         common(
             list,
@@ -231,7 +231,7 @@ impl<W: Write> Zip<W> {
 
     /// Compresses all that `file` holds. Gives its checksum and its bytes.
     fn deflate(&mut self, file: &mut impl Read) -> io::Result<(u32, u64)> {
-        let mut deflate = Deflate::new(LEVEL, false, WINDOW_BITS);
+        let mut deflate = Deflate::new(COMPRESSION_LEVEL, false, WINDOW_BITS);
         let (mut crc, mut size) = (0, 0);
         loop {
             let count = match file.read(&mut self.buffer) {
@@ -273,7 +273,7 @@ fn common(
     extra: usize,
 ) {
     let (date, time) = dos_time(about.modified);
-    for number in [NEEDED, flags, method, time, date] {
+    for number in [VERSION_NEEDED, flags, method, time, date] {
         out.extend(number.to_le_bytes());
     }
     for number in numbers {
@@ -286,7 +286,7 @@ fn common(
 
 /// A number for a field of 32 bits, or the mark that it is elsewhere.
 fn narrow(number: u64) -> u32 {
-    u32::try_from(number).unwrap_or(ELSEWHERE)
+    u32::try_from(number).unwrap_or(ZIP64_PLACEHOLDER)
 }
 
 /// The time since 1970, as Info-ZIP has it. Empty where it does not fit (after 2038).
@@ -304,9 +304,9 @@ fn time_field(modified: i64) -> Vec<u8> {
 /// Date and time as MS-DOS had them: from 1980 to 2107, in steps of two seconds. In UTC, as readers that know the
 /// field above do not look at it.
 fn dos_time(modified: i64) -> (u16, u16) {
-    const FIRST: i64 = 315_532_800;
-    const LAST: i64 = 4_354_819_198;
-    let seconds = modified.clamp(FIRST, LAST);
+    const DOS_TIME_MIN_SECONDS: i64 = 315_532_800;
+    const DOS_TIME_MAX_SECONDS: i64 = 4_354_819_198;
+    let seconds = modified.clamp(DOS_TIME_MIN_SECONDS, DOS_TIME_MAX_SECONDS);
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     // Days into a year that begins with March, so that leap days come last (H. Hinnant's `civil_from_days`).
     let shifted = days + 719_468;

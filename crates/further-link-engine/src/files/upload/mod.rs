@@ -1,11 +1,17 @@
 //! The server's side of an upload: checks every name before a process is started, and downloads for it.
 
-use super::cache::{FOLDER, INDEX, source_of};
-use super::parcel::{Ask, Content, Entry, Manifest, Parcel, Step};
-use super::{FilesError, FilesProcess, Name, Task, swap};
+mod build;
+pub(super) mod messages;
+
+pub(super) use build::build;
+
 use crate::account::Account;
-use crate::engine::Engine;
+use crate::files::download_cache::{INDEX_DIR, source_of};
+use crate::files::reserved_names::CACHE_DIR;
+use crate::files::worker::{FilesWorker, FilesWorkers, Request};
+use crate::files::{FilesError, Name, replace};
 use further_link_protocol::{Upload, UploadContent};
+use messages::{Ask, Content, Entry, Manifest, Parcel, Step};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::File;
@@ -14,13 +20,13 @@ use std::os::fd::OwnedFd;
 use tokio::task::JoinSet;
 
 /// Files of a project, at the most (`read_upload` keeps one more): as many names as one message of the process can hold twice over.
-const FILES: usize = 10_000;
+const UPLOAD_MAX_FILES: usize = 10_000;
 /// Downloads for one upload at the same time. More would not be quicker from one server, and each has buffers.
-const DOWNLOADS: usize = 4;
+const CONCURRENT_DOWNLOADS: usize = 4;
 /// The file that makes a project a miniscreen project.
-const MINISCREEN: &str = "project.cfg";
+const MINISCREEN_MARKER: &str = "project.cfg";
 /// The owner of miniscreen projects whose owner is not told.
-const UNKNOWN: &str = "unknown";
+const UNKNOWN_OWNER: &str = "unknown";
 
 /// Why a download did not come to its end, as a sentence for the person who asked for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,9 +54,9 @@ impl Project {
     /// # Errors
     /// If a name is forbidden, or two files exclude each other.
     pub fn new(upload: Upload) -> Result<Self, FilesError> {
-        if upload.files.len() > FILES {
+        if upload.files.len() > UPLOAD_MAX_FILES {
             return Err(FilesError::TooMuch(format!(
-                "a project may have {FILES} files"
+                "a project may have {UPLOAD_MAX_FILES} files"
             )));
         }
         let name = project_name(&upload.name)?;
@@ -84,7 +90,7 @@ impl Project {
             manifest.files.push(Entry { name, content });
         }
         check_together(&manifest.files)?;
-        let is_miniscreen = |entry: &Entry| entry.name.as_str() == MINISCREEN;
+        let is_miniscreen = |entry: &Entry| entry.name.as_str() == MINISCREEN_MARKER;
         if manifest.files.iter().any(is_miniscreen) {
             let user = owner(upload.username.as_deref())?;
             manifest.copy = Some(project_name(&format!("{user}/{}", manifest.name.as_str()))?);
@@ -107,36 +113,23 @@ impl Project {
     }
 }
 
-impl Engine {
-    /// Puts a project in the place of the one of that name, with the rights of `account`. `fetch` downloads
-    /// from an address into a file. Returns whether all files are there: without internet, those that
-    /// would have to be fetched are left out.
-    ///
-    /// Dropped before it is over, the old project is still there, or the new one is there as a whole.
-    ///
-    /// # Errors
-    /// If it fails; then the old project is as it was.
-    pub async fn upload<F, D>(
-        &self,
-        account: &Account,
-        project: Project,
-        fetch: F,
-    ) -> Result<bool, FilesError>
-    where
-        F: Fn(String, File) -> D,
-        D: Future<Output = Result<(), FetchError>> + Send + 'static,
-    {
-        let task = Task::Upload {
-            work_dir: self.work_dir(account),
-            projects_dir: self.projects_dir(account),
-        };
-        let process = self.files(account, &task).await?;
-        carry_out(process, project, fetch).await
-    }
+/// Uploads a project with the rights of `account`; see [`Engine::upload`](crate::Engine::upload).
+pub(crate) async fn upload<F, D>(
+    workers: &FilesWorkers,
+    account: &Account,
+    request: &Request,
+    project: Project,
+    fetch: F,
+) -> Result<bool, FilesError>
+where
+    F: Fn(String, File) -> D,
+    D: Future<Output = Result<(), FetchError>> + Send + 'static,
+{
+    carry_out(workers.start(account, request).await?, project, fetch).await
 }
 
 pub(super) async fn carry_out<F, D>(
-    mut process: FilesProcess,
+    mut process: FilesWorker,
     project: Project,
     fetch: F,
 ) -> Result<bool, FilesError>
@@ -170,7 +163,7 @@ where
 
 /// Hands the project to its process. Returns all addresses, and which of them are not in the cache.
 pub(super) async fn send_parcel(
-    process: &mut FilesProcess,
+    process: &mut FilesWorker,
     project: Project,
 ) -> Result<(Vec<String>, Vec<usize>), FilesError> {
     process.send(&project.parcel, &[project.memory]).await?;
@@ -186,7 +179,7 @@ pub(super) async fn send_parcel(
 /// the upload has failed, and if not there is no use in asking further ones. So it takes no longer than one download needs
 /// for finding out that nobody answers.
 async fn fetch_all<F, D>(
-    process: &mut FilesProcess,
+    process: &mut FilesWorker,
     urls: &[String],
     missing: Vec<usize>,
     fetch: F,
@@ -200,7 +193,7 @@ where
     let (mut answered, mut silent) = (false, None);
     loop {
         while silent.is_none()
-            && running.len() < DOWNLOADS
+            && running.len() < CONCURRENT_DOWNLOADS
             && let Some(source) = waiting.pop_front()
         {
             let url = urls.get(source).ok_or(FilesError::Ended)?.clone();
@@ -254,7 +247,7 @@ fn refuse<T>(name: &str, why: &str) -> Result<T, FilesError> {
 
 fn file_name(text: &str) -> Result<Name, FilesError> {
     let name = Name::new(text)?;
-    let reserved = name.components().any(swap::is_reserved);
+    let reserved = name.components().any(replace::is_reserved);
     match reserved {
         true => refuse(text, "the server uses such names itself"),
         false => Ok(name),
@@ -265,7 +258,7 @@ fn project_name(text: &str) -> Result<Name, FilesError> {
     let name = file_name(text)?;
     let first = name.components().next();
     // Some file systems do not tell capitals.
-    match first.is_some_and(|first| first.eq_ignore_ascii_case(FOLDER)) {
+    match first.is_some_and(|first| first.eq_ignore_ascii_case(CACHE_DIR)) {
         true => refuse(text, "the cache of downloads is there"),
         false => Ok(name),
     }
@@ -275,7 +268,7 @@ fn project_name(text: &str) -> Result<Name, FilesError> {
 fn place(bucket: &str, file: &str) -> Result<Name, FilesError> {
     let (folder, name) = (file_name(bucket)?, file_name(file)?);
     let first = folder.components().next();
-    if first.is_some_and(|first| first.eq_ignore_ascii_case(INDEX)) {
+    if first.is_some_and(|first| first.eq_ignore_ascii_case(INDEX_DIR)) {
         return refuse(bucket, "the server uses such names itself");
     }
     // Together they may be too long.
@@ -300,7 +293,7 @@ fn owner(username: Option<&str>) -> Result<String, FilesError> {
     let username = username.unwrap_or_default();
     let user = username.split('@').next().unwrap_or_default();
     if user.is_empty() {
-        return Ok(UNKNOWN.to_owned());
+        return Ok(UNKNOWN_OWNER.to_owned());
     }
     let name = project_name(user)?;
     match name.as_str() == user && !user.contains('/') {

@@ -1,27 +1,26 @@
 //! The files below an account's work folder, for clients: what can be done with them, and the server's side of it.
 
-mod alter;
 mod archive;
-mod changes;
+mod change_set;
+mod entry;
 mod list;
-mod place;
+mod modify;
 mod read;
 mod version;
 mod watch;
 mod write;
 mod zip;
 
-pub use changes::{Change, ChangeKind};
+pub use change_set::{Change, ChangeKind};
 pub use list::{Entry, FolderState, Kind};
 pub use version::{Conditions, Version, Versions};
 pub use watch::Seen;
 pub use write::Written;
 
+use super::FilesError;
 use super::beneath::{Name, Root};
-use super::process::Conversation;
-use super::{Answer, FilesError, FilesProcess, Task};
+use super::worker::{FilesWorker, FilesWorkers, Reply, Request, ServerLink};
 use crate::account::Account;
-use crate::engine::Engine;
 use archive::Archived;
 use list::Listed;
 use read::Opened;
@@ -71,39 +70,35 @@ pub(crate) enum Operation {
 }
 
 /// Does it, in the *files* process.
-pub(super) fn operate(
-    conversation: &mut Conversation,
-    root: &str,
-    operation: Operation,
-) -> Option<()> {
+pub(super) fn operate(link: &mut ServerLink, root: &str, operation: Operation) -> Option<()> {
     let root = match Root::open(Path::new(root)) {
         Ok(root) => root,
         Err(errno) => {
             let error = FilesError::of(root, errno);
-            return conversation.send(&Answer::<()>::Err(error), &[]);
+            return link.send(&Reply::<()>::Err(error), &[]);
         }
     };
     match operation {
-        Operation::List { name } => list::list(conversation, &root, &name),
-        Operation::Read { name } => read::open(conversation, &root, &name),
-        Operation::Write(request) => write::write(conversation, &root, &request),
+        Operation::List { name } => list::list(link, &root, &name),
+        Operation::Read { name } => read::open(link, &root, &name),
+        Operation::Write(request) => write::write(link, &root, &request),
         Operation::MakeFolder {
             name,
             parents,
             modified_ns,
-        } => alter::make_folder(conversation, &root, &name, parents, modified_ns),
+        } => modify::make_folder(link, &root, &name, parents, modified_ns),
         Operation::Remove {
             name,
             folder,
             conditions,
-        } => alter::remove(conversation, &root, &name, folder, &conditions),
+        } => modify::remove(link, &root, &name, folder, &conditions),
         Operation::Move {
             from,
             to,
             overwrite,
-        } => alter::rename(conversation, &root, &from, &to, overwrite),
-        Operation::Archive { name, top } => archive::archive(conversation, &root, &name, &top),
-        Operation::Watch { name } => watch::watch(conversation, &root, &name),
+        } => modify::rename(link, &root, &from, &to, overwrite),
+        Operation::Archive { name, top } => archive::archive(link, &root, &name, &top),
+        Operation::Watch { name } => watch::watch(link, &root, &name),
     }
 }
 
@@ -134,7 +129,7 @@ pub struct OpenFile {
 /// A file that is being written. When it is dropped, nothing has happened.
 #[derive(Debug)]
 pub struct Writing {
-    process: FilesProcess,
+    process: FilesWorker,
 }
 
 impl Writing {
@@ -151,7 +146,7 @@ impl Writing {
 /// A folder as an archive, which comes as it is read.
 #[derive(Debug)]
 pub struct Archive {
-    process: FilesProcess,
+    process: FilesWorker,
     pipe: pipe::Receiver,
 }
 
@@ -179,7 +174,7 @@ impl Archive {
 /// What changes below a folder. Nobody looks any more when it is dropped.
 #[derive(Debug)]
 pub struct Watch {
-    process: FilesProcess,
+    process: FilesWorker,
 }
 
 impl Watch {
@@ -210,41 +205,32 @@ pub struct WriteOptions {
 /// Files below a folder, with the rights of an account.
 #[derive(Clone, Debug)]
 pub struct Tree {
-    engine: Engine,
+    workers: FilesWorkers,
     account: Account,
     root: PathBuf,
 }
 
-impl Engine {
-    /// The files of `account`, below its work folder.
-    pub fn tree(&self, account: Account) -> Tree {
-        let root = self.work_dir(&account);
-        self.tree_below(root, account)
-    }
-
-    /// The files below `root`, an absolute path that the configuration or a person at this device has named, with the
-    /// rights of `account`. It is made at the first use, if it is missing and the account may.
-    pub fn tree_below(&self, root: PathBuf, account: Account) -> Tree {
-        Tree {
-            engine: self.clone(),
+impl Tree {
+    /// Returns the files below `root`, with the rights of `account`.
+    pub(crate) fn new(workers: FilesWorkers, account: Account, root: PathBuf) -> Self {
+        Self {
+            workers,
             account,
             root,
         }
     }
-}
 
-impl Tree {
-    fn task(&self, operation: Operation) -> Result<Task, FilesError> {
+    fn request(&self, operation: Operation) -> Result<Request, FilesError> {
         let root = self.root.clone().into_os_string().into_string();
-        Ok(Task::Browse {
+        Ok(Request::Tree {
             root: root.map_err(|_| FilesError::TooLong)?,
             operation,
         })
     }
 
-    async fn start(&self, operation: Operation) -> Result<FilesProcess, FilesError> {
-        let task = self.task(operation)?;
-        self.engine.files(&self.account, &task).await
+    async fn start(&self, operation: Operation) -> Result<FilesWorker, FilesError> {
+        let request = self.request(operation)?;
+        self.workers.start(&self.account, &request).await
     }
 
     /// What is in a folder.
@@ -252,7 +238,7 @@ impl Tree {
     /// # Errors
     /// If it is none, or may not be read.
     pub async fn list(&self, name: Name) -> Result<Folder, FilesError> {
-        let mut path = self.engine.work_dir(&self.account);
+        let mut path = self.root.clone();
         if !name.as_str().is_empty() {
             path.push(name.as_str());
         }
@@ -308,7 +294,7 @@ impl Tree {
         let mut process = match options.short {
             true => self.start(operation).await?,
             false => {
-                let places = &self.engine.files_places().transfers;
+                let places = &self.workers.transfers;
                 self.start_in(places, operation).await?
             }
         };
@@ -324,12 +310,12 @@ impl Tree {
         &self,
         places: &Arc<Semaphore>,
         operation: Operation,
-    ) -> Result<FilesProcess, FilesError> {
+    ) -> Result<FilesWorker, FilesError> {
         let place = Arc::clone(places)
             .try_acquire_owned()
             .map_err(|_| FilesError::TooMany)?;
-        let task = self.task(operation)?;
-        self.engine.files_in(place, &self.account, &task).await
+        let task = self.request(operation)?;
+        self.workers.start_with(place, &self.account, &task).await
     }
 
     /// A folder as a ZIP archive, in which it is called `top`.
@@ -337,7 +323,7 @@ impl Tree {
     /// # Errors
     /// If it is none, if something in it may not be read, or if there are as many archives and uploads on their way as may be.
     pub async fn archive(&self, name: Name, top: String) -> Result<Archive, FilesError> {
-        let places = &self.engine.files_places().transfers;
+        let places = &self.workers.transfers;
         let operation = Operation::Archive { name, top };
         let mut process = self.start_in(places, operation).await?;
         let (_, descriptors): (Archived, _) = process.receive().await?;
@@ -350,7 +336,7 @@ impl Tree {
     /// # Errors
     /// If it is none, may not be read, or if as many are watched as may be.
     pub async fn watch(&self, name: Name) -> Result<Watch, FilesError> {
-        let places = &self.engine.files_places().watchers;
+        let places = &self.workers.watches;
         let mut process = self.start_in(places, Operation::Watch { name }).await?;
         let (Seen::Watching, _) = process.receive().await? else {
             return Err(FilesError::Ended);

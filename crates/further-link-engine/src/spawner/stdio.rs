@@ -1,7 +1,7 @@
 //! A program's standard streams: a pty or pipes, with one end for it and one for the server.
 
 use super::child::Streams;
-use super::identity::Identity;
+use super::credentials::Identity;
 use super::request::Terminal;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::pty::{Winsize, openpty};

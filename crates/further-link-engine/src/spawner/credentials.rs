@@ -10,7 +10,7 @@ use std::ffi::CString;
 use std::time::{Duration, Instant};
 
 /// How long an account that was looked up is believed.
-const IDENTITY_AGE: Duration = Duration::from_secs(10);
+const IDENTITY_MAX_AGE: Duration = Duration::from_secs(10);
 
 /// Who a program runs as.
 #[derive(Clone, Debug)]
@@ -80,7 +80,7 @@ impl Identities {
     /// Who `name` is, and whether programs may run as them.
     pub(super) fn get(&mut self, accounts: &Accounts, name: &str) -> Result<Identity, StartError> {
         if let Some((since, identity)) = self.known.get(name)
-            && since.elapsed() < IDENTITY_AGE
+            && since.elapsed() < IDENTITY_MAX_AGE
         {
             return Ok(identity.clone());
         }
@@ -112,7 +112,7 @@ impl Identities {
             change,
         };
         self.known
-            .retain(|_, (since, _)| since.elapsed() < IDENTITY_AGE);
+            .retain(|_, (since, _)| since.elapsed() < IDENTITY_MAX_AGE);
         self.known
             .insert(name.to_owned(), (Instant::now(), identity.clone()));
         Ok(identity)

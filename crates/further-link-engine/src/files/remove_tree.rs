@@ -11,9 +11,9 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 /// Folders inside of folders that are gone into, each with a descriptor and a piece of the stack. What is deeper
 /// is moved up first.
-const DEPTH: usize = 64;
+const RECURSION_MAX_DEPTH: usize = 64;
 /// How often a folder is emptied that somebody else fills.
-const TRIES: usize = 8;
+const EMPTY_ATTEMPTS: usize = 8;
 
 /// Removes a file, a link, or a folder with all in it; that it is not there is fine. Goes on after an
 /// error, so that as much as possible is gone.
@@ -40,7 +40,7 @@ pub(super) fn remove(folder: BorrowedFd<'_>, name: &CStr) -> nix::Result<()> {
         match unlinkat(folder, name, UnlinkatFlags::RemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => return Ok(()),
             // A program has put something there meanwhile.
-            Err(Errno::ENOTEMPTY) if emptied.is_ok() && tries < TRIES => {}
+            Err(Errno::ENOTEMPTY) if emptied.is_ok() && tries < EMPTY_ATTEMPTS => {}
             // Why something stays in it says more than that it is not empty.
             Err(errno) => return Err(emptied.err().unwrap_or(errno)),
         }
@@ -53,7 +53,7 @@ fn empty(top: BorrowedFd<'_>, folder: BorrowedFd<'_>, depth: usize) -> nix::Resu
         let mut removed = 0;
         let mut failed = Ok(());
         for name in names(folder)? {
-            let result = match depth < DEPTH {
+            let result = match depth < RECURSION_MAX_DEPTH {
                 true => remove_inside(top, folder, &name, depth),
                 false => remove_deep(top, folder, &name),
             };
@@ -92,7 +92,12 @@ fn remove_deep(top: BorrowedFd<'_>, folder: BorrowedFd<'_>, name: &CStr) -> nix:
     }
     // Made writable: that is needed for moving it.
     open_folder(folder, name)?;
-    renameat(folder, name, top, super::swap::fresh_name().as_str())
+    renameat(
+        folder,
+        name,
+        top,
+        super::reserved_names::temporary_name().as_str(),
+    )
 }
 
 /// The names in a folder.

@@ -3,11 +3,12 @@
 //! The server gets the descriptor of the new file and fills it. What is there under the name is compared and replaced while the
 //! folder's lock is held, so of two that have seen the same version one is told so.
 
-use super::place::{Lock, Place, fail, is_file, is_folder, shown};
+use super::entry::{Lock, Place, fail, is_file, is_folder, shown};
 use super::version::{Conditions, Version};
+use crate::files::FilesError;
 use crate::files::beneath::{Name, Root};
-use crate::files::process::Conversation;
-use crate::files::{FilesError, TEMPORARY};
+use crate::files::reserved_names::TEMPORARY_PREFIX;
+use crate::files::worker::ServerLink;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
 use nix::sys::stat::{FileStat, Mode, fchmod, fstat, futimens};
@@ -19,9 +20,9 @@ use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// How often a name is made up again because somebody has removed what was made under it.
-const TRIES: usize = 16;
+const CREATE_ATTEMPTS: usize = 16;
 /// The mode of a file that was not there.
-const NEW: libc::mode_t = 0o644;
+const NEW_FILE_MODE: libc::mode_t = 0o644;
 
 /// What is to be written.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -77,9 +78,9 @@ struct Temporary<'a> {
 impl<'a> Temporary<'a> {
     fn new(folder: &'a OwnedFd) -> nix::Result<Self> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
-        for _ in 0..TRIES {
+        for _ in 0..CREATE_ATTEMPTS {
             let name = format!(
-                "{TEMPORARY}{:016x}",
+                "{TEMPORARY_PREFIX}{:016x}",
                 getrandom::u64().map_err(|_| Errno::EIO)?
             );
             // Nobody else's until it is known whose its content may be.
@@ -107,19 +108,19 @@ impl Drop for Temporary<'_> {
 }
 
 /// Writes what the server sends. Whatever goes wrong, what was there before stays.
-pub(super) fn write(conversation: &mut Conversation, root: &Root, request: &Request) -> Option<()> {
+pub(super) fn write(link: &mut ServerLink, root: &Root, request: &Request) -> Option<()> {
     let begin = || -> Result<Place, FilesError> {
         if request.parents
             && let Some((around, _)) = request.name.split()
         {
-            super::place::usable(&around)?;
+            super::entry::usable(&around)?;
             root.make_folder(&around).map_err(fail(&around))?;
         }
         Place::for_writing(root, &request.name)
     };
     let place = match begin() {
         Ok(place) => place,
-        Err(error) => return conversation.send::<Begun>(&Err(error), &[]),
+        Err(error) => return link.send::<Begun>(&Err(error), &[]),
     };
     let begun = replaceable(&place, request).and_then(|current| match current {
         Err(current) => Ok(Err(current)),
@@ -128,17 +129,17 @@ pub(super) fn write(conversation: &mut Conversation, root: &Root, request: &Requ
             .map(Ok),
     });
     let temporary = match begun {
-        Err(error) => return conversation.send::<Begun>(&Err(error), &[]),
-        Ok(Err(current)) => return conversation.send(&Ok(Begun::Refused { current }), &[]),
+        Err(error) => return link.send::<Begun>(&Err(error), &[]),
+        Ok(Err(current)) => return link.send(&Ok(Begun::Refused { current }), &[]),
         Ok(Ok(temporary)) => temporary,
     };
     match temporary.file.as_fd().try_clone_to_owned() {
-        Ok(theirs) => conversation.send(&Ok(Begun::Ready), &[theirs])?,
-        Err(_) => return conversation.send::<Begun>(&Err(FilesError::Ended), &[]),
+        Ok(theirs) => link.send(&Ok(Begun::Ready), &[theirs])?,
+        Err(_) => return link.send::<Begun>(&Err(FilesError::Ended), &[]),
     }
-    let (Next::Finish, _) = conversation.receive()?;
-    let written = complete(conversation, &place, temporary, request)?;
-    conversation.send(&written, &[])
+    let (Next::Finish, _) = link.receive()?;
+    let written = complete(link, &place, temporary, request)?;
+    link.send(&written, &[])
 }
 
 /// What is there now, which may be replaced; or, as an inner error, its version if the conditions do not hold for it.
@@ -189,7 +190,7 @@ fn enough_room(place: &Place, request: &Request) -> Result<(), FilesError> {
 
 /// Puts the new file into its place. `None` if the server wants no more.
 fn complete(
-    conversation: &Conversation,
+    link: &ServerLink,
     place: &Place,
     temporary: Temporary<'_>,
     request: &Request,
@@ -198,7 +199,7 @@ fn complete(
     if let Err(errno) = prepared {
         return Some(Err(place.fail(errno)));
     }
-    let lock = match Lock::of(conversation, place)? {
+    let lock = match Lock::of(link, place)? {
         Ok(lock) => lock,
         Err(error) => return Some(Err(error)),
     };
@@ -220,7 +221,7 @@ fn prepare(place: &Place, temporary: &Temporary<'_>, request: &Request) -> nix::
         fchmod(file, Mode::from_bits_truncate(found.st_mode & 0o777))?;
     } else {
         // Not where files have no modes of their own (vfat).
-        let _ = fchmod(file, Mode::from_bits_truncate(NEW));
+        let _ = fchmod(file, Mode::from_bits_truncate(NEW_FILE_MODE));
     }
     if let Some(modified) = request.modified_ns {
         futimens(file, &TimeSpec::UTIME_NOW, &TimeSpec::nanoseconds(modified))?;

@@ -1,10 +1,10 @@
 //! Opening a file to be read.
 
-use super::place::{fail, is_file, is_folder, look, open_found, shown};
+use super::entry::{fail, is_file, is_folder, look, open_found, shown};
 use super::version::{Version, modified};
 use crate::files::FilesError;
 use crate::files::beneath::{Name, Root};
-use crate::files::process::Conversation;
+use crate::files::worker::ServerLink;
 use nix::fcntl::OFlag;
 use nix::sys::stat::fstat;
 use serde::{Deserialize, Serialize};
@@ -19,10 +19,10 @@ pub(super) struct Opened {
 }
 
 /// Opens the file `name` and sends its descriptor.
-pub(super) fn open(conversation: &Conversation, root: &Root, name: &Name) -> Option<()> {
+pub(super) fn open(link: &ServerLink, root: &Root, name: &Name) -> Option<()> {
     match opened(root, name) {
-        Ok((opened, descriptor)) => conversation.send(&Ok(opened), &[descriptor]),
-        Err(error) => conversation.send::<Opened>(&Err(error), &[]),
+        Ok((opened, descriptor)) => link.send(&Ok(opened), &[descriptor]),
+        Err(error) => link.send::<Opened>(&Err(error), &[]),
     }
 }
 

@@ -5,7 +5,8 @@
 //! aside under a name that follows from its own: whoever builds the next one puts it back if that is as far as it got.
 
 use super::beneath::Root;
-use super::{FilesError, Name, TEMPORARY, tree};
+use super::reserved_names::{SET_ASIDE_PREFIX, TEMPORARY_PREFIX, hexadecimal, temporary_name};
+use super::{FilesError, Name, remove_tree};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
@@ -15,22 +16,14 @@ use std::fs::{File, TryLockError};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How names begin of old folders that were set aside.
-pub(super) const SET_ASIDE: &str = ".flold-";
 /// How often something is tried again because somebody else was quicker.
-const TRIES: usize = 64;
+const RENAME_ATTEMPTS: usize = 64;
 /// Age of a link that looks temporary at which it is taken for forgotten: links cannot be locked.
-const FORGOTTEN: Duration = Duration::from_secs(60);
+const STALE_LINK_AGE: Duration = Duration::from_secs(60);
 
 /// Whether a component of a name is one that only the server uses.
 pub(super) fn is_reserved(component: &str) -> bool {
-    component.starts_with(TEMPORARY) || component.starts_with(SET_ASIDE)
-}
-
-/// A temporary name that nobody can guess.
-pub(super) fn fresh_name() -> String {
-    let number = getrandom::u64().unwrap_or_else(|_| std::process::id().into());
-    format!("{TEMPORARY}{number:016x}")
+    component.starts_with(TEMPORARY_PREFIX) || component.starts_with(SET_ASIDE_PREFIX)
 }
 
 /// A folder that is being built beside the one that it will replace. Dropped before the swap, it is removed.
@@ -118,7 +111,7 @@ impl Staging {
     }
 
     fn rename(&self) -> nix::Result<State> {
-        for _ in 0..TRIES {
+        for _ in 0..RENAME_ATTEMPTS {
             match self.exchange() {
                 Ok(()) => return Ok(State::Exchanged),
                 Err(Errno::ENOENT) => {}
@@ -196,7 +189,7 @@ impl Staging {
         self.former = None;
         // It has its name, and whoever writes in it locks it: they need not wait for the old one to be gone.
         unlock(self.tree.as_fd());
-        let removed = tree::remove(self.around.as_fd(), &c_name(&self.temporary));
+        let removed = remove_tree::remove(self.around.as_fd(), &c_name(&self.temporary));
         removed.err().map(|errno| (self.temporary.clone(), errno))
     }
 
@@ -214,7 +207,7 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         if self.state == State::Building {
-            let _ = tree::remove(self.around.as_fd(), &c_name(&self.temporary));
+            let _ = remove_tree::remove(self.around.as_fd(), &c_name(&self.temporary));
             remove_made(&self.base, &self.made);
         }
     }
@@ -246,8 +239,8 @@ fn remove_made(base: &Root, made: &[Name]) {
 
 /// Makes a new folder and locks it.
 fn begin(base: &Root, outer: &Name, around: BorrowedFd<'_>) -> nix::Result<(String, Root)> {
-    for _ in 0..TRIES {
-        let temporary = fresh_name();
+    for _ in 0..RENAME_ATTEMPTS {
+        let temporary = temporary_name();
         match mkdirat(around, &*temporary, Mode::S_IRWXU) {
             Err(Errno::EEXIST) => continue,
             result => result?,
@@ -274,8 +267,8 @@ fn begin(base: &Root, outer: &Name, around: BorrowedFd<'_>) -> nix::Result<(Stri
 
 /// Removes what processes that were killed have left in a folder. Best effort: it is in nobody's way.
 pub(super) fn remove_stale(folder: BorrowedFd<'_>) {
-    let names = tree::names(folder).unwrap_or_default();
-    let temporary = |name: &&CString| name.to_bytes().starts_with(TEMPORARY.as_bytes());
+    let names = remove_tree::names(folder).unwrap_or_default();
+    let temporary = |name: &&CString| name.to_bytes().starts_with(TEMPORARY_PREFIX.as_bytes());
     for name in names.iter().filter(temporary) {
         let Ok(found) = fstatat(folder, &**name, AtFlags::AT_SYMLINK_NOFOLLOW) else {
             continue;
@@ -286,7 +279,7 @@ pub(super) fn remove_stale(folder: BorrowedFd<'_>) {
         }
         let kind = SFlag::from_bits_truncate(found.st_mode & SFlag::S_IFMT.bits());
         let locked = match kind {
-            SFlag::S_IFLNK => (age(&found) >= FORGOTTEN).then_some(None),
+            SFlag::S_IFLNK => (age(&found) >= STALE_LINK_AGE).then_some(None),
             _ => {
                 let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
                 match openat(folder, &**name, flags | OFlag::O_CLOEXEC, Mode::empty()) {
@@ -299,7 +292,7 @@ pub(super) fn remove_stale(folder: BorrowedFd<'_>) {
             }
         };
         if locked.is_some() {
-            let _ = tree::remove(folder, name);
+            let _ = remove_tree::remove(folder, name);
         }
     }
 }
@@ -307,11 +300,11 @@ pub(super) fn remove_stale(folder: BorrowedFd<'_>) {
 /// Puts back, or removes, what was set aside by a process that was killed.
 fn recover(folder: BorrowedFd<'_>, last: &str) -> nix::Result<()> {
     let aside = set_aside(last);
-    if !tree::exists(folder, &aside) {
+    if !remove_tree::exists(folder, &aside) {
         return Ok(());
     }
-    match tree::exists(folder, last) {
-        true => tree::remove(folder, &c_name(&aside)),
+    match remove_tree::exists(folder, last) {
+        true => remove_tree::remove(folder, &c_name(&aside)),
         false => renameat(folder, &*aside, folder, last),
     }
 }
@@ -319,8 +312,8 @@ fn recover(folder: BorrowedFd<'_>, last: &str) -> nix::Result<()> {
 /// The name under which the old `last` is set aside. A digest: with more in front, a name may be too long.
 pub(super) fn set_aside(last: &str) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, last.as_bytes());
-    let hexadecimal = super::cache::hexadecimal(&digest.as_ref()[..16]);
-    format!("{SET_ASIDE}{hexadecimal}")
+    let digits = hexadecimal(&digest.as_ref()[..16]);
+    format!("{SET_ASIDE_PREFIX}{digits}")
 }
 
 /// Locks the old folder or file, if that can be done without waiting.

@@ -1,10 +1,10 @@
 //! What is in a folder.
 
-use super::place::{self, fail, is_file, is_folder, is_link, is_reserved};
+use super::entry::{self, fail, is_file, is_folder, is_link, is_reserved};
 use super::version::{Version, modified};
 use crate::files::FilesError;
 use crate::files::beneath::{Name, Root};
-use crate::files::process::Conversation;
+use crate::files::worker::ServerLink;
 use nix::dir::Dir;
 use nix::fcntl::{AtFlags, OFlag, readlinkat};
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
@@ -15,14 +15,14 @@ use std::ffi::CString;
 use std::os::fd::OwnedFd;
 
 /// Entries of a folder that are listed, at the most. A page with more is of no use to anybody.
-const ENTRIES: usize = 20_000;
+const LIST_MAX_ENTRIES: usize = 20_000;
 /// Bytes of names and of where links lead that are listed, as JSON, at the most. Both are chosen by whoever made
 /// the files, and the server keeps the list in memory until the client has read it.
-const TEXT: usize = 4 * 1024 * 1024;
+const LIST_TEXT_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of names after which a packet is sent; with the longest name and link it is far below the largest packet.
-const PACKET: usize = 32 * 1024;
+const PACKET_NAMES_BYTES: usize = 32 * 1024;
 /// Entries after which one is sent.
-const PACKET_ENTRIES: usize = 512;
+const PACKET_MAX_ENTRIES: usize = 512;
 
 /// What something in a folder is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,23 +77,23 @@ pub(super) enum Listed {
 }
 
 /// Sends what is in the folder `name`, in the order of names.
-pub(super) fn list(conversation: &Conversation, root: &Root, name: &Name) -> Option<()> {
+pub(super) fn list(link: &ServerLink, root: &Root, name: &Name) -> Option<()> {
     let (entries, state) = match collect(root, name) {
         Ok(collected) => collected,
-        Err(error) => return conversation.send::<Listed>(&Err(error), &[]),
+        Err(error) => return link.send::<Listed>(&Err(error), &[]),
     };
     let mut packet = Vec::new();
     let mut bytes = 0;
     for entry in entries {
         bytes += text(&entry);
         packet.push(entry);
-        if bytes > PACKET || packet.len() == PACKET_ENTRIES {
-            conversation.send(&Ok(Listed::Some(std::mem::take(&mut packet))), &[])?;
+        if bytes > PACKET_NAMES_BYTES || packet.len() == PACKET_MAX_ENTRIES {
+            link.send(&Ok(Listed::Some(std::mem::take(&mut packet))), &[])?;
             bytes = 0;
         }
     }
-    conversation.send(&Ok(Listed::Some(packet)), &[])?;
-    conversation.send(&Ok(Listed::End(state)), &[])
+    link.send(&Ok(Listed::Some(packet)), &[])?;
+    link.send(&Ok(Listed::End(state)), &[])
 }
 
 fn text(entry: &Entry) -> usize {
@@ -111,7 +111,7 @@ fn as_json(text: &str) -> usize {
 }
 
 fn collect(root: &Root, name: &Name) -> Result<(Vec<Entry>, FolderState), FilesError> {
-    place::seen(name)?;
+    entry::seen(name)?;
     let folder = root.open_folder(name).map_err(fail(name))?;
     let space = fstatvfs(&folder).map_err(fail(name))?;
     let may = AccessFlags::W_OK | AccessFlags::X_OK;
@@ -130,9 +130,9 @@ fn collect(root: &Root, name: &Name) -> Result<(Vec<Entry>, FolderState), FilesE
     for last in names {
         if last
             .as_bytes()
-            .starts_with(crate::files::TEMPORARY.as_bytes())
+            .starts_with(crate::files::reserved_names::TEMPORARY_PREFIX.as_bytes())
         {
-            place::sweep(&folder, &last);
+            entry::sweep(&folder, &last);
         }
         if is_reserved(last.as_bytes()) {
             continue;
@@ -144,7 +144,7 @@ fn collect(root: &Root, name: &Name) -> Result<(Vec<Entry>, FolderState), FilesE
             continue;
         };
         bytes += as_json(&entry.name) + entry.link.as_deref().map_or(0, as_json);
-        if bytes > TEXT {
+        if bytes > LIST_TEXT_MAX_BYTES {
             state.truncated = true;
             break;
         }
@@ -164,7 +164,7 @@ fn names_in(folder: OwnedFd) -> nix::Result<(Vec<CString>, bool)> {
         if matches!(name.to_bytes(), b"." | b"..") {
             continue;
         }
-        if names.len() == ENTRIES {
+        if names.len() == LIST_MAX_ENTRIES {
             truncated = true;
             break;
         }
