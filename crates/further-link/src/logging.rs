@@ -41,8 +41,8 @@ pub(crate) fn init(level: &str, format: LogFormat) -> Result<()> {
         .context("cannot start the log")
 }
 
-/// Prints a text for people to standard error, outside of the log, in one write: the spawner logs to
-/// the same file, and its lines would come in between.
+/// Prints a text for people to standard error, outside of the log, in one write: the spawner logs
+/// to the same file, and its lines would come in between.
 pub(crate) fn print_to_stderr(text: &str) {
     // Without standard error, nobody can be told.
     let _ = io::stderr().write_all(text.as_bytes());
@@ -95,9 +95,9 @@ fn goes_to_journal() -> bool {
         .is_ok_and(|file| stream == format!("{}:{}", file.st_dev, file.st_ino))
 }
 
-/// Keeps an entry on one line (against log injection): it may contain what a client sent, which must
-/// not look like further entries. The subscriber writes each entry at once, with a line break at its
-/// end.
+/// Keeps an entry on one line (against log injection): it may contain what a client sent, which
+/// must not look like further entries. The subscriber writes each entry at once, with a line break
+/// at its end.
 struct OneLine<W>(W);
 
 impl<W: Write> Write for OneLine<W> {

@@ -24,8 +24,8 @@ fn main() -> ExitCode {
 }
 
 fn run() -> anyhow::Result<()> {
-    // Before anything else: the spawner is to stay small, and the memory of what reads a command line
-    // stays with whoever has used it.
+    // Before anything else: the spawner has to stay small, and the memory that parsing a command
+    // line takes is never returned.
     if let Some(socket) = spawner_socket() {
         logging::init("info", logging::LogFormat::Auto)?;
         return Ok(further_link_engine::run_spawner(socket)?);
@@ -39,8 +39,8 @@ fn run() -> anyhow::Result<()> {
     }
 }
 
-/// The socket to the server, if this process was started by one to be its spawner: as `further-link
-/// spawner --fd N`.
+/// Returns the socket to the server if this process is its spawner, which is started as
+/// `further-link spawner --fd N`.
 fn spawner_socket() -> Option<RawFd> {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next()? != "spawner" || arguments.next()? != "--fd" {

@@ -1,4 +1,4 @@
-//! The server's certificate: the administrator's, or one that is made at the first start.
+//! The server's certificate: the administrator's, or a self-signed one from the first start.
 
 use crate::config::{Config, system_config_dir};
 use anyhow::{Context as _, bail};
@@ -14,21 +14,21 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-const CERTIFICATE: &str = "cert.pem";
-const KEY: &str = "key.pem";
-/// How long a certificate that we make is valid: what browsers accept of new ones.
+const CERT_FILE: &str = "cert.pem";
+const KEY_FILE: &str = "key.pem";
+/// How long a self-signed certificate is valid: the longest that browsers accept (398 days).
 const CERT_VALID_DAYS: i64 = 397;
-/// At this age we make a new one.
+/// The age at which a new one takes its place.
 const CERT_RENEW_AFTER_DAYS: u64 = 330;
 
-/// The TLS side of the port.
+/// Returns the TLS configuration of the port.
 ///
 /// # Errors
-/// If the certificate or its key cannot be read, made or used.
+/// Returns an error if the certificate or its key cannot be read, made or used.
 pub(crate) fn server_config(config: &Config, hostname: &str) -> anyhow::Result<Arc<ServerConfig>> {
-    let (certificate, key) = match find(config)? {
+    let (certificate, key) = match find_certificate(config)? {
         Some(files) => files,
-        None => own(&config.state_dir().join("tls"), hostname)?,
+        None => self_signed(&config.state_dir().join("tls"), hostname)?,
     };
     tracing::debug!(certificate = %certificate.display(), "TLS");
     let chain = CertificateDer::pem_file_iter(&certificate)
@@ -50,38 +50,41 @@ pub(crate) fn server_config(config: &Config, hostname: &str) -> anyhow::Result<A
     Ok(Arc::new(tls))
 }
 
-/// The administrator's files: those that the configuration names, else `cert.pem` and `key.pem` in the
-/// configuration's folder, in `extra` below it, or in the system's.
-fn find(config: &Config) -> anyhow::Result<Option<(PathBuf, PathBuf)>> {
+/// Returns the administrator's certificate and key: those that the configuration names, else
+/// `cert.pem` and `key.pem` in the configuration directory, in `extra` below it, or in the system's
+/// configuration directory.
+fn find_certificate(config: &Config) -> anyhow::Result<Option<(PathBuf, PathBuf)>> {
     if !config.tls.cert.as_os_str().is_empty() {
         return Ok(Some((config.tls.cert.clone(), config.tls.key.clone())));
     }
-    let folder = config.config_dir();
-    for folder in [
-        folder.to_owned(),
-        folder.join("extra"),
+    let dir = config.config_dir();
+    for dir in [
+        dir.to_owned(),
+        dir.join("extra"),
         system_config_dir().to_owned(),
     ] {
-        let files = (folder.join(CERTIFICATE), folder.join(KEY));
+        let files = (dir.join(CERT_FILE), dir.join(KEY_FILE));
         match (files.0.exists(), files.1.exists()) {
             (true, true) => return Ok(Some(files)),
             (false, false) => {}
             _ => bail!(
-                "{} holds only one of {CERTIFICATE} and {KEY}; both are needed",
-                folder.display()
+                "{} holds only one of {CERT_FILE} and {KEY_FILE}; both are needed",
+                dir.display()
             ),
         }
     }
     Ok(None)
 }
 
-/// The certificate that we have made, or make now: for this device's names, signed by itself.
-fn own(folder: &Path, hostname: &str) -> anyhow::Result<(PathBuf, PathBuf)> {
-    let files = (folder.join(CERTIFICATE), folder.join(KEY));
+/// Returns a self-signed certificate for the names of this device: the one made before, or a new
+/// one.
+fn self_signed(dir: &Path, hostname: &str) -> anyhow::Result<(PathBuf, PathBuf)> {
+    let files = (dir.join(CERT_FILE), dir.join(KEY_FILE));
     let fresh = fs::metadata(&files.0)
         .and_then(|metadata| metadata.modified())
         .ok()
-        // Made in the future: the clock is wrong (a board without one begins in the past), not the file.
+        // Made in the future: the clock is wrong, not the file (a board without one starts in the
+        // past).
         .is_some_and(|made| match SystemTime::now().duration_since(made) {
             Ok(age) => age.as_secs() < CERT_RENEW_AFTER_DAYS * 24 * 60 * 60,
             Err(_) => true,
@@ -89,11 +92,11 @@ fn own(folder: &Path, hostname: &str) -> anyhow::Result<(PathBuf, PathBuf)> {
     if fresh && files.1.exists() {
         return Ok(files);
     }
-    let failed = || format!("no certificate can be kept in {}", folder.display());
+    let failed = || format!("no certificate can be kept in {}", dir.display());
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
-        .create(folder)
+        .create(dir)
         .with_context(failed)?;
 
     let mut names = vec![
@@ -116,14 +119,14 @@ fn own(folder: &Path, hostname: &str) -> anyhow::Result<(PathBuf, PathBuf)> {
     let key = KeyPair::generate()?;
     let certificate = parameters.self_signed(&key)?;
 
-    // The key first: a certificate without its key would be taken for a whole pair's half.
+    // The key first: a certificate without a key would count as half of a pair at the next start.
     write(&files.1, &key.serialize_pem(), 0o600).with_context(failed)?;
     write(&files.0, &certificate.pem(), 0o644).with_context(failed)?;
-    tracing::info!(folder = %folder.display(), "made a certificate for this device");
+    tracing::info!(dir = %dir.display(), "made a certificate for this device");
     Ok(files)
 }
 
-/// Writes a file whole or not at all.
+/// Writes a file atomically (write to a temporary file, fsync, rename).
 fn write(path: &Path, text: &str, mode: u32) -> std::io::Result<()> {
     let new = path.with_extension("new");
     let _ = fs::remove_file(&new);

@@ -1,4 +1,4 @@
-//! `further-link config`: all settings in force, and where each comes from.
+//! `further-link config`: all settings in force, and the source of each.
 
 use std::io::{self, Write};
 
@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 use crate::config::{Config, Source};
 
-/// Prints the settings: as a TOML file that would say the same, or as JSON.
+/// Prints the settings: as a TOML file with the same effect, or as JSON.
 pub(crate) fn run(config: &Config, json: bool) -> io::Result<()> {
     let text = if json {
         as_json(config)?
@@ -19,8 +19,7 @@ pub(crate) fn run(config: &Config, json: bool) -> io::Result<()> {
     out.flush()
 }
 
-/// Columns up to which the remarks are lined up; a longer value pushes only its own remark to the
-/// right.
+/// Column up to which comments are aligned; a longer value moves only its own comment to the right.
 const COMMENT_COLUMN_MAX: usize = 48;
 
 fn as_toml(config: &Config) -> String {
@@ -61,20 +60,19 @@ fn as_toml(config: &Config) -> String {
             section = its_section;
             text += &format!("\n[{section}]\n");
         }
-        // Counted by hand: `{:width$}` would do, but for the state folder there are two remarks.
         let gap = " ".repeat(column.saturating_sub(length(line)));
-        text += &format!("{line}{gap}  # {}\n", remark(source));
+        text += &format!("{line}{gap}  # {}\n", comment(source));
     }
     text += &rows;
     text += &format!(
-        "\n# folder of the configuration: {}\n",
+        "\n# configuration directory: {}\n",
         config.config_dir().display()
     );
-    text += &format!("# folder for state: {}\n", config.state_dir().display());
+    text += &format!("# state directory: {}\n", config.state_dir().display());
     text
 }
 
-fn remark(source: &Source) -> String {
+fn comment(source: &Source) -> String {
     match source {
         Source::Default => "default".to_owned(),
         _ => format!("from {source}"),
@@ -89,7 +87,7 @@ fn runner_rows(value: &Value, source: &Source) -> String {
         .flatten()
         .filter_map(Value::as_table)
     {
-        text += &format!("\n[[runner]]  # {}\n{}", remark(source), keys(row));
+        text += &format!("\n[[runner]]  # {}\n{}", comment(source), keys(row));
     }
     text
 }

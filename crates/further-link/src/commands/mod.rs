@@ -1,4 +1,4 @@
-//! What `further-link` can be asked to do.
+//! The commands of `further-link`.
 
 pub(crate) mod config;
 pub(crate) mod serve;

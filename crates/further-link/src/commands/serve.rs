@@ -1,6 +1,6 @@
 //! `further-link serve`: the main server.
 
-use super::server::{self, Parts, address_for_people, listen, network_addresses, until_stopped};
+use super::server::{self, Parts, listen, local_address, network_addresses, serve_until_stopped};
 use crate::config::{Auth, Config, check_auth};
 use crate::logging::{self, LogFormat};
 use further_link_server::Server;
@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// If it cannot begin, or the spawner is lost.
+/// Returns an error if the server cannot be started, or the spawner has ended.
 pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
     check_auth(config)?;
     logging::init(&config.log.level, config.log.format)?;
@@ -39,13 +39,13 @@ async fn serve(config: &Config, parts: Parts<Vec<TcpListener>>) -> anyhow::Resul
         }
         Ok(())
     };
-    until_stopped(config, &engine, announce, async |stop| {
+    serve_until_stopped(config, &engine, announce, async |stop| {
         server.serve(listeners, stop).await;
     })
     .await
 }
 
-/// Says where to click. Plain HTTP is served to this device itself, others need https if it is on.
+/// Prints the addresses to open. Only this device itself is served plain HTTP if TLS is on.
 fn announce(config: &Config, address: SocketAddr) {
     let port = address.port();
     let ip = address.ip();
@@ -66,7 +66,7 @@ fn announce(config: &Config, address: SocketAddr) {
     } else {
         Vec::new()
     };
-    let own = url(address_for_people(ip));
+    let own = url(local_address(ip));
     if config.log.format == LogFormat::Json {
         tracing::info!(%address, url = own, "listening");
     } else {

@@ -1,6 +1,6 @@
-//! `further-link terminal`: the small server for terminals in pages.
+//! `further-link terminal`: the small server for terminals in web pages.
 
-use super::server::{self, Parts, address_for_people, listen, network_addresses, until_stopped};
+use super::server::{self, Parts, listen, local_address, network_addresses, serve_until_stopped};
 use crate::cli::TerminalArgs;
 use crate::config::Config;
 use crate::logging::{self, LogFormat};
@@ -10,12 +10,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use tokio::net::TcpListener;
 
-/// Sets the token: on a command line, everybody on this device sees it.
+/// Sets the token unseen: other users of the device can read a command line.
 const TOKEN_VARIABLE: &str = "FURTHER_LINK_TERMINAL_TOKEN";
-/// Characters of a token, at the least: who tries has no limit but the network's.
+/// Shortest token: nothing but the network limits how often somebody guesses.
 const TOKEN_MIN_CHARS: usize = 8;
 
-/// The open ports.
+/// The open ports of both kinds.
 struct Listeners {
     http: Vec<TcpListener>,
     websocket: Vec<TcpListener>,
@@ -24,7 +24,7 @@ struct Listeners {
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// If it cannot begin, or the spawner is lost.
+/// Returns an error if the server cannot be started, or the spawner has ended.
 pub(crate) fn run(config: &Config, arguments: &TerminalArgs) -> anyhow::Result<()> {
     let level = match (arguments.quiet, arguments.debug) {
         (true, _) => "error",
@@ -36,7 +36,7 @@ pub(crate) fn run(config: &Config, arguments: &TerminalArgs) -> anyhow::Result<(
         tracing::warn!("--use-conpty and --use-conhost belong to Windows, and do nothing here");
     }
     let settings = settings(config, arguments)?;
-    // A device alone needs no certificate.
+    // Only other devices need encryption.
     let open = arguments
         .bind
         .0
@@ -66,7 +66,7 @@ fn settings(config: &Config, arguments: &TerminalArgs) -> anyhow::Result<Termina
         token: token(arguments)?,
         max_sessions: config.limits.jobs,
         max_sessions_per_client: config.limits.jobs_per_client,
-        clock: ahead_of_utc,
+        clock: utc_offset_seconds,
     })
 }
 
@@ -75,7 +75,7 @@ fn document_root(folder: &Path) -> anyhow::Result<PathBuf> {
         .canonicalize()
         .with_context(|| format!("--docroot {}", folder.display()))?;
     if !found.is_dir() {
-        bail!("--docroot {}: this is no folder", folder.display());
+        bail!("--docroot {}: this is not a directory", folder.display());
     }
     Ok(found)
 }
@@ -90,8 +90,8 @@ fn token(arguments: &TerminalArgs) -> anyhow::Result<Option<String>> {
         || !token.chars().all(|letter| letter.is_ascii_graphic())
     {
         bail!(
-            "the token (--token, {TOKEN_VARIABLE}) needs {TOKEN_MIN_CHARS} letters, digits or signs \
-             at the least, without spaces"
+            "the token (--token, {TOKEN_VARIABLE}) needs at least {TOKEN_MIN_CHARS} letters, digits \
+             or signs, without spaces"
         );
     }
     Ok(Some(token))
@@ -146,13 +146,13 @@ async fn serve(
         announce(config, arguments, &http_at, &websocket_at);
         Ok(())
     };
-    until_stopped(config, &engine, announce, async |stop| {
+    serve_until_stopped(config, &engine, announce, async |stop| {
         server.serve(http, websocket, stop).await;
     })
     .await
 }
 
-/// Says where to click.
+/// Prints the addresses to open.
 fn announce(
     config: &Config,
     arguments: &TerminalArgs,
@@ -161,9 +161,8 @@ fn announce(
 ) {
     let url =
         |scheme: &str, ip: IpAddr, port: u16| format!("{scheme}://{}", SocketAddr::new(ip, port));
-    let own = |scheme, address: &SocketAddr| {
-        url(scheme, address_for_people(address.ip()), address.port())
-    };
+    let own =
+        |scheme, address: &SocketAddr| url(scheme, local_address(address.ip()), address.port());
     let mut text = String::new();
     for address in http {
         let own = own("http", address);
@@ -195,18 +194,18 @@ fn announce(
     }
 }
 
-/// How many seconds the device's own time is ahead of UTC at `seconds` since 1970.
-fn ahead_of_utc(seconds: i64) -> i64 {
-    // Of 32 bits on some devices, until 2038.
+/// Returns how many seconds local time is ahead of UTC at `seconds` since the epoch.
+fn utc_offset_seconds(seconds: i64) -> i64 {
+    // Has 32 bits on some devices, until 2038.
     let time = seconds as libc::time_t;
     let mut local = std::mem::MaybeUninit::<libc::tm>::zeroed();
-    // SAFETY: both pointers are valid for the call, which writes to the second (localtime_r(3)). Nothing in this process
-    // changes the environment, from which the time zone is read.
+    // SAFETY: both pointers are valid for the call, which writes to the second (localtime_r(3)).
+    // Nothing in this process changes the environment, from which the time zone is read.
     #[allow(unsafe_code, clippy::useless_conversion)]
     unsafe {
         match libc::localtime_r(&raw const time, local.as_mut_ptr()).is_null() {
             true => 0,
-            // Zeroes are a value of it, too. The number is of 32 bits on some devices.
+            // All zeroes are a valid value, too. The offset has 32 bits on some devices.
             false => local.assume_init().tm_gmtoff.into(),
         }
     }

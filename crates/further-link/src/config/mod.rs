@@ -209,8 +209,8 @@ pub(crate) struct BluetoothSettings {
 }
 
 impl Config {
-    /// Reads and merges all sources. The error says in one line what is wrong, where, and what would
-    /// be right.
+    /// Reads and merges all sources. The error says in one line what is wrong, where, and what
+    /// would be right.
     pub(crate) fn load(
         command_line: &CommandLineSettings,
         environment: &ProcessEnvironment,
@@ -269,7 +269,8 @@ impl Config {
         &self.provenance.config_dir
     }
 
-    /// Returns the directory for what the server keeps: `state.dir`, or the usual one for this user.
+    /// Returns the directory for what the server keeps: `state.dir`, or the usual one for this
+    /// user.
     pub(crate) fn state_dir(&self) -> &Path {
         &self.provenance.state_dir
     }

@@ -1,5 +1,6 @@
 //! The search path of the configuration file, and the directories for configuration and state;
-//! both depend on the environment of the process (XDG Base Directory Specification, systemd.exec(5)).
+//! both depend on the environment of the process (XDG Base Directory Specification,
+//! systemd.exec(5)).
 
 use std::ffi::OsString;
 use std::fs;
