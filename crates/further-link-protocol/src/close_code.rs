@@ -19,11 +19,13 @@ pub enum CloseCode {
     MessageTooBig = 1009,
     /// The server cannot serve this client now: there is no shell to be had.
     TryAgainLater = 1013,
+    /// A code of our own (private use): another client has ended the terminal's session.
+    SessionKilled = 4000,
 }
 
 impl CloseCode {
     /// Every code that the server sends.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::NormalClosure,
         Self::GoingAway,
         Self::ProtocolError,
@@ -31,10 +33,28 @@ impl CloseCode {
         Self::PolicyViolation,
         Self::MessageTooBig,
         Self::TryAgainLater,
+        Self::SessionKilled,
     ];
 
     /// Returns the number on the wire.
     pub fn code(self) -> u16 {
         self as u16
+    }
+
+    /// Returns the reasons that the server sends with it: for people, never compared.
+    pub fn reasons(self) -> &'static [&'static str] {
+        match self {
+            Self::NormalClosure => &["the shell has ended"],
+            Self::GoingAway => &["the server is stopping"],
+            Self::ProtocolError => &["not the WebSocket protocol"],
+            Self::InvalidPayload => &[
+                "text has to be UTF-8",
+                "the message is not compressed as it says",
+            ],
+            Self::PolicyViolation => &["no sign of life"],
+            Self::MessageTooBig => &["the message is too large"],
+            Self::TryAgainLater => &["there is no shell to be had"],
+            Self::SessionKilled => &["the session was ended by another client"],
+        }
     }
 }

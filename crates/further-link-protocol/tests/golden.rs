@@ -13,7 +13,7 @@ use further_link_protocol::channel::{
 use further_link_protocol::wire::stream::{FrameHeader, FrameKind};
 use further_link_protocol::wire::{Dialect, Exec, Rejection, Run, RunPy, read_upload};
 use further_link_protocol::{
-    Channel, ChannelEvent, ChannelMessage, Command, DisplayRequest, Event, Features, Figure,
+    Channel, ChannelEvent, ChannelMessage, CloseCode, Command, DisplayRequest, Event, Features, Figure,
     FigureFormat, KeyEvent, ProcessName, Stream, UploadContent,
 };
 use serde_json::{Value, json};
@@ -642,4 +642,22 @@ fn uploads_from_client() {
         }
     }
     assert!(read > 0);
+}
+
+#[test]
+fn close_codes_are_those_of_the_golden_file() {
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/golden/close-codes.json"
+    );
+    let golden: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let ours: Vec<_> = CloseCode::ALL
+        .into_iter()
+        .map(|code| {
+            let name = format!("{code:?}");
+            let name = name[..1].to_lowercase() + &name[1..];
+            json!({"name": name, "code": code.code(), "reasons": code.reasons()})
+        })
+        .collect();
+    assert_eq!(json!(ours), golden);
 }

@@ -1,21 +1,21 @@
 /** Server-Sent Events (HTML, section 9.2) over `fetch`: `EventSource` does not tell why it has failed, and Node.js has none. */
 
 import type { Address } from "./address.js";
+import { Backoff } from "./backoff.js";
 import { report } from "./listeners.js";
 import { watchPage } from "./page.js";
 
-/** Milliseconds until the next try: doubled from the first to the last, shorter by up to a half at random. */
-const RETRY_FIRST = 1_000;
-const RETRY_LAST = 30_000;
+/** Delays of reconnecting. */
+const RECONNECT_BACKOFF = { minDelayMs: 1_000, maxDelayMs: 30_000, jitter: true };
 
 /** Milliseconds without a byte after which a stream counts as lost: three of the device's comments (section 12, "Watching"). */
-const SILENCE = 45_000;
+const IDLE_TIMEOUT_MS = 45_000;
 
 /** Milliseconds for which nobody looks at the page until a stream is given up: not with every look at another page. */
-const REST_AFTER = 30_000;
+const HIDDEN_GRACE_MS = 30_000;
 
 /** Characters that one event may have: far more than any of the device's. */
-const LONGEST_EVENT = 1024 * 1024;
+const EVENT_MAX_CHARS = 1024 * 1024;
 
 export interface StreamHandler {
   /** A stream has begun, the first one or a later one: something may have been missed before. */
@@ -38,7 +38,7 @@ export function listen(
   let resting = false;
   /** There is a stream, or one on its way. */
   let busy = false;
-  let delay = RETRY_FIRST;
+  const backoff = new Backoff(RECONNECT_BACKOFF);
   let retry: ReturnType<typeof setTimeout> | undefined;
   let rest: ReturnType<typeof setTimeout> | undefined;
   let abort = new AbortController();
@@ -48,11 +48,11 @@ export function listen(
     abort = new AbortController();
     try {
       const init = { headers: { Accept: "text/event-stream" }, cache: "no-store", signal: abort.signal } as const;
-      const response = await withPatience(abort, address.fetch(address.url(path, query), init));
+      const response = await withIdleTimeout(abort, address.fetch(address.url(path, query), init));
       if (stopped) return;
       const type = response.headers.get("Content-Type") ?? "";
       if (response.ok && response.body !== null && type.startsWith("text/event-stream")) {
-        delay = RETRY_FIRST;
+        backoff.reset();
         tell(() => handler.opened());
         await read(response.body, abort, (name, data) => {
           if (!stopped) handler.event(name, data);
@@ -68,8 +68,7 @@ export function listen(
     abort.abort();
     busy = false;
     if (stopped || resting) return;
-    retry = setTimeout(attempt, delay * (1 - Math.random() / 2));
-    delay = Math.min(RETRY_LAST, delay * 2);
+    retry = setTimeout(attempt, backoff.next());
   };
   const stop = () => {
     stopped = true;
@@ -92,7 +91,7 @@ export function listen(
         resting = true;
         clearTimeout(retry);
         abort.abort();
-      }, REST_AFTER);
+      }, HIDDEN_GRACE_MS);
     },
   });
   void attempt();
@@ -103,9 +102,9 @@ function isFinal(status: number): boolean {
   return status >= 400 && status < 500 && status !== 408 && status !== 429;
 }
 
-/** Rejects if nothing has come for {@link SILENCE}. */
-async function withPatience<T>(abort: AbortController, promise: Promise<T>): Promise<T> {
-  const timer = setTimeout(() => abort.abort(), SILENCE);
+/** Rejects if nothing has come for {@link IDLE_TIMEOUT_MS}. */
+async function withIdleTimeout<T>(abort: AbortController, promise: Promise<T>): Promise<T> {
+  const timer = setTimeout(() => abort.abort(), IDLE_TIMEOUT_MS);
   try {
     return await promise;
   } finally {
@@ -124,7 +123,7 @@ async function read(
   const parser = new EventParser(event);
   const decoder = new TextDecoder();
   for (;;) {
-    const { done, value } = await withPatience(abort, reader.read());
+    const { done, value } = await withIdleTimeout(abort, reader.read());
     if (done) return;
     parser.push(decoder.decode(value, { stream: true }));
   }
@@ -147,7 +146,7 @@ export class EventParser {
     const lines = (this.#rest + text).split(/\r\n|\n|\r(?!$)/);
     this.#rest = lines.pop() ?? "";
     for (const line of lines) this.#line(line);
-    if (this.#rest.length + this.#length > LONGEST_EVENT) throw new Error("an event is too long");
+    if (this.#rest.length + this.#length > EVENT_MAX_CHARS) throw new Error("an event is too long");
   }
 
   #line(line: string): void {

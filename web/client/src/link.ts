@@ -1,6 +1,7 @@
 /** The connection to a device: one for all programs, which comes back by itself. */
 
 import { type Address, addressOf } from "./address.js";
+import { Backoff } from "./backoff.js";
 import { device, runners, upload, watchDevice } from "./device.js";
 import { FilesClient } from "./files.js";
 import { Listeners } from "./listeners.js";
@@ -21,17 +22,16 @@ import type {
   WaitReason,
 } from "./types.js";
 
-/** Milliseconds until the next try: doubled from the first to the last, and made shorter by up to a half at random, so that
- * a class of pages does not come back at the same moment. */
-const RETRY_FIRST = 500;
-const RETRY_LAST = 10_000;
+/** Delays of reconnecting. */
+const RECONNECT_BACKOFF = { minDelayMs: 500, maxDelayMs: 10_000, jitter: true };
 
-/** Milliseconds after which a connection counts as one that works, and the next tries begin at the first delay again. */
-const STEADY = 10_000;
+/** Milliseconds after which a connection counts as one that works, and reconnecting begins at the first
+ * delay again. */
+const STEADY_MS = 10_000;
 
 /** Milliseconds for which a start waits for a connection. A robot should not begin to move long after somebody has
  * asked for it. */
-const START_PATIENCE = 10_000;
+const START_TIMEOUT_MS = 10_000;
 
 export interface LinkOptions {
   /** The device, as `https://robot.local:8028`; of a page that comes from the device, where it comes from. */
@@ -66,7 +66,7 @@ export class FurtherLink {
   /** Likewise for {@link #terminals}. */
   #waitingForTerminals: RemoteProgram[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #delay = RETRY_FIRST;
+  readonly #backoff = new Backoff(RECONNECT_BACKOFF);
   #connectedAt = 0;
   /** The device has spoken `further-link.3` before. */
   #stream = false;
@@ -132,7 +132,7 @@ export class FurtherLink {
       this.#dispatch(program, this.#session);
       return program;
     }
-    const patience = setTimeout(() => this.#giveUp(program), START_PATIENCE);
+    const patience = setTimeout(() => this.#giveUp(program), START_TIMEOUT_MS);
     this.#waiting.set(program, patience);
     this.connect();
     this.retryNow();
@@ -211,9 +211,8 @@ export class FurtherLink {
     }
     this.#endSessions();
     this.#insisted = false;
-    if (phase === "ready" && Date.now() - this.#connectedAt >= STEADY) this.#delay = RETRY_FIRST;
-    const delay = this.#delay * (1 - Math.random() / 2);
-    this.#delay = Math.min(RETRY_LAST, this.#delay * 2);
+    if (phase === "ready" && Date.now() - this.#connectedAt >= STEADY_MS) this.#backoff.reset();
+    const delay = this.#backoff.next();
     this.#timer = setTimeout(() => this.#attempt(true), delay);
     this.#become({ kind: "waiting", retryAt: Date.now() + delay, reason });
     if (phase === "opening") void this.#findOut(reason);

@@ -1,10 +1,10 @@
 /** A program on the device. */
 
-import { decodeBase64 } from "./base64.js";
+import { emitChannelMessage } from "./channels.js";
 import { inputEndFrame, inputFrame, outputAckFrame, type ServerFrame } from "./frames.js";
 import { InputQueue } from "./input.js";
 import { Listeners } from "./listeners.js";
-import type { ClientMessage, FigureMessage, ServerMessage, StartMessage } from "./messages.js";
+import type { ClientMessage, ServerMessage, StartMessage } from "./messages.js";
 import { OutputFlow } from "./output.js";
 import type { FailureCause, Program, ProgramEvents, ProgramState, StartOptions, TerminalSize } from "./types.js";
 
@@ -218,38 +218,12 @@ export class RemoteProgram implements Program {
       case "stopped":
         this.#stopped(message.data.exitCode);
         break;
-      case "keylisten":
-        this.#listeners.emit("keylisten", message.data.key);
-        break;
-      case "video": {
-        const bytes = decodeBase64(message.data.output);
-        if (bytes !== null) this.#listeners.emit("video", new Blob([bytes], { type: "image/jpeg" }), 0);
-        break;
-      }
-      case "figure":
-        this.#figure(message.data);
-        break;
-      case "plot": {
-        const { name, series, clear, window } = message.data;
-        this.#listeners.emit("plot", { name, series, clear: clear === true, window: window ?? null });
-        break;
-      }
-      case "widget": {
-        const { id, kind, removed, ...data } = message.data;
-        this.#listeners.emit("widget", { id, kind, removed: removed === true, data });
-        break;
-      }
       case "novnc":
         this.#listeners.emit("window", message.data);
         break;
+      default:
+        emitChannelMessage(message, (event, ...values) => this.#listeners.emit(event, ...values));
     }
-  }
-
-  #figure({ image, ...figure }: FigureMessage["data"]): void {
-    const bytes = image === null ? null : decodeBase64(image);
-    if (bytes === null && !figure.closed) return;
-    const type = figure.format === "png" ? "image/png" : "image/svg+xml";
-    this.#listeners.emit("figure", { ...figure, image: bytes === null ? null : new Blob([bytes], { type }) });
   }
 
   #stopped(code: number): void {

@@ -1,5 +1,6 @@
 /** One WebSocket to `/run`, from its handshake to its end. */
 
+import { CloseCode } from "./close-code.js";
 import { decodeFrame } from "./frames.js";
 import { type ClientMessage, encode, type FeatureName, parse, type ServerMessage } from "./messages.js";
 import type { RemoteProgram, Wire } from "./program.js";
@@ -8,15 +9,18 @@ import type { WaitReason } from "./types.js";
 export const SUBPROTOCOL = "further-link.3";
 
 /** Milliseconds until a connection has to be there, with the device's answer to `hello`. */
-const OPENING = 10_000;
+const OPEN_TIMEOUT_MS = 10_000;
 
-/** Milliseconds between pings, and in which something has to be heard after one: a device that lost its power, or went out
+/** RFC 6455 section 7.4.1: data of a kind that the other side cannot accept. Other servers send it. */
+const UNSUPPORTED_DATA = 1003;
+
+/** Heartbeat: milliseconds between pings, and in which something has to be heard after one: a device that lost its power, or went out
  * of reach, says no word. */
-const PING_EVERY = 10_000;
+const PING_INTERVAL_MS = 10_000;
 
 /** Milliseconds by which a timer may be late before it says nothing about the device: pages in the background, and
  * computers that slept, have timers that are late, with messages that wait behind them. */
-const LATE = 3_000;
+const LATE_TIMER_MS = 3_000;
 
 /** What this library needs of a WebSocket; that of browsers and the package `ws` have it. */
 export interface WebSocketLike {
@@ -76,7 +80,7 @@ export class Session implements Wire {
     this.#socket.addEventListener("error", () => {
       if (this.#phase === "opening") this.#gone("unreachable");
     });
-    this.#timer = setTimeout(() => this.#gone("timeout"), OPENING);
+    this.#timer = setTimeout(() => this.#gone("timeout"), OPEN_TIMEOUT_MS);
   }
 
   /** Whether programs can be started. */
@@ -185,13 +189,13 @@ export class Session implements Wire {
     this.#heard = false;
     this.#unsent = this.#socket.bufferedAmount;
     this.say({ type: "ping" });
-    const due = Date.now() + PING_EVERY;
+    const due = Date.now() + PING_INTERVAL_MS;
     this.#timer = setTimeout(() => {
       // Bytes that went out are a sign of life as well: on a slow network the ping may be behind a large paste.
       const alive = this.#heard || this.#socket.bufferedAmount < this.#unsent;
-      if (alive || Date.now() - due > LATE) this.#ping();
+      if (alive || Date.now() - due > LATE_TIMER_MS) this.#ping();
       else this.#gone("timeout");
-    }, PING_EVERY);
+    }, PING_INTERVAL_MS);
   }
 
   #gone(reason: WaitReason): void {
@@ -214,8 +218,17 @@ export class Session implements Wire {
 
 function reasonOf(code: number, phase: Phase | "gone"): WaitReason {
   if (phase === "opening") return "unreachable";
-  if (code === 1001) return "server-stopping";
-  if (code === 1008) return "timeout";
-  if (code === 1002 || code === 1003 || code === 1007 || code === 1009) return "protocol";
-  return "lost";
+  switch (code) {
+    case CloseCode.goingAway:
+      return "server-stopping";
+    case CloseCode.policyViolation:
+      return "timeout";
+    case CloseCode.protocolError:
+    case CloseCode.invalidPayload:
+    case CloseCode.messageTooBig:
+    case UNSUPPORTED_DATA:
+      return "protocol";
+    default:
+      return "lost";
+  }
 }

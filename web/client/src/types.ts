@@ -1,5 +1,7 @@
 /** What an application sees of a device: the types of the library's interface. */
 
+import type { Feature as FeatureName } from "./generated/messages.js";
+
 /** How the connection to the device is. */
 export type ConnectionState =
   /** Not asked for yet, or closed by {@link FurtherLink.close}. */
@@ -29,7 +31,7 @@ export type WaitReason =
   | "protocol";
 
 /** Additions to the protocol that an application shows (`docs/protocol.md` section 11). */
-export type Feature = "figure" | "plot" | "widget";
+export type Feature = Exclude<FeatureName, "start">;
 
 export interface TerminalSize {
   readonly rows: number;

@@ -32,6 +32,8 @@ interface Document {
     Record<string, { readonly messages: Readonly<Record<string, { readonly $ref: string }>> }>
   >;
   readonly operations: Readonly<Record<string, Operation>>;
+  /** Our extension: WebSocket close codes. */
+  readonly "x-close-codes": readonly { readonly code: number; readonly name: string }[];
   readonly components: {
     readonly messages: Readonly<Record<string, Message>>;
     readonly schemas: Readonly<Record<string, Schema>>;
@@ -40,6 +42,9 @@ interface Document {
 
 export const repository = new URL("../../../", import.meta.url);
 const document = parse(readFileSync(new URL("docs/asyncapi.yaml", repository), "utf8")) as Document;
+
+/** The close codes that the server sends. */
+export const closeCodes = document["x-close-codes"];
 
 /** The channels that this library speaks. */
 const CHANNELS = ["run", "runStream"];
@@ -92,7 +97,7 @@ export function generate(): string {
   }
   const union = (name: string, of: readonly string[]) => `export type ${name} =\n  | ${of.join("\n  | ")};\n`;
   return [
-    "// Made of docs/asyncapi.yaml by `npm run generate`; a test compares the two.\n",
+    "// Made of docs/asyncapi.yaml by `npm run generate`; a test fails when it is stale.\n",
     ...types.sort(),
     union("ClientPayload", payloads.client),
     union("ServerPayload", payloads.server),

@@ -225,7 +225,7 @@ impl Handler for Terminal {
         Some(match &self.session {
             None => (CloseCode::TryAgainLater, "there is no shell to be had"),
             Some(_) if self.killed.load(Ordering::Relaxed) => (
-                CloseCode::NormalClosure,
+                CloseCode::SessionKilled,
                 "the session was ended by another client",
             ),
             Some(_) => (CloseCode::NormalClosure, "the shell has ended"),

@@ -114,7 +114,7 @@ async fn a_session_is_listed_and_ended_by_its_owner() {
     let (_, code, reason) = terminal.end().await;
     assert_eq!(
         (code, &*reason),
-        (1000, "the session was ended by another client")
+        (4000, "the session was ended by another client")
     );
     assert_eq!(page.ids(), [""; 0]);
 }

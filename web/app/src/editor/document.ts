@@ -5,7 +5,7 @@
 
 import { Text } from "@codemirror/state";
 import { computed, type Signal, signal } from "@preact/signals";
-import type { Files } from "further-link";
+import { Backoff, type Files } from "further-link";
 import { isWithin, nameOf, parentOf } from "../files/names";
 import {
   type Content,
@@ -24,9 +24,8 @@ import type { Draft, Drafts } from "./drafts";
 export const SAVE_AFTER = 1000;
 /** ms from a change until the browser keeps the text, at most. */
 const DRAFT_AFTER = 400;
-/** ms until saving is tried again after an error that may pass; doubled each time up to the second one. */
-const RETRY_FIRST = 5_000;
-const RETRY_LAST = 60_000;
+/** Delays of saving again after an error that may pass. */
+const SAVE_BACKOFF = { minDelayMs: 5_000, maxDelayMs: 60_000 };
 /** How often a write is tried when only the file's tag has changed (a program that changes its mode all the time). */
 const WRITE_ATTEMPTS = 5;
 /** Texts of writes without an answer that are remembered; older ones have been overwritten by then. */
@@ -139,7 +138,7 @@ export class OpenDocument {
   #hasDraft = false;
   #draftTimer: ReturnType<typeof setTimeout> | undefined;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
-  #retryAfter = RETRY_FIRST;
+  readonly #saveBackoff = new Backoff(SAVE_BACKOFF);
   #disposed = false;
 
   constructor(
@@ -457,7 +456,7 @@ export class OpenDocument {
     this.#gone.value = false;
     this.#dirty.value = !this.#content.eq(content);
     this.problem.value = null;
-    this.#retryAfter = RETRY_FIRST;
+    this.#saveBackoff.reset();
     if (!this.#dirty.value) this.#dropDraft();
   }
 
@@ -512,8 +511,7 @@ export class OpenDocument {
     const status = statusOf(error);
     if (mayPass(status) && !this.#disposed) {
       clearTimeout(this.#retryTimer);
-      this.#retryTimer = setTimeout(() => this.saveQuietly(), this.#retryAfter);
-      this.#retryAfter = Math.min(2 * this.#retryAfter, RETRY_LAST);
+      this.#retryTimer = setTimeout(() => this.saveQuietly(), this.#saveBackoff.next());
     }
     return this.#notSaved({ kind: "failed", status, message: wordsOf(error) });
   }

@@ -1,7 +1,7 @@
 /** The way to the shell of `further-link terminal`: a WebSocket, or where none gets through, requests that wait for output
  * (`docs/protocol.md` section 7). A shell ends with its connection, so none is made anew without being asked for. */
 
-import type { TerminalSize } from "further-link";
+import { CloseCode, type TerminalSize } from "further-link";
 
 /** How the connection is. All but the first two are final. */
 export type LinkState =
@@ -35,9 +35,6 @@ const AGAIN = 1_000;
 
 /** Characters of input that wait for the one before. */
 const MOST_INPUT = 1_000_000;
-
-/** Why a server closes: the words of the close frame when another client has ended the session. */
-const KILLED = "the session was ended by another client";
 
 export interface LinkListener {
   readonly state: (state: LinkState) => void;
@@ -101,7 +98,8 @@ class SocketLink implements TerminalLink {
       if (this.#closed) return;
       this.#closed = true;
       if (!this.#open) failed();
-      else if (event.code === 1000) listener.state(event.reason === KILLED ? "killed" : "ended");
+      else if (event.code === CloseCode.sessionKilled) listener.state("killed");
+      else if (event.code === CloseCode.normalClosure) listener.state("ended");
       else listener.state("lost");
     };
   }

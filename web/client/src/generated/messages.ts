@@ -1,4 +1,4 @@
-// Made of docs/asyncapi.yaml by `npm run generate`; a test compares the two.
+// Made of docs/asyncapi.yaml by `npm run generate`; a test fails when it is stale.
 
 export type AnsweredProcess = ProcessName | null;
 
