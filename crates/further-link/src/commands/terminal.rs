@@ -70,12 +70,12 @@ fn settings(config: &Config, arguments: &TerminalArgs) -> anyhow::Result<Termina
     })
 }
 
-fn document_root(folder: &Path) -> anyhow::Result<PathBuf> {
-    let found = folder
+fn document_root(dir: &Path) -> anyhow::Result<PathBuf> {
+    let found = dir
         .canonicalize()
-        .with_context(|| format!("--docroot {}", folder.display()))?;
+        .with_context(|| format!("--docroot {}", dir.display()))?;
     if !found.is_dir() {
-        bail!("--docroot {}: this is not a directory", folder.display());
+        bail!("--docroot {}: this is not a directory", dir.display());
     }
     Ok(found)
 }

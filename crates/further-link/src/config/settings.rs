@@ -213,7 +213,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "tls.cert",
         value_type::OPTIONAL_PATH,
         r#""""#,
-        "Certificate, a PEM file (default: found beside the configuration, else made)",
+        "Certificate, a PEM file (default: the one next to the configuration, else self-signed)",
     )
     .flag("tls-cert", "FILE"),
     Setting::new(
@@ -349,7 +349,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "limits.pong_timeout",
         ValueType::Integer { min: 1, max: 3600 },
         "30",
-        "Seconds without an answer to a ping after which a connection is closed",
+        "Seconds without a message or pong after which a connection is closed",
     ),
     Setting::new(
         "download.max_bytes",
