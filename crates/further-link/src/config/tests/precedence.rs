@@ -1,5 +1,6 @@
 //! What overrides what, where values come from, and what every variable does.
 
+use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStringExt as _;
 use std::time::Duration;
 
@@ -82,6 +83,7 @@ fn later_source_overrides_earlier_one() {
 
 #[test]
 fn variable_sets_its_key() {
+    let mut covered = BTreeSet::new();
     for (variable, text, key, value) in [
         (
             "FURTHER_LINK_BIND",
@@ -159,11 +161,14 @@ fn variable_sets_its_key() {
             "true",
         ),
     ] {
+        covered.insert(variable);
         let config = Device::new().with(variable, text).config(&[]);
         assert_eq!(setting(&config, key), (value.into(), variable.into()));
         let config = Device::new().with(variable, "").config(&[]);
         assert_eq!(setting(&config, key).1, "default", "{variable}, empty");
     }
+    let every = SETTINGS.iter().flat_map(|setting| setting.variables);
+    assert_eq!(covered, every.map(|variable| variable.name).collect());
     let config = Device::new().with("FURTHER_LINK_DEBUG", "0").config(&[]);
     assert_eq!(
         setting(&config, "log.level"),
@@ -198,6 +203,7 @@ fn switch_variable_set_to_no_overrides_file() {
 
 #[test]
 fn flag_sets_its_key() {
+    let mut covered = BTreeSet::new();
     for (arguments, key, value) in [
         (
             &["--bind", "127.0.0.1", "--bind", "::1"][..],
@@ -239,12 +245,17 @@ fn flag_sets_its_key() {
         let config = Device::new().config(arguments);
         assert_eq!(setting(&config, key).0, value, "{arguments:?}");
         assert!(setting(&config, key).1.starts_with("--"));
+        covered.insert(arguments[0]);
     }
     let config = Device::new().config(&["--tls-cert", "/c.pem", "--tls-key", "/k.pem"]);
     assert_eq!(
         (config.tls.cert, config.tls.key),
         ("/c.pem".into(), "/k.pem".into())
     );
+    covered.extend(["--tls-cert", "--tls-key"]);
+    let every = SETTINGS.iter().filter_map(|setting| setting.flag);
+    let every: BTreeSet<_> = every.map(|flag| format!("--{}", flag.name)).collect();
+    assert_eq!(covered, every.iter().map(String::as_str).collect());
 }
 
 #[test]
