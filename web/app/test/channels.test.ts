@@ -67,11 +67,11 @@ describe("the channels of a program", () => {
     const made = vi.spyOn(URL, "createObjectURL");
     const freed = vi.spyOn(URL, "revokeObjectURL");
     for (let count = 0; count < MOST_FIGURES + 3; count += 1) program.says("figure", figure(`f${count}`));
-    expect(channels.figures.shown.length).toBe(MOST_FIGURES);
-    expect(channels.figures.shown[0]!.id).toBe("f3");
+    expect(channels.states.figure.shown.length).toBe(MOST_FIGURES);
+    expect(channels.states.figure.shown[0]!.id).toBe("f3");
     expect(channels.order.value[0]).toBe("figure:f3");
     program.says("figure", figure("f5"));
-    channels.closeFigure("f6");
+    channels.states.figure.close("f6");
     expect(program.closeFigure).toHaveBeenCalledWith("f6");
     channels.dispose();
     expect(freed.mock.calls.flat().sort()).toEqual(made.mock.results.map((result) => result.value).sort());
@@ -79,7 +79,7 @@ describe("the channels of a program", () => {
 
   it("give an image the type of its kind, whatever it came as", () => {
     program.says("figure", { ...figure("f"), format: "png", image: new Blob(["<svg/>"], { type: "text/html" }) });
-    expect(channels.figures.shown[0]!.image.type).toBe("image/png");
+    expect(channels.states.figure.shown[0]!.image.type).toBe("image/png");
   });
 
   it("take a bounded number of widgets, plots and windows", () => {
@@ -88,10 +88,10 @@ describe("the channels of a program", () => {
       program.says("plot", { name: `p${count}`, series: [], clear: false, window: null });
       program.says("window", { port: 1 + count, path: "/" });
     }
-    expect(channels.widgets.shown.length).toBe(MOST_WIDGETS);
-    expect(channels.plots.shown.length).toBe(MOST_PLOTS);
+    expect(channels.states.widgets.shown.length).toBe(MOST_WIDGETS);
+    expect(channels.states.plot.shown.length).toBe(MOST_PLOTS);
     expect(channels.order.value.filter((panel) => panel.startsWith("plot:")).length).toBe(MOST_PLOTS);
-    expect(channels.windows.value.length).toBeLessThan(20);
+    expect(channels.states.windows.pages.length).toBeLessThan(20);
   });
 
   it("do nothing any more when the program is over, and keep what it has shown", () => {
@@ -99,17 +99,17 @@ describe("the channels of a program", () => {
     program.says("widget", { id: "s", kind: "switch", removed: false, data: { value: false } });
     program.says("video", image(), 0);
     program.says("state", STOPPED);
-    channels.keys.press("a", "pointer:1");
-    channels.widgets.shown[0]!.change({ value: true }, true);
+    channels.states.keys.press("a", "pointer:1");
+    channels.states.widgets.shown[0]!.change({ value: true }, true);
     expect(program.key).not.toHaveBeenCalled();
     expect(program.widget).not.toHaveBeenCalled();
-    expect(channels.video.picture).not.toBeNull();
-    expect(channels.keys.enabled || channels.widgets.enabled).toBe(false);
+    expect(channels.states.video.picture).not.toBeNull();
+    expect(channels.states.keys.enabled || channels.states.widgets.enabled).toBe(false);
   });
 
   it("let keys go when their tab is closed", () => {
     program.says("keylisten", "a");
-    channels.keys.press("a", "pointer:1");
+    channels.states.keys.press("a", "pointer:1");
     channels.dispose();
     expect(program.key.mock.calls).toEqual([
       ["a", "keydown"],
@@ -121,9 +121,11 @@ describe("the channels of a program", () => {
     program.says("window", { port: 70_000, path: "/" });
     program.says("window", { port: 80, path: "//evil.example/" });
     program.says("window", { port: 80, path: "@evil.example/" });
-    expect(channels.windows.value.length).toBe(1);
+    expect(channels.states.windows.pages.length).toBe(1);
     const here = { protocol: "http:", hostname: "robot.local" };
-    expect(addressOf(channels.windows.value[0]!, here)).toBe("http://robot.local:80//evil.example/".replace(":80", ""));
+    expect(addressOf(channels.states.windows.pages[0]!, here)).toBe(
+      "http://robot.local:80//evil.example/".replace(":80", ""),
+    );
     expect(addressOf({ port: 6080, path: "/vnc.html?a=b" }, { protocol: "https:", hostname: "::1" })).toBe(
       "https://[::1]:6080/vnc.html?a=b",
     );
@@ -137,7 +139,7 @@ describe("a widget", () => {
     program.says("widget", { id: "s", kind: "slider", removed: false, data: { label: "Speed", value: 5 } });
     const tell = (data: Record<string, unknown>) =>
       program.says("widget", { id: "s", kind: "slider", removed: false, data });
-    return { program, widget: channels.widgets.shown[0]!, tell };
+    return { program, widget: channels.states.widgets.shown[0]!, tell };
   };
 
   it("does not fight with who moves it, and shows what the program said last once it is let go", () => {

@@ -2,13 +2,13 @@
 import { Text } from "@codemirror/state";
 import { describe, expect, it, vi } from "vitest";
 import { decode, formatOf, isImage, MAX_TEXT_BYTES, toDocument, toRaw } from "../src/editor/content";
-import { differingLines } from "../src/editor/differing";
+import { differingLines } from "../src/editor/diff";
 import { Drafts, MAX_DRAFT_BYTES } from "../src/editor/drafts";
 import { difference } from "../src/editor/Editor";
 import { indentationOf } from "../src/editor/indentation";
 import { languageOf } from "../src/editor/languages";
 import { foldersToShow } from "../src/editor/Tabs";
-import { gather, MAX_ENTRIES, parcelOf, TooMany } from "../src/files/dropped";
+import { gather, MAX_ENTRIES, parcelOf, TooMany } from "../src/files/dropped-files";
 import { freeName, inOrder, nameFault } from "../src/files/names";
 import { type Answer, Uploading } from "../src/files/uploads";
 import { de } from "../src/text/de";

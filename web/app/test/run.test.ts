@@ -1,14 +1,14 @@
 // @vitest-environment happy-dom
 import type { Output, Program } from "further-link";
 import { describe, expect, it } from "vitest";
-import { duration } from "../src/run/duration";
-import { explain, tone } from "../src/run/exit";
-import { OutputFeed } from "../src/run/feed";
+import { explain, tone } from "../src/run/exit-status";
 import { runnerFor } from "../src/run/launch";
+import { OutputFeed } from "../src/run/output-buffer";
+import { splitWords } from "../src/run/split-arguments";
 import { Transcript } from "../src/run/transcript";
-import { splitWords } from "../src/run/words";
-import { bytes } from "../src/status/bytes";
 import { chooseLanguage } from "../src/text";
+import { bytes } from "../src/ui/bytes";
+import { duration } from "../src/ui/duration";
 
 describe("arguments", () => {
   it("are parted as a shell would", () => {

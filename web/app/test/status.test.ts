@@ -18,7 +18,7 @@ vi.mock("../src/run/runs", async () => {
 const { signal } = await import("@preact/signals");
 const { connection } = await import("../src/link");
 const { runs } = await import("../src/run/runs");
-const { notices } = await import("../src/shell/notices");
+const { notices } = await import("../src/ui/notices");
 const { everConnected, follow, interrupted } = await import("../src/status/status");
 const { chooseLanguage } = await import("../src/text");
 

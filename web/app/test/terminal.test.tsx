@@ -6,8 +6,8 @@ import { act } from "preact/test-utils";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { modified, NO_MODIFIERS, sequenceOf } from "../src/terminal/keys";
 import { FileLinks } from "../src/terminal/links";
-import { Record } from "../src/terminal/record";
-import { estimateSize, USUAL } from "../src/terminal/size";
+import { estimateSize, USUAL } from "../src/terminal/measure-size";
+import { Record } from "../src/terminal/scrollback";
 import { TouchKeys } from "../src/terminal/TouchKeys";
 
 describe("the keys of a terminal", () => {

@@ -1,9 +1,9 @@
 // @vitest-environment happy-dom
 import { expect, it } from "vitest";
-import { shortcut } from "../src/shell/shortcut";
 import { chooseLanguage } from "../src/text";
 import { de } from "../src/text/de";
 import { en, type Text } from "../src/text/en";
+import { shortcut } from "../src/ui/shortcut";
 
 /** The names between braces. (That callers give all of them, and no others, the compiler checks for English.) */
 function names(words: string): string[] {

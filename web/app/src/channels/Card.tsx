@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { Dialog } from "../shell/dialog";
 import { t } from "../text";
+import { Dialog } from "../ui/Dialog";
 import { EnlargeIcon } from "./icons";
 
 interface CardProps {

@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
-import { download } from "../run/download";
-import { CloseIcon, SaveIcon } from "../shell/icons";
 import { t } from "../text";
+import { download } from "../ui/download";
+import { CloseIcon, SaveIcon } from "../ui/icons";
 import { Card } from "./Card";
 import type { ShownFigure } from "./figures";
 

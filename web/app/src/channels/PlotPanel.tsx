@@ -1,13 +1,13 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { download } from "../run/download";
-import { SaveIcon } from "../shell/icons";
 import { language, t } from "../text";
+import { download } from "../ui/download";
+import { SaveIcon } from "../ui/icons";
+import { useVisible } from "../ui/visible";
 import { Card } from "./Card";
 import type { Chart } from "./chart";
 import { TableIcon } from "./icons";
 import type { PlotData } from "./plots";
-import { useVisible } from "./visible";
 
 /** Curves whose newest points are told in words. */
 const MOST_TOLD = 6;

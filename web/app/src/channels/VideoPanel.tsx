@@ -1,11 +1,11 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { download } from "../run/download";
-import { SaveIcon } from "../shell/icons";
 import { language, t } from "../text";
+import { download } from "../ui/download";
+import { SaveIcon } from "../ui/icons";
+import { useVisible } from "../ui/visible";
 import { Card } from "./Card";
 import type { Video } from "./video";
-import { useVisible } from "./visible";
 
 /** Pixels of a side of the picture that is drawn: larger ones are made smaller. */
 const LARGEST_SIDE = 4096;

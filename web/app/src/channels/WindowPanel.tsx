@@ -1,5 +1,5 @@
 import { t } from "../text";
-import type { WindowPage } from "./channels";
+import type { WindowPage } from "./windows";
 
 /** The address of a page that the device serves on another port. */
 export function addressOf(

@@ -1,128 +1,82 @@
-/** What a program shows and asks for beside its text: the state behind the panels of this folder. */
+/** What a program shows and asks for alongside its text: the state behind the panels of this folder.
+ * Goes by the table in `registry.tsx`, and knows no channel by name. */
 
 import { computed, type ReadonlySignal, signal } from "@preact/signals";
 import type { Program } from "further-link";
-import { Figures } from "./figures";
-import { Keys } from "./keys";
-import { Plots } from "./plots";
-import { Video } from "./video";
-import { Widgets } from "./widgets";
+import { CHANNELS, type ChannelName, type ChannelRow, type ChannelStates } from "./registry";
 
-/** Windows of a program's display that are named; a program has one display, whose page is the same for all. */
-const MOST_WINDOWS = 8;
+/** A panel: its channel, and after a colon its id if the channel has several. */
+export type Panel = ChannelName | `${ChannelName}:${string}`;
 
-export interface WindowPage {
-  readonly port: number;
-  readonly path: string;
-}
+const NAMES = Object.keys(CHANNELS) as ChannelName[];
 
-/** Something that is shown beside the output. */
-export type Panel = "keys" | "widgets" | "windows" | "video" | `figure:${string}` | `plot:${string}`;
+/** The row of a channel; what its state is, only the row itself knows. */
+const rowOf = (name: ChannelName): ChannelRow<unknown> => CHANNELS[name] as ChannelRow<unknown>;
 
 export class Channels {
-  readonly keys: Keys;
-  readonly video = new Video();
-  readonly figures = new Figures();
-  readonly plots = new Plots();
-  readonly widgets: Widgets;
-  readonly windows: ReadonlySignal<readonly WindowPage[]>;
+  readonly states: ChannelStates;
   /** The panels, in the order in which the program has first used them. */
   readonly order: ReadonlySignal<readonly Panel[]>;
   /** Whether there is a panel. */
   readonly any: ReadonlySignal<boolean>;
 
-  readonly #windows = signal<readonly WindowPage[]>([]);
-  readonly #first = signal<readonly Panel[]>([]);
-  readonly #leave: (() => void)[] = [];
+  readonly #shown = signal<readonly Panel[]>([]);
+  readonly #stopListening: (() => void)[] = [];
 
-  constructor(readonly program: Program) {
-    this.keys = new Keys((key, event) => program.key(key, event));
-    this.widgets = new Widgets((id, event, value) => program.widget(id, event, value));
-    this.windows = this.#windows;
-    this.order = computed(() => this.#first.value.filter((panel) => this.#isShown(panel)));
+  constructor(program: Program) {
+    const open = (name: ChannelName) => {
+      const panel = (id?: string): Panel => (id === undefined ? name : `${name}:${id}`);
+      const panels = {
+        show: (id?: string) => this.#show(panel(id)),
+        hide: (id?: string) => this.#hide(panel(id)),
+      };
+      return rowOf(name).open(program, panels, (stop) => this.#stopListening.push(stop));
+    };
+    this.states = Object.fromEntries(NAMES.map((name) => [name, open(name)])) as ChannelStates;
+    this.order = computed(() => this.#shown.value.filter((panel) => this.#hasContent(panel)));
     this.any = computed(() => this.order.value.length > 0);
-    this.#leave.push(
-      program.on("keylisten", (key) => {
-        this.keys.want(key);
-        this.#use("keys");
-      }),
-      program.on("video", (image, dropped) => {
-        this.video.show(image, dropped);
-        this.#use("video");
-      }),
-      program.on("figure", (figure) => {
-        for (const gone of this.figures.take(figure)) this.#forget(`figure:${gone}`);
-        if (this.figures.shown.some((other) => other.id === figure.id)) this.#use(`figure:${figure.id}`);
-      }),
-      program.on("plot", (plot) => {
-        this.plots.add(plot);
-        if (this.plots.shown.some((other) => other.name === plot.name)) this.#use(`plot:${plot.name}`);
-      }),
-      program.on("widget", (widget) => {
-        this.widgets.take(widget);
-        this.#use("widgets");
-      }),
-      program.on("window", (page) => {
-        this.#window(page);
-        this.#use("windows");
-      }),
+    this.#stopListening.push(
       program.on("state", (state) => {
         if (state.kind !== "starting" && state.kind !== "running") this.#end();
       }),
     );
   }
 
-  closeFigure(id: string): void {
-    // A program that is over cannot close it itself any more.
-    if (this.keys.enabled) this.program.closeFigure(id);
-    this.figures.remove(id);
-    this.#forget(`figure:${id}`);
+  /** Draws a panel; `title` is what the program is called. */
+  render(panel: Panel, title: string): ReturnType<ChannelRow<unknown>["render"]> {
+    const { name, id } = partsOf(panel);
+    return rowOf(name).render(this.states[name], { id, title });
   }
 
   /** Stops listening, and frees what pictures hold. */
   dispose(): void {
-    this.keys.releaseAll();
-    for (const leave of this.#leave.splice(0)) leave();
+    for (const name of NAMES) rowOf(name).leave?.(this.states[name]);
+    for (const stop of this.#stopListening.splice(0)) stop();
     this.#end();
-    this.video.clear();
-    this.figures.clear();
-    this.plots.clear();
-    this.widgets.clear();
-    this.#windows.value = [];
-    this.#first.value = [];
+    for (const name of NAMES) rowOf(name).clear(this.states[name]);
+    this.#shown.value = [];
   }
 
   #end(): void {
-    this.keys.end();
-    this.widgets.end();
-    this.video.end();
+    for (const name of NAMES) rowOf(name).end?.(this.states[name]);
   }
 
-  #window({ port, path }: WindowPage): void {
-    if (!Number.isInteger(port) || port < 1 || port > 65_535 || !path.startsWith("/")) return;
-    const known = this.#windows.peek();
-    if (known.length >= MOST_WINDOWS || known.some((page) => page.port === port && page.path === path)) return;
-    this.#windows.value = [...known, { port, path }];
+  #hasContent(panel: Panel): boolean {
+    const { name } = partsOf(panel);
+    return rowOf(name).hasContent?.(this.states[name]) ?? true;
   }
 
-  #isShown(panel: Panel): boolean {
-    switch (panel) {
-      case "keys":
-        return this.keys.wanted.length > 0;
-      case "widgets":
-        return this.widgets.shown.length > 0;
-      case "windows":
-        return this.#windows.value.length > 0;
-      default:
-        return true;
-    }
+  #show(panel: Panel): void {
+    if (!this.#shown.peek().includes(panel)) this.#shown.value = [...this.#shown.peek(), panel];
   }
 
-  #use(panel: Panel): void {
-    if (!this.#first.peek().includes(panel)) this.#first.value = [...this.#first.peek(), panel];
+  #hide(panel: Panel): void {
+    this.#shown.value = this.#shown.peek().filter((other) => other !== panel);
   }
+}
 
-  #forget(panel: Panel): void {
-    this.#first.value = this.#first.peek().filter((other) => other !== panel);
-  }
+function partsOf(panel: Panel): { readonly name: ChannelName; readonly id: string } {
+  const colon = panel.indexOf(":");
+  if (colon < 0) return { name: panel as ChannelName, id: "" };
+  return { name: panel.slice(0, colon) as ChannelName, id: panel.slice(colon + 1) };
 }

@@ -2,7 +2,7 @@
 
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { onSchemeChange, token } from "../styles/scheme";
+import { color, onSchemeChange, token } from "../styles/scheme";
 import { language } from "../text";
 import { type Curve, type PlotData, sameNumbers } from "./plots";
 
@@ -82,11 +82,11 @@ export class Chart {
     if (context === null) return Promise.resolve(null);
     canvas.width = drawn.width + 2 * MARGIN * ratio;
     canvas.height = drawn.height + 2 * MARGIN * ratio + 2 * line;
-    context.fillStyle = token("--panel");
+    context.fillStyle = color("--panel");
     context.fillRect(0, 0, canvas.width, canvas.height);
     context.textBaseline = "top";
     context.font = `600 ${15 * ratio}px ${token("--sans")}`;
-    context.fillStyle = token("--text");
+    context.fillStyle = color("--text");
     context.fillText(title, MARGIN * ratio, MARGIN * ratio, drawn.width);
     context.drawImage(drawn, MARGIN * ratio, MARGIN * ratio + line);
     context.font = `${13 * ratio}px ${token("--sans")}`;
@@ -117,10 +117,10 @@ export class Chart {
 
   #options(curves: readonly Curve[], drawing: Drawing): uPlot.Options {
     const axis: uPlot.Axis = {
-      stroke: token("--quiet"),
+      stroke: color("--quiet"),
       font: `12px ${token("--sans")}`,
-      grid: { stroke: token("--line"), width: 1 },
-      ticks: { stroke: token("--line"), width: 1 },
+      grid: { stroke: color("--line"), width: 1 },
+      ticks: { stroke: color("--line"), width: 1 },
     };
     const series = curves.map((curve, index): uPlot.Series => {
       const dash = DASHES[Math.floor(index / COLOURS.length) % DASHES.length] ?? [];
@@ -177,7 +177,7 @@ function rangeOfX(_plot: uPlot, low: number | null, high: number | null): uPlot.
 }
 
 function colour(index: number): string {
-  return token(COLOURS[index % COLOURS.length]!);
+  return color(COLOURS[index % COLOURS.length]!);
 }
 
 function shareX(curves: readonly Curve[]): boolean {

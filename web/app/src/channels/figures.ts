@@ -14,6 +14,10 @@ export interface ShownFigure extends Omit<Figure, "closed" | "image"> {
 
 export class Figures {
   readonly #shown = signal<readonly ShownFigure[]>([]);
+  #isOver = false;
+
+  /** `onClose` is called when the person closes a figure, with its id and whether the program is over. */
+  constructor(readonly onClose: (id: string, isOver: boolean) => void = () => {}) {}
 
   get shown(): readonly ShownFigure[] {
     return this.#shown.value;
@@ -41,6 +45,17 @@ export class Figures {
     for (const old of gone) URL.revokeObjectURL(old.url);
     this.#shown.value = [...before.slice(gone.length), drawn];
     return gone.map((old) => old.id);
+  }
+
+  /** The person closes a figure. */
+  close(id: string): void {
+    this.onClose(id, this.#isOver);
+    this.remove(id);
+  }
+
+  /** The program is over. */
+  end(): void {
+    this.#isOver = true;
   }
 
   remove(id: string): void {

@@ -1,6 +1,6 @@
-/** Pictures of the panels' buttons, like those of `shell/icons.tsx`. */
+/** Pictures of the panels' buttons, like those of `ui/icons.tsx`. */
 
-import { Icon } from "../shell/icons";
+import { Icon } from "../ui/icons";
 
 export const EnlargeIcon = () => (
   <Icon>

@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { language, t } from "../text";
 import { toRaw } from "./content";
-import { differingLines } from "./differing";
+import { differingLines } from "./diff";
 import type { OpenDocument, Problem } from "./document";
 
 /** Lines of a difference that are shown: a bar is no place for more. */

@@ -45,11 +45,11 @@ import { effect } from "@preact/signals";
 import { nameOf } from "../files/names";
 import { coarse } from "../shell/layout";
 import { t } from "../text";
+import { phrases } from "./codemirror-phrases";
 import type { OpenDocument, Place } from "./document";
 import { indentationOf } from "./indentation";
 import { isPython, languageOf } from "./languages";
-import { phrases } from "./phrases";
-import "./styles";
+import "./csp-styles";
 import { theme } from "./theme";
 
 /** Columns of a tab: as in the terminal's half, for narrow screens. */

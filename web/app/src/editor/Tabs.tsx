@@ -3,9 +3,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { nameOf, parentOf } from "../files/names";
 import { documents } from "../files/workspace";
-import { Dialog } from "../shell/dialog";
-import { CloseIcon } from "../shell/icons";
 import { t } from "../text";
+import { Dialog } from "../ui/Dialog";
+import { CloseIcon } from "../ui/icons";
 import type { OpenDocument } from "./document";
 
 /** The folder of each file that has the name of another one; null for the others. */

@@ -3,13 +3,13 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../text";
 import { download } from "./actions";
-import { parcelOf } from "./dropped";
+import { parcelOf } from "./dropped-files";
+import { reasonOf } from "./error-messages";
 import { MoreIcon, NewFileIcon, NewFolderIcon, UploadIcon } from "./icons";
 import { Menu } from "./Menu";
 import { nameOf } from "./names";
 import { Rows, type RowsHandle } from "./Rows";
-import { reasonOf } from "./reasons";
-import { uploadChosen } from "./transfer";
+import { uploadChosen } from "./upload-queue";
 import "./tree.css";
 import { UploadBar } from "./UploadBar";
 import { begin, follow, tree } from "./workspace";

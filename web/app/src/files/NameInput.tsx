@@ -2,8 +2,8 @@
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { t } from "../text";
+import { faultText } from "./error-messages";
 import { extensionOf, nameFault } from "./names";
-import { faultText } from "./reasons";
 
 interface NameInputProps {
   readonly label: string;

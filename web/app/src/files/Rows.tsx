@@ -3,18 +3,18 @@
 import { useSignal } from "@preact/signals";
 import type { MutableRef } from "preact/hooks";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { notify } from "../shell/notices";
-import { shortcut } from "../shell/shortcut";
 import { t } from "../text";
+import { notify } from "../ui/notices";
+import { shortcut } from "../ui/shortcut";
 import { create, download, duplicate, move, remove } from "./actions";
-import { drags, dropTarget, isOurs, LOCAL } from "./dragging";
-import { dropOf } from "./dropped";
+import { drags, dropTarget, isOurs, LOCAL } from "./drag-and-drop";
+import { dropOf } from "./dropped-files";
 import { Menu, type MenuItem } from "./Menu";
 import { NameInput } from "./NameInput";
 import { isWithin, join, nameOf, parentOf } from "./names";
 import { TreeRow } from "./TreeRow";
-import { mayMoveInto, uploadDropped } from "./transfer";
 import type { Row } from "./tree";
+import { mayMoveInto, uploadDropped } from "./upload-queue";
 import { activePath, open, tree } from "./workspace";
 
 /** Rows above and below what is seen, so that scrolling shows no gaps. */

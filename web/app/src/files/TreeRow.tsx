@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { isImage } from "../editor/content";
 import { t } from "../text";
-import { LOCAL } from "./dragging";
+import { LOCAL } from "./drag-and-drop";
 import { ArrowIcon, FileIcon, FolderIcon, MoreIcon, PictureIcon, ProgramIcon } from "./icons";
 import { extensionOf } from "./names";
 import type { Row } from "./tree";

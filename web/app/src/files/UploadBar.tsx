@@ -1,9 +1,9 @@
 /** How an upload goes, and what it asks. */
 
 import { useState } from "preact/hooks";
-import { Dialog } from "../shell/dialog";
 import { t } from "../text";
-import { type Asked, asked, gathered, uploading } from "./transfer";
+import { Dialog } from "../ui/Dialog";
+import { type Asked, asked, gathered, uploading } from "./upload-queue";
 import type { Choice } from "./uploads";
 
 export function UploadBar() {

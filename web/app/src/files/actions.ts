@@ -1,11 +1,11 @@
 /** What a person does with files and folders of the tree. Errors become notices. */
 
 import { link } from "../link";
-import { ask } from "../shell/dialog";
-import { notify } from "../shell/notices";
 import { t } from "../text";
+import { ask } from "../ui/Dialog";
+import { notify } from "../ui/notices";
+import { reasonOf } from "./error-messages";
 import { afterMove, freeName, isWithin, join, nameOf, parentOf } from "./names";
-import { reasonOf } from "./reasons";
 import { documents, openNew, tree } from "./workspace";
 
 /** Files of a folder that is duplicated, at most: each is read and written again. */

@@ -1,6 +1,6 @@
-/** Pictures of the tree, in the manner of `shell/icons.tsx`. */
+/** Pictures of the tree, in the manner of `ui/icons.tsx`. */
 
-import { Icon } from "../shell/icons";
+import { Icon } from "../ui/icons";
 
 export const FileIcon = () => (
   <Icon>

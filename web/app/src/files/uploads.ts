@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import type { Files } from "further-link";
-import type { Parcel, Upload } from "./dropped";
+import type { Parcel, Upload } from "./dropped-files";
 import { freeName, join, nameOf, parentOf } from "./names";
 
 /** Files on their way at the same time: hides the waiting for answers, and leaves the device room for others. */

@@ -1,8 +1,8 @@
 import { useEffect, useRef } from "preact/hooks";
-import { ask } from "../shell/dialog";
-import { CloseIcon, ShellIcon } from "../shell/icons";
 import { t } from "../text";
-import { explain, tone } from "./exit";
+import { ask } from "../ui/Dialog";
+import { CloseIcon, ShellIcon } from "../ui/icons";
+import { explain, tone } from "./exit-status";
 import { openShell } from "./launch";
 import { RunPanel } from "./RunPanel";
 import "./run.css";

@@ -1,13 +1,13 @@
 import { useSignal } from "@preact/signals";
 import { activeFile } from "../files/workspace";
 import { runners } from "../link";
-import { Dialog } from "../shell/dialog";
-import { OptionsIcon, PlayIcon, StopIcon } from "../shell/icons";
-import { shortcut } from "../shell/shortcut";
 import { t } from "../text";
+import { Dialog } from "../ui/Dialog";
+import { OptionsIcon, PlayIcon, StopIcon } from "../ui/icons";
+import { shortcut } from "../ui/shortcut";
 import { canRun, choose, optionsOf, runActive, runnerFor } from "./launch";
 import { runningOf, stop } from "./runs";
-import { splitWords } from "./words";
+import { splitWords } from "./split-arguments";
 
 /** Run and Stop for the file in front, and how it is run. */
 export function RunBar() {

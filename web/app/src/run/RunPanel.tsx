@@ -1,12 +1,12 @@
 import { useSignal, useSignalEffect } from "@preact/signals";
 import { ChannelsPane } from "../channels/ChannelsPane";
-import { AgainIcon, StopIcon } from "../shell/icons";
-import { notify } from "../shell/notices";
 import { TerminalView } from "../terminal/TerminalView";
 import { language, t } from "../text";
+import { duration } from "../ui/duration";
+import { AgainIcon, StopIcon } from "../ui/icons";
+import { notify } from "../ui/notices";
 import { type ConsoleHandle, ConsoleView } from "./console/ConsoleView";
-import { duration } from "./duration";
-import { explain, tone } from "./exit";
+import { explain, tone } from "./exit-status";
 import { runAgain, runInTerminal } from "./launch";
 import { RunTools } from "./RunTools";
 import { isOver, type Run, stop } from "./runs";

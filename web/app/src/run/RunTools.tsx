@@ -1,12 +1,12 @@
 import { type Signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { copyText } from "../shell/clipboard";
-import { ClearIcon, CloseIcon, CopyIcon, DownIcon, SaveIcon, SearchIcon, UpIcon } from "../shell/icons";
-import { notify } from "../shell/notices";
 import { t } from "../text";
+import { copyText } from "../ui/clipboard";
+import { download } from "../ui/download";
+import { ClearIcon, CloseIcon, CopyIcon, DownIcon, SaveIcon, SearchIcon, UpIcon } from "../ui/icons";
+import { notify } from "../ui/notices";
 import type { ConsoleHandle } from "./console/ConsoleView";
 import { find, MOST_FOUND, mark, unmark } from "./console/search";
-import { download } from "./download";
 import type { Run } from "./runs";
 
 /** Searching, copying, clearing and saving of what a console shows. */

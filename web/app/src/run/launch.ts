@@ -5,13 +5,13 @@ import type { Runner, TerminalSize } from "further-link";
 import { activePath, saveAll } from "../files/workspace";
 import { connection, link, runners } from "../link";
 import { reveal } from "../shell/layout";
-import { notify } from "../shell/notices";
 import { textSize } from "../shell/settings";
-import { stored } from "../stored";
-import { estimateSize } from "../terminal/size";
+import { estimateSize } from "../terminal/measure-size";
 import { t } from "../text";
+import { notify } from "../ui/notices";
+import { stored } from "../ui/stored";
 import { type Run, runs, start, stopAll } from "./runs";
-import { splitWords } from "./words";
+import { splitWords } from "./split-arguments";
 
 /** How a person wants a file to be run. */
 export interface LaunchOptions {

@@ -4,7 +4,7 @@ import { computed, type Signal, signal } from "@preact/signals";
 import type { Program, ProgramState, StartOptions } from "further-link";
 import { Channels } from "../channels/channels";
 import { link } from "../link";
-import { OutputFeed } from "./feed";
+import { OutputFeed } from "./output-buffer";
 import { Transcript } from "./transcript";
 
 export interface Run {

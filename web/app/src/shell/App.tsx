@@ -1,8 +1,8 @@
 import { useEffect } from "preact/hooks";
 import { EditorPane } from "../editor/EditorPane";
-import { dropOf } from "../files/dropped";
+import { dropOf } from "../files/dropped-files";
 import { FileTree } from "../files/FileTree";
-import { uploadDropped } from "../files/transfer";
+import { uploadDropped } from "../files/upload-queue";
 import { activePath } from "../files/workspace";
 import { openShell, runActive } from "../run/launch";
 import { RunArea } from "../run/RunArea";
@@ -10,8 +10,10 @@ import { isOver, runningOf, runs, shownRun, stop } from "../run/runs";
 import { Banner } from "../status/Banner";
 import { StatusBar } from "../status/StatusBar";
 import { t } from "../text";
-import { Questions } from "./dialog";
-import { CodeIcon, FilesIcon, ShellIcon } from "./icons";
+import { Questions } from "../ui/Dialog";
+import { CodeIcon, FilesIcon, ShellIcon } from "../ui/icons";
+import { Notices } from "../ui/Notices";
+import { Splitter } from "../ui/Splitter";
 import {
   AREAS,
   type Area,
@@ -25,8 +27,6 @@ import {
   focusArea,
   reveal,
 } from "./layout";
-import { Notices } from "./Notices";
-import { Splitter } from "./Splitter";
 import { TopBar } from "./TopBar";
 
 /** The page. All parts stay in it, whichever are seen, so that nothing in them is lost. */

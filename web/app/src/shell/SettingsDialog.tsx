@@ -1,7 +1,7 @@
 import { chooseLanguage, type Language, language, languages, type PlainKey, t } from "../text";
-import { Dialog } from "./dialog";
+import { Dialog } from "../ui/Dialog";
+import { shortcut } from "../ui/shortcut";
 import { TEXT_SIZES, type Theme, textSize, theme } from "./settings";
-import { shortcut } from "./shortcut";
 
 const THEMES: readonly [Theme, PlainKey][] = [
   ["system", "themeSystem"],

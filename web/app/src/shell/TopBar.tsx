@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { RunBar } from "../run/RunBar";
 import { t } from "../text";
-import { FilesIcon, SettingsIcon } from "./icons";
+import { FilesIcon, SettingsIcon } from "../ui/icons";
 import { arrangement, filesShown } from "./layout";
 import { SettingsDialog } from "./SettingsDialog";
 

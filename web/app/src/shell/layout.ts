@@ -1,7 +1,7 @@
 /** Which parts of the page are seen, and how wide they are. */
 
 import { computed, signal } from "@preact/signals";
-import { isBoolean, isNumberBetween, stored } from "../stored";
+import { isBoolean, isNumberBetween, stored } from "../ui/stored";
 
 /** The parts of the page; on a narrow one, one is seen at a time. */
 export type Area = "files" | "program" | "output";

@@ -1,7 +1,7 @@
 /** What a person has chosen for this browser. */
 
 import { effect } from "@preact/signals";
-import { isNumberBetween, isOneOf, stored } from "../stored";
+import { isNumberBetween, isOneOf, stored } from "../ui/stored";
 
 export type Theme = "system" | "light" | "dark";
 

@@ -1,7 +1,7 @@
 import { connection } from "../link";
-import { duration } from "../run/duration";
 import { language, t } from "../text";
-import { bytes } from "./bytes";
+import { bytes } from "../ui/bytes";
+import { duration } from "../ui/duration";
 import "./status.css";
 import { device } from "./status";
 

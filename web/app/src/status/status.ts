@@ -4,8 +4,8 @@ import { computed, effect, signal } from "@preact/signals";
 import type { Device } from "further-link";
 import { connection, link, runners } from "../link";
 import { type Run, runs } from "../run/runs";
-import { notify } from "../shell/notices";
 import { t } from "../text";
+import { notify } from "../ui/notices";
 
 /** What the device last said of itself; null as long as it has said nothing. */
 export const device = signal<Device | null>(null);

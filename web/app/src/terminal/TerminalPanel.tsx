@@ -1,11 +1,11 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { copyText } from "../shell/clipboard";
-import { Dialog } from "../shell/dialog";
-import { ClearIcon, CloseIcon, CopyIcon, DownIcon, SaveIcon, SearchIcon, UpIcon } from "../shell/icons";
 import { coarse, takesFocus } from "../shell/layout";
 import { TEXT_SIZES, textSize } from "../shell/settings";
 import { t } from "../text";
+import { copyText } from "../ui/clipboard";
+import { Dialog } from "../ui/Dialog";
+import { ClearIcon, CloseIcon, CopyIcon, DownIcon, SaveIcon, SearchIcon, UpIcon } from "../ui/icons";
 import { LargerIcon, PasteIcon, SelectIcon, SmallerIcon, SpeakIcon } from "./icons";
 import { MOST_LINES, screenReader, type TerminalSession } from "./session";
 import { TouchKeys } from "./TouchKeys";

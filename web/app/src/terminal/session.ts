@@ -3,15 +3,15 @@
 import { computed, effect, signal } from "@preact/signals";
 import type { ITerminalAddon, Terminal } from "@xterm/xterm";
 import type { TerminalSize } from "further-link";
-import { download } from "../run/download";
-import { copyText, readText } from "../shell/clipboard";
 import { textSize } from "../shell/settings";
-import { isBoolean, stored } from "../stored";
-import { onSchemeChange, token } from "../styles/scheme";
+import { color, onSchemeChange, token } from "../styles/scheme";
 import { t } from "../text";
+import { copyText, readText } from "../ui/clipboard";
+import { download } from "../ui/download";
+import { isBoolean, stored } from "../ui/stored";
 import { type Modifiers, modified, NO_MODIFIERS, sequenceOf } from "./keys";
 import { FileLinks, type LinksOf } from "./links";
-import { Record } from "./record";
+import { Record } from "./scrollback";
 import { themeNow } from "./theme";
 import { TouchScroll } from "./touch";
 import "./terminal.css";
@@ -228,10 +228,10 @@ export class TerminalSession {
     const options = {
       incremental: way === "typing",
       decorations: {
-        matchBackground: hex(token("--wait-tint")),
-        matchOverviewRuler: hex(token("--wait")),
-        activeMatchBackground: hex(token("--selection")),
-        activeMatchColorOverviewRuler: hex(token("--accent")),
+        matchBackground: hex(color("--wait-tint")),
+        matchOverviewRuler: hex(color("--wait")),
+        activeMatchBackground: hex(color("--selection")),
+        activeMatchColorOverviewRuler: hex(color("--accent")),
       },
     };
     if (way === "next") search.findNext(query, options);

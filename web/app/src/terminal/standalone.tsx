@@ -3,12 +3,12 @@
 import { effect, signal } from "@preact/signals";
 import { render } from "preact";
 import { language, t } from "../text";
+import { USUAL } from "./measure-size";
 import { TerminalSession } from "./session";
-import { USUAL } from "./size";
 import { connect, type LinkState, type TerminalLink } from "./standalone-link";
 import { TerminalPanel } from "./TerminalPanel";
 import "../styles/tokens.css";
-import "../styles/controls.css";
+import "../ui/controls.css";
 import "./standalone.css";
 
 /** Bytes that wait to be drawn: what a shell puts out beyond that is left out, as its dialect has no way to hold it back. */

@@ -1,7 +1,7 @@
 /** The terminal's colours: background, text and marks are the page's, the sixteen of programs fit to them. */
 
 import type { ITheme } from "@xterm/xterm";
-import { token } from "../styles/scheme";
+import { color, isDark } from "../styles/scheme";
 
 /** Black, red, green, yellow, blue, magenta, cyan, white, then the bright ones. On a light background all but the whites are
  * dark enough to be read; the terminal itself mends what is not (`minimumContrastRatio`). */
@@ -30,19 +30,18 @@ const NAMES = [
 ] as const;
 
 export function themeNow(): ITheme {
-  const dark = getComputedStyle(document.documentElement).colorScheme === "dark";
-  const colours = (dark ? DARK : LIGHT).split(" ");
-  const background = token("--sunk");
+  const colours = (isDark() ? DARK : LIGHT).split(" ");
+  const background = color("--sunk");
   return {
     ...Object.fromEntries(NAMES.map((name, index) => [name, colours[index]])),
     background,
-    foreground: token("--text"),
-    cursor: token("--accent"),
+    foreground: color("--text"),
+    cursor: color("--accent"),
     cursorAccent: background,
-    selectionBackground: token("--selection"),
-    selectionInactiveBackground: token("--line"),
-    scrollbarSliderBackground: `${token("--control-line")}66`,
-    scrollbarSliderHoverBackground: `${token("--control-line")}99`,
-    scrollbarSliderActiveBackground: token("--control-line"),
+    selectionBackground: color("--selection"),
+    selectionInactiveBackground: color("--line"),
+    scrollbarSliderBackground: `${color("--control-line")}66`,
+    scrollbarSliderHoverBackground: `${color("--control-line")}99`,
+    scrollbarSliderActiveBackground: color("--control-line"),
   };
 }

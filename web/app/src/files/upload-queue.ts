@@ -2,11 +2,11 @@
 
 import { signal } from "@preact/signals";
 import { link } from "../link";
-import { notify } from "../shell/notices";
 import { t } from "../text";
-import { type Drop, gather, MAX_ENTRIES, type Parcel, TooMany } from "./dropped";
+import { notify } from "../ui/notices";
+import { type Drop, gather, MAX_ENTRIES, type Parcel, TooMany } from "./dropped-files";
+import { reasonOf } from "./error-messages";
 import { isWithin, nameOf } from "./names";
-import { reasonOf } from "./reasons";
 import { type Answer, type Result, Uploading } from "./uploads";
 import { tree } from "./workspace";
 
