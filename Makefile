@@ -136,7 +136,8 @@ soak: deps-build ## 200 mixed sessions for SOAK_SECONDS=600, which must leave no
 check: deps-lint $(WEB_MODULES) $(VENV_MARK) ## before a commit: format, lints, types and unit tests, in about 40 s
 	@start=$$SECONDS; \
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going CHECK_PARTS=1 \
-		unit-rust lint-text lint-web unit-web lint-python unit-python && \
+		unit-rust lint-text lint-web unit-web lint-python unit-python || \
+	{ echo "make check: failed; each part that did has a line with *** above"; exit 1; }; \
 	echo "make check: passed in $$((SECONDS - start)) s"
 
 hooks: ## run `make check` before each commit of this clone
@@ -147,7 +148,7 @@ lint: lint-rust lint-web lint-python lint-text ## check format, lints and types 
 lint-rust: deps-lint
 	cargo fmt --all --check
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
-	@scripts/check-crate-arrows.sh
+	@scripts/check-crate-dependencies.sh
 
 lint-web: $(WEB_MODULES)
 	cd web && npm run check --silent

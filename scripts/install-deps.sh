@@ -1,13 +1,13 @@
 #!/bin/bash
-# Installs what building, running or testing needs and this machine lacks. Debian and its kin get it
-# from their packages; elsewhere the script says what is missing.
+# Installs what building, running or testing needs and this machine lacks: on Debian and its
+# relatives with apt-get, elsewhere the script prints what is missing.
 #
 #   scripts/install-deps.sh build   to build the server, with the page if that is there
 #   scripts/install-deps.sh run     to build the page too
 #   scripts/install-deps.sh test    to run all tests as well
 #   scripts/install-deps.sh lint    to build, and what checks the code of all languages
 #
-# It looks only at files and PATH, so that it costs next to nothing when all is there.
+# It checks only files and PATH, so that it costs next to nothing when everything is there.
 set -euo pipefail
 
 usage() {
@@ -19,10 +19,10 @@ usage() {
 purpose=$1
 case $purpose in build | run | test | lint) ;; *) usage ;; esac
 
-# rustup puts cargo here, and the shell that installed it knows that only after a new login.
+# rustup installs cargo here, which the shell that ran it knows only after a new login.
 PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
 
-# Colours for people only: https://no-color.org
+# Colours on terminals only: https://no-color.org
 if [ -t 2 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
     bold=$'\e[1m' red=$'\e[31m' plain=$'\e[0m'
 else
@@ -40,8 +40,7 @@ fail() {
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# Runs a command that may take minutes: a line now and then instead of its output, which is shown
-# only if it fails.
+# Runs a command that may take minutes: prints a line now and then, and its output only if it fails.
 quietly() {
     local what=$1 log pid status=0 since=$SECONDS next=10
     shift
@@ -67,7 +66,7 @@ have cargo || fail "Rust is missing: there is no cargo on the PATH." \
 
 packages=()
 missing=()
-# need PACKAGES WHAT CONDITION…: unless the condition holds, the packages are to be installed.
+# need PACKAGES WHAT CONDITION…: adds the packages to be installed unless the condition holds.
 need() {
     local names=$1 what=$2
     shift 2
@@ -77,10 +76,10 @@ need() {
     missing+=("$what")
 }
 
-# Rust links with cc; the `ring` crate is partly C, and needs the C library's headers.
+# Rust links with cc; the crate `ring` is partly C, and needs the headers of the C library.
 c_compiler() { have cc && [ -e /usr/include/stdio.h ]; }
 cpp_compiler() { have c++ || have g++; }
-# Debian has both parts in a package of their own.
+# Both are in a package of their own on Debian.
 venv() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
 browser() { [ -x "${CHROMIUM:-/usr/bin/chromium}" ]; }
 
@@ -113,7 +112,7 @@ if [ ${#packages[@]} -gt 0 ]; then
         fail "missing: ${list%, }" "Run this as root, then try again:" "apt-get update && $install"
     fi
     say "missing: ${list%, }"
-    # The lock is waited for: on a fresh machine the system often updates itself at the same time.
+    # Waits for the lock: a fresh machine often updates itself at the same time.
     apt=("${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 -o Acquire::Retries=3)
     quietly "updating the package lists" "${apt[@]}" update ||
         fail "the package lists could not be updated (see above)."
@@ -122,7 +121,7 @@ if [ ${#packages[@]} -gt 0 ]; then
 fi
 
 if [ "$purpose" != build ]; then
-    # A wrapper of a version manager may be there without any version behind it.
+    # The wrapper of a version manager may exist without any version behind it.
     version=$(node --version 2>/dev/null) || fail "There is a node on the PATH, but it does not run." \
         "Install Node.js 18 or newer: https://nodejs.org/en/download"
     major=${version#v}
@@ -136,7 +135,7 @@ fi
 if [ "$purpose" = lint ]; then
     for component in rustfmt clippy; do
         tool=cargo-${component/rustfmt/fmt}
-        # rustup leaves a stub of that name behind even if the component is missing: only asking tells.
+        # rustup has a proxy of that name even if the component is missing: only running it tells.
         if ! "$tool" --version >/dev/null 2>&1; then
             have rustup || fail "$component is missing, and there is no rustup to install it with."
             quietly "installing $component" rustup component add "$component" ||
