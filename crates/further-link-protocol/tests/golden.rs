@@ -13,8 +13,8 @@ use further_link_protocol::channel::{
 use further_link_protocol::wire::stream::{FrameHeader, FrameKind};
 use further_link_protocol::wire::{Dialect, Exec, Rejection, Run, RunPy, read_upload};
 use further_link_protocol::{
-    Channel, ChannelEvent, ChannelMessage, CloseCode, Command, DisplayRequest, Event, Features, Figure,
-    FigureFormat, KeyEvent, ProcessName, Stream, UploadContent,
+    Channel, ChannelEvent, ChannelMessage, CloseCode, Command, DisplayRequest, Event, Features,
+    Figure, FigureFormat, KeyEvent, ProcessName, Stream, UploadContent,
 };
 use serde_json::{Value, json};
 
