@@ -62,7 +62,7 @@ fn write(source: &Path, out: &Path, built: bool) -> Result<(), Box<dyn Error>> {
             "/// Whether this is the page, and not the one in its place.\n\
              const BUILT: bool = {built};\n\
              /// The page's files.\n\
-             static FILES: &[File] = {};\n",
+             static FILES: &[EmbeddedFile] = {};\n",
             table.trim_end()
         ),
     )?;

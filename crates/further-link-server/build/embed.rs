@@ -20,7 +20,7 @@ const EXAMPLES: &str = "examples";
 
 /// One file of the page, and what of it is embedded.
 #[derive(Debug)]
-pub(crate) struct File {
+pub(crate) struct EmbeddedFile {
     /// Path in the page's folder, with `/` between its parts.
     pub(crate) path: String,
     /// Bytes of the file itself.
@@ -37,7 +37,7 @@ pub(crate) struct File {
 ///
 /// # Errors
 /// If a file cannot be read, or is not what a page's file has to be.
-pub(crate) fn files(folder: &Path, made: &Path) -> io::Result<Vec<File>> {
+pub(crate) fn files(folder: &Path, made: &Path) -> io::Result<Vec<EmbeddedFile>> {
     let mut paths = Vec::new();
     walk(folder, "", MAX_DEPTH, &mut paths)?;
     paths.sort();
@@ -106,7 +106,7 @@ fn walk(folder: &Path, below: &str, depth: usize, paths: &mut Vec<String>) -> io
     Ok(())
 }
 
-fn file(folder: &Path, path: &str, total: &mut usize) -> io::Result<File> {
+fn file(folder: &Path, path: &str, total: &mut usize) -> io::Result<EmbeddedFile> {
     let whole = folder.join(path);
     let content = fs::read(&whole)?;
     let mut hasher = DefaultHasher::new();
@@ -130,7 +130,7 @@ fn file(folder: &Path, path: &str, total: &mut usize) -> io::Result<File> {
     if !makes_plain {
         *total += content.len();
     }
-    Ok(File {
+    Ok(EmbeddedFile {
         path: path.to_owned(),
         length: content.len(),
         hash: hasher.finish(),
@@ -156,7 +156,7 @@ fn makes(gzip: &[u8], length: usize) -> Result<bool, &'static str> {
 }
 
 /// A page that leads to the examples, if there are any.
-fn listing(folder: &Path, files: &[File]) -> io::Result<Option<Vec<u8>>> {
+fn listing(folder: &Path, files: &[EmbeddedFile]) -> io::Result<Option<Vec<u8>>> {
     let mut rows = String::new();
     for file in files {
         let name = file
@@ -199,8 +199,8 @@ fn listing(folder: &Path, files: &[File]) -> io::Result<Option<Vec<u8>>> {
     ))
 }
 
-/// The files as the text of a Rust expression: a slice of `File`, sorted by path.
-pub(crate) fn table(files: &[File]) -> String {
+/// The files as the text of a Rust expression: a slice of `EmbeddedFile`, sorted by path.
+pub(crate) fn table(files: &[EmbeddedFile]) -> String {
     let bytes = |path: &Option<PathBuf>| match path {
         Some(path) => format!("Some(include_bytes!({:?}))", path.display().to_string()),
         None => "None".to_owned(),
@@ -209,7 +209,7 @@ pub(crate) fn table(files: &[File]) -> String {
     for file in files {
         let _ = writeln!(
             text,
-            "    File {{ path: {:?}, length: {}, hash: {:?}, plain: {}, gzip: {}, brotli: {} }},",
+            "    EmbeddedFile {{ path: {:?}, length: {}, hash: {:?}, plain: {}, gzip: {}, brotli: {} }},",
             format!("/{}", file.path),
             file.length,
             format!("{:016x}", file.hash),

@@ -1,5 +1,4 @@
-//! The transports: HTTP and WebSocket on one port, with and without TLS, and the gate that decides
-//! who may come in.
+//! The transports: HTTP and WebSocket on one port, with and without TLS, and//! who may come in.
 //!
 //! This crate parses what strangers send. It starts no programs of users: that is the engine's.
 
@@ -16,7 +15,7 @@ mod session;
 mod terminal;
 mod websocket;
 
-pub use access::GateSettings;
+pub use access::AccessSettings;
 pub use download::{DownloadError, DownloadSettings};
 pub use further_link_protocol::TerminalSize;
 pub use further_link_protocol::wire::{SizeOrder, read_terminal_size};
@@ -29,32 +28,32 @@ use further_link_engine::Engine;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// What of the configuration the server needs.
+/// The part of the configuration that the server needs.
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
-    /// Who may come in.
-    pub gate: GateSettings,
+    /// Who may use the server.
+    pub access: AccessSettings,
     /// What one client may use.
     pub limits: Limits,
     /// Who gets compressed messages.
     pub compression: Compression,
-    /// Bytes of one upload, at the most.
+    /// Bytes of one upload, at most.
     pub max_upload_bytes: usize,
     /// What `url` files of uploads may use.
     pub downloads: DownloadSettings,
-    /// Connections at the same time, at the most.
+    /// Connections at the same time, at most.
     pub max_connections: usize,
-    /// The version that `/version` tells.
+    /// The version that `/version` returns.
     pub version: String,
 }
 
-/// What every request can reach.
+/// State that all requests share.
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) engine: Engine,
     pub(crate) settings: ServerSettings,
     pub(crate) metrics: metrics::Metrics,
-    pub(crate) gate: access::Gate,
+    pub(crate) access: access::Access,
     pub(crate) projects: http::upload::Projects,
     pub(crate) downloads: download::Downloader,
     pub(crate) device: device::Device,

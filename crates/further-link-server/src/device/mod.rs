@@ -2,22 +2,23 @@
 //!
 //! One task samples for all who watch, while somebody does; nothing is read otherwise.
 
-mod read;
+mod system_files;
 
 use crate::SharedApp;
-use crate::fs::is_embedded;
+use crate::access::fetch_metadata::is_cross_site_embed;
 use crate::http::error::HttpError;
+use crate::http::query::QueryString;
 use crate::http::streaming_body::{self, Sender};
 use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use read::{CpuTicks, Files};
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
+use system_files::{CpuTicks, SystemFiles};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -79,7 +80,7 @@ pub(crate) struct Device {
 
 #[derive(Debug)]
 struct Shared {
-    files: Files,
+    files: SystemFiles,
     /// Held by who reads, to the end of it: a disk that does not answer keeps one thread, not one for each who asks.
     turn: Arc<Semaphore>,
     last: Mutex<Option<Last>>,
@@ -123,7 +124,7 @@ impl Device {
     pub(crate) fn new(root: &str) -> Self {
         Self {
             shared: Arc::new(Shared {
-                files: Files::new(root),
+                files: SystemFiles::new(root),
                 turn: Arc::new(Semaphore::new(1)),
                 last: Mutex::new(None),
             }),
@@ -238,10 +239,10 @@ impl Shared {
 /// Answers `GET /device`: with events if `?watch` or `Accept: text/event-stream` asks for them.
 pub(crate) async fn answer(
     State(app): State<SharedApp>,
-    Query(pairs): Query<Vec<(String, String)>>,
+    query: QueryString,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
-    if is_embedded(&headers) {
+    if is_cross_site_embed(&headers) {
         return Err(HttpError::new(
             StatusCode::FORBIDDEN,
             "Pages of other sites may not embed this.",
@@ -262,7 +263,7 @@ pub(crate) async fn answer(
         )
         .with_header(header::RETRY_AFTER, "10")
     })?;
-    let (kind, body) = if wants_events(&pairs, &headers) {
+    let (kind, body) = if wants_events(&query, &headers) {
         let (sender, body) = streaming_body::body();
         tokio::spawn(tell(watcher, sender, app.stopping.clone()));
         ("text/event-stream", body)
@@ -296,8 +297,7 @@ pub(crate) async fn answer(
     Ok(response)
 }
 
-fn wants_events(pairs: &[(String, String)], headers: &HeaderMap) -> bool {
-    let watch = pairs.iter().find(|(name, _)| name == "watch");
+fn wants_events(query: &QueryString, headers: &HeaderMap) -> bool {
     let accepts = headers.get_all(header::ACCEPT).iter().any(|value| {
         let mut kinds = value.to_str().unwrap_or_default().split(',');
         kinds.any(|kind| {
@@ -305,7 +305,7 @@ fn wants_events(pairs: &[(String, String)], headers: &HeaderMap) -> bool {
             kind.trim().eq_ignore_ascii_case("text/event-stream")
         })
     });
-    watch.map_or(accepts, |(_, value)| value != "0" && value != "false")
+    query.switch("watch").unwrap_or(accepts)
 }
 
 /// Tells one client. One that is slow gets the newest sample when it is ready for it.

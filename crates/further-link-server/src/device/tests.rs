@@ -126,18 +126,14 @@ async fn files_that_do_not_answer_keep_one_thread() {
 }
 
 #[test]
-fn who_wants_events() {
+fn query_or_accept_header_asks_for_events() {
     let wants = |query: &[&str], accept: &[&'static str]| {
-        let pairs: Vec<_> = query
-            .iter()
-            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
+        let query = QueryString::parse(Some(&query.join("&")));
         let mut headers = HeaderMap::new();
         for value in accept {
             headers.append(header::ACCEPT, HeaderValue::from_static(value));
         }
-        wants_events(&pairs, &headers)
+        wants_events(&query, &headers)
     };
     assert!(wants(&[], &["text/event-stream"]));
     assert!(wants(

@@ -1,7 +1,7 @@
 //! From a host to a connection: looks its name up once, drops the addresses that may not be asked, and
 //! connects to one of the others. Nobody who answers the look-up can change the address after the check.
 
-use super::address::Filter;
+use super::address_filter::AddressFilter;
 use super::{DownloadError, failed, forbidden, unreachable};
 use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType, getaddrinfo};
 use nix::errno::Errno;
@@ -24,56 +24,56 @@ pub(super) const LOOKUPS_MAX_COUNT: usize = 16;
 
 /// How long is waited for what. Tests wait less.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Waits {
+pub(super) struct Timeouts {
     /// For a look-up and a connection together: whoever is offline wants to know it now.
     pub(super) connect: Duration,
     /// For an address, before the next is tried beside it (RFC 8305 section 5).
-    pub(super) stagger: Duration,
+    pub(super) attempt_delay: Duration,
     /// For the next sign of life of the other end.
-    pub(super) silence: Duration,
+    pub(super) idle: Duration,
 }
 
-impl Default for Waits {
+impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(3),
-            stagger: Duration::from_millis(250),
-            silence: Duration::from_secs(10),
+            attempt_delay: Duration::from_millis(250),
+            idle: Duration::from_secs(10),
         }
     }
 }
 
 /// Who knows the addresses of a name.
-pub(super) trait Names: fmt::Debug + Send + Sync {
+pub(super) trait Resolver: fmt::Debug + Send + Sync {
     /// May take long, so it is called where waiting holds nobody up. The ports do not matter.
-    fn look_up(&self, name: &str) -> Result<Vec<SocketAddr>, LookUpError>;
+    fn resolve(&self, name: &str) -> Result<Vec<SocketAddr>, ResolveError>;
 }
 
 /// Why a name has no address.
 #[derive(Debug)]
-pub(super) enum LookUpError {
+pub(super) enum ResolveError {
     /// Nobody could be asked.
     NoAnswer(String),
     /// There is no such name, or something else that is not the network's fault.
     Refused(String),
 }
 
-/// What this device knows: DNS, `/etc/hosts`, names of the local network.
+/// What this device knows: DNS, `/etc/hosts`, resolver of the local network.
 #[derive(Debug)]
-pub(super) struct SystemNames;
+pub(super) struct SystemResolver;
 
-impl Names for SystemNames {
-    fn look_up(&self, name: &str) -> Result<Vec<SocketAddr>, LookUpError> {
+impl Resolver for SystemResolver {
+    fn resolve(&self, name: &str) -> Result<Vec<SocketAddr>, ResolveError> {
         let hints = AddrInfoHints {
             socktype: SockType::Stream.into(),
             ..AddrInfoHints::default()
         };
-        let found = getaddrinfo(Some(name), None, Some(hints)).map_err(LookUpError::from)?;
+        let found = getaddrinfo(Some(name), None, Some(hints)).map_err(ResolveError::from)?;
         Ok(found.flatten().map(|info| info.sockaddr).collect())
     }
 }
 
-impl From<LookupError> for LookUpError {
+impl From<LookupError> for ResolveError {
     fn from(error: LookupError) -> Self {
         let kind = error.kind();
         let text = io::Error::from(error).to_string();
@@ -86,38 +86,38 @@ impl From<LookupError> for LookUpError {
 
 /// The networks around this device.
 #[derive(Debug)]
-pub(super) struct Network {
-    names: Arc<dyn Names>,
+pub(super) struct Connector {
+    resolver: Arc<dyn Resolver>,
     /// What may be connected to, at the moment.
-    filter: fn() -> nix::Result<Filter>,
-    pub(super) waits: Waits,
-    look_ups: Arc<Semaphore>,
+    filter: fn() -> nix::Result<AddressFilter>,
+    pub(super) timeouts: Timeouts,
+    resolve_permits: Arc<Semaphore>,
 }
 
-impl Network {
+impl Connector {
     pub(super) fn new(
-        names: Arc<dyn Names>,
-        filter: fn() -> nix::Result<Filter>,
-        waits: Waits,
+        resolver: Arc<dyn Resolver>,
+        filter: fn() -> nix::Result<AddressFilter>,
+        timeouts: Timeouts,
     ) -> Self {
         Self {
-            names,
+            resolver,
             filter,
-            waits,
-            look_ups: Arc::new(Semaphore::new(LOOKUPS_MAX_COUNT)),
+            timeouts,
+            resolve_permits: Arc::new(Semaphore::new(LOOKUPS_MAX_COUNT)),
         }
     }
 
     /// Connects to the host of `url`.
     pub(super) async fn connect(&self, url: &Url) -> Result<TcpStream, DownloadError> {
-        let deadline = Instant::now() + self.waits.connect;
+        let deadline = Instant::now() + self.timeouts.connect;
         let found = match url.host() {
             Some(Host::Ipv4(ip)) => vec![SocketAddr::from((ip, 0))],
             Some(Host::Ipv6(ip)) => vec![SocketAddr::from((ip, 0))],
-            Some(Host::Domain(name)) => timeout_at(deadline, self.look_up(url, name))
+            Some(Host::Domain(name)) => timeout_at(deadline, self.resolve(url, name))
                 .await
                 .map_err(|_| unreachable(url, "cannot be reached: nobody tells its address"))??,
-            None => return Err(super::no_web()),
+            None => return Err(super::unsupported_scheme()),
         };
         let filter = (self.filter)().map_err(|error| {
             failed(
@@ -125,39 +125,39 @@ impl Network {
                 format!("is not asked: this device's own addresses are unknown ({error})"),
             )
         })?;
-        let stream = race(
+        let stream = connect_first(
             candidates(url, found, &filter)?,
-            self.waits.stagger,
+            self.timeouts.attempt_delay,
             deadline,
         )
         .await
-        .map_err(|failures| explain(url, &failures))?;
+        .map_err(|failures| connect_error(url, &failures))?;
         let ends = stream
             .local_addr()
             .and_then(|from| Ok((from, stream.peer_addr()?)));
-        let (from, to) = ends.map_err(|error| explain(url, &[error]))?;
+        let (from, to) = ends.map_err(|error| connect_error(url, &[error]))?;
         if !filter.allows_connection(from.ip(), to.ip()) {
             return Err(near(url));
         }
         Ok(stream)
     }
 
-    async fn look_up(&self, url: &Url, name: &str) -> Result<Vec<SocketAddr>, DownloadError> {
-        let turn = Arc::clone(&self.look_ups).acquire_owned().await;
-        let names = Arc::clone(&self.names);
+    async fn resolve(&self, url: &Url, name: &str) -> Result<Vec<SocketAddr>, DownloadError> {
+        let turn = Arc::clone(&self.resolve_permits).acquire_owned().await;
+        let resolver = Arc::clone(&self.resolver);
         let name = name.to_owned();
         let found = tokio::task::spawn_blocking(move || {
             // The thread keeps its turn, although nobody may wait for it any more.
             let _turn = turn;
-            names.look_up(&name)
+            resolver.resolve(&name)
         });
         match found.await {
             Ok(Ok(addresses)) => Ok(addresses),
-            Ok(Err(LookUpError::NoAnswer(error))) => Err(unreachable(
+            Ok(Err(ResolveError::NoAnswer(error))) => Err(unreachable(
                 url,
                 format!("cannot be reached: nobody tells its address ({error})"),
             )),
-            Ok(Err(LookUpError::Refused(error))) => {
+            Ok(Err(ResolveError::Refused(error))) => {
                 Err(failed(url, format!("has no address ({error})")))
             }
             Err(_) => Err(failed(url, "could not be looked up")),
@@ -177,7 +177,7 @@ fn near(url: &Url) -> DownloadError {
 pub(super) fn candidates(
     url: &Url,
     mut found: Vec<SocketAddr>,
-    filter: &Filter,
+    filter: &AddressFilter,
 ) -> Result<Vec<SocketAddr>, DownloadError> {
     if found.is_empty() {
         return Err(failed(url, "has no address"));
@@ -212,9 +212,9 @@ fn alternate(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 
 /// The first of the addresses that takes a connection. Each is given a moment before the next is tried
 /// beside it, and no more than `deadline` leaves. Otherwise why those failed that did.
-async fn race(
+async fn connect_first(
     addresses: Vec<SocketAddr>,
-    stagger: Duration,
+    attempt_delay: Duration,
     deadline: Instant,
 ) -> Result<TcpStream, Vec<io::Error>> {
     let mut waiting = addresses.into_iter();
@@ -232,7 +232,7 @@ async fn race(
                 Ok(Err(error)) => failures.push(error),
                 Err(error) => failures.push(io::Error::other(error)),
             },
-            () = sleep(stagger), if waiting.len() > 0 => {}
+            () = sleep(attempt_delay), if waiting.len() > 0 => {}
             () = sleep_until(deadline) => {
                 failures.push(Errno::ETIMEDOUT.into());
                 return Err(failures);
@@ -242,19 +242,19 @@ async fn race(
 }
 
 /// Whether anybody answered at all makes the difference.
-fn explain(url: &Url, failures: &[io::Error]) -> DownloadError {
-    if let Some(error) = failures.iter().find(|error| !is_silence(error)) {
+fn connect_error(url: &Url, failures: &[io::Error]) -> DownloadError {
+    if let Some(error) = failures.iter().find(|error| !is_unreachable(error)) {
         return failed(
             url,
-            format!("does not take the connection: {}", words(error)),
+            format!("does not take the connection: {}", error_text(error)),
         );
     }
-    let last = failures.last().map(words).unwrap_or_default();
+    let last = failures.last().map(error_text).unwrap_or_default();
     unreachable(url, format!("cannot be reached: {last}"))
 }
 
 /// The error without the number that comes with it.
-fn words(error: &io::Error) -> String {
+fn error_text(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(code) => Errno::from_raw(code).desc().to_owned(),
         None => error.to_string(),
@@ -262,7 +262,7 @@ fn words(error: &io::Error) -> String {
 }
 
 /// Whether the error says that there is no way, and not that somebody at its end refuses.
-fn is_silence(error: &io::Error) -> bool {
+fn is_unreachable(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error().map(Errno::from_raw),
         Some(

@@ -1,22 +1,22 @@
 //! Downloads: the `url` files of uploaded projects, fetched by this device from the networks it is in.
 //!
-//! Whoever uploads a project chooses the address, and so could have this device ask its own services or
+//! Whoever uploads a project chooses the address, and so could have this device request_url its own services or
 //! its neighbours for what they tell nobody outside. Therefore every connection, also of a redirect, is
 //! made to an address that was checked (`address`), and never to a name (`connect`). This file speaks
 //! HTTP with the other end, with limits for all that it may send. It knows no projects, paths or users.
 //!
-//! There is no proxy, whatever the environment says: a proxy looks names up by itself, and nothing
+//! There is no proxy, whatever the environment says: a proxy looks resolver up by itself, and nothing
 //! checked here would hold behind it. There are no cookies, passwords or referrers, so that nothing of
 //! one host can come to another.
 
-mod address;
+mod address_filter;
 mod connect;
 #[cfg(test)]
 mod tests;
 
-use address::Filter;
+use address_filter::AddressFilter;
 use axum::body::Body;
-use connect::{Network, SystemNames, Waits};
+use connect::{Connector, SystemResolver, Timeouts};
 use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper_util::rt::TokioIo;
@@ -40,9 +40,9 @@ use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 use url::{Host, Position, Url};
 
 /// Redirects that are followed: browsers permit 20, but honest downloads need one to three.
-const MAX_REDIRECTS: usize = 5;
+const REDIRECTS_MAX_COUNT: usize = 5;
 /// Bytes of an answer's head, and of the buffer that its body passes. Large heads have 8 KiB.
-const HEAD_SIZE: usize = 32 * 1024;
+const RESPONSE_HEAD_MAX_BYTES: usize = 32 * 1024;
 /// Bytes that are written at once. Each write is a way to another thread and back, some 20 µs.
 const WRITE_BUFFER_BYTES: usize = 64 * 1024;
 /// Bytes of an address. Signed ones have 1 KiB or 2.
@@ -60,7 +60,7 @@ pub struct DownloadSettings {
     pub private_addresses: bool,
 }
 
-/// Why a file was not downloaded, as a sentence for the person who asked for it. It names the host at
+/// Why a file was not downloaded, as a sentence for the person who asked for it. It resolver the host at
 /// the most: the rest of an address may hold what gives access to the file.
 #[derive(Debug, thiserror::Error)]
 pub enum DownloadError {
@@ -85,7 +85,7 @@ pub(crate) struct Downloader(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     settings: DownloadSettings,
-    network: Network,
+    network: Connector,
     /// Made at the first use: the certificates of all authorities of the world take time and memory.
     tls: OnceCell<Arc<ClientConfig>>,
 }
@@ -103,13 +103,13 @@ struct Answer {
 impl Downloader {
     pub(crate) fn new(settings: DownloadSettings) -> Self {
         let filter = if settings.private_addresses {
-            || Ok(Filter::Open)
+            || Ok(AddressFilter::Open)
         } else {
-            Filter::public
+            AddressFilter::public
         };
         Self(Arc::new(Inner {
             settings,
-            network: Network::new(Arc::new(SystemNames), filter, Waits::default()),
+            network: Connector::new(Arc::new(SystemResolver), filter, Timeouts::default()),
             tls: OnceCell::new(),
         }))
     }
@@ -140,8 +140,8 @@ impl Downloader {
 
 impl Inner {
     async fn follow(&self, mut url: Url, file: File) -> Result<u64, DownloadError> {
-        for redirects in 0..=MAX_REDIRECTS {
-            let answer = match self.ask(&url).await {
+        for redirects in 0..=REDIRECTS_MAX_COUNT {
+            let answer = match self.request_url(&url).await {
                 // Somebody has answered before, so there is a network.
                 Err(DownloadError::Unreachable(why)) if redirects > 0 => {
                     return Err(DownloadError::Failed(why));
@@ -155,12 +155,12 @@ impl Inner {
         }
         Err(failed(
             &url,
-            format!("is the end of more than {MAX_REDIRECTS} redirects"),
+            format!("is the end of more than {REDIRECTS_MAX_COUNT} redirects"),
         ))
     }
 
     /// Asks for `url` on a connection of its own.
-    async fn ask(&self, url: &Url) -> Result<Answer, DownloadError> {
+    async fn request_url(&self, url: &Url) -> Result<Answer, DownloadError> {
         let request = request(url)?;
         let stream = self.network.connect(url).await?;
         let stream: Box<dyn Stream> = if url.scheme() == "https" {
@@ -169,19 +169,19 @@ impl Inner {
             Box::new(stream)
         };
         let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
-            .max_buf_size(HEAD_SIZE)
+            .max_buf_size(RESPONSE_HEAD_MAX_BYTES)
             .handshake(TokioIo::new(stream))
             .await
-            .map_err(|error| failed(url, broken(&error)))?;
+            .map_err(|error| failed(url, response_error(&error)))?;
         let mut task = JoinSet::new();
         task.spawn(async move {
             // Whatever is wrong with it, the answer or its body says so too.
             let _ = connection.await;
         });
         let head = self
-            .patiently(url, sender.send_request(request))
+            .with_idle_timeout(url, sender.send_request(request))
             .await?
-            .map_err(|error| failed(url, broken(&error)))?;
+            .map_err(|error| failed(url, response_error(&error)))?;
         Ok(Answer {
             head,
             _connection: task,
@@ -198,7 +198,7 @@ impl Inner {
             Some(Host::Ipv6(ip)) => ServerName::from(std::net::IpAddr::from(ip)),
             Some(Host::Domain(name)) => ServerName::try_from(name.to_owned())
                 .map_err(|_| failed(url, "is no name that a certificate can be for"))?,
-            None => return Err(no_web()),
+            None => return Err(unsupported_scheme()),
         };
         let tls = self
             .tls
@@ -214,12 +214,12 @@ impl Inner {
             })
             .await?;
         let stream = self
-            .patiently(
+            .with_idle_timeout(
                 url,
                 TlsConnector::from(Arc::clone(tls)).connect(name, stream),
             )
             .await?
-            .map_err(|error| failed(url, untrusted(&error)))?;
+            .map_err(|error| failed(url, tls_error(&error)))?;
         Ok(Box::new(stream))
     }
 
@@ -251,8 +251,8 @@ impl Inner {
         }
         let mut total = 0;
         let mut block = Vec::new();
-        while let Some(bytes) = self.patiently(url, next_bytes(&mut body)).await? {
-            let bytes = bytes.map_err(|error| failed(url, broken(&error)))?;
+        while let Some(bytes) = self.with_idle_timeout(url, next_bytes(&mut body)).await? {
+            let bytes = bytes.map_err(|error| failed(url, response_error(&error)))?;
             total += bytes.len() as u64;
             if total > max {
                 return Err(too_large());
@@ -266,19 +266,19 @@ impl Inner {
         Ok(total)
     }
 
-    /// Waits for the other end as long as anybody is patient with one that is silent.
-    async fn patiently<T>(
+    /// Timeouts for the other end as long as anybody is patient with one that is silent.
+    async fn with_idle_timeout<T>(
         &self,
         url: &Url,
         answer: impl Future<Output = T>,
     ) -> Result<T, DownloadError> {
-        let silence = self.network.waits.silence;
-        timeout(silence, answer).await.map_err(|_| {
+        let idle = self.network.timeouts.idle;
+        timeout(idle, answer).await.map_err(|_| {
             failed(
                 url,
                 format!(
                     "kept us waiting for more than {} seconds",
-                    silence.as_secs_f64()
+                    idle.as_secs_f64()
                 ),
             )
         })
@@ -288,7 +288,7 @@ impl Inner {
 /// Whether such an address is asked at all. Its host is looked at when that is connected to.
 fn check(url: &Url) -> Result<(), DownloadError> {
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(no_web());
+        return Err(unsupported_scheme());
     }
     if !url.username().is_empty() || url.password().is_some() {
         // They would stand in a file that other people read, and whom else they concern is not known here.
@@ -300,7 +300,7 @@ fn check(url: &Url) -> Result<(), DownloadError> {
     Ok(())
 }
 
-fn no_web() -> DownloadError {
+fn unsupported_scheme() -> DownloadError {
     let reason = "Only addresses that begin with http:// or https:// are downloaded.";
     DownloadError::Forbidden(reason.to_owned())
 }
@@ -413,7 +413,7 @@ fn sentence(url: &Url, reason: &str) -> String {
     format!("{} {reason}.", url.host_str().unwrap_or_default())
 }
 
-fn broken(error: &hyper::Error) -> String {
+fn response_error(error: &hyper::Error) -> String {
     let mut text = format!("gives no proper answer: {error}");
     let mut next = error.source();
     while let Some(cause) = next {
@@ -423,10 +423,10 @@ fn broken(error: &hyper::Error) -> String {
     text
 }
 
-fn untrusted(error: &io::Error) -> String {
+fn tls_error(error: &io::Error) -> String {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
     if matches!(cause, Some(rustls::Error::InvalidCertificate(_))) {
-        // A wrong clock is among the causes, and rustls names both times then.
+        // A wrong clock is among the causes, and rustls resolver both times then.
         format!("cannot be trusted: {error}")
     } else {
         format!("cannot be spoken to with https: {error}")

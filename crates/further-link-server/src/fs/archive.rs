@@ -1,6 +1,6 @@
 //! Sending a folder as an archive.
 
-use super::Asked;
+use super::request::FsRequest;
 use crate::http::streaming_body::{self, Sender};
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
@@ -14,13 +14,13 @@ const CHUNK_BYTES: usize = 64 * 1024;
 const WORKSPACE_ARCHIVE_NAME: &str = "files";
 
 /// The answer to `?archive=zip`.
-pub(super) async fn response(asked: &Asked) -> Result<Response, FilesError> {
-    let name = &asked.address.name;
+pub(super) async fn response(request: &FsRequest) -> Result<Response, FilesError> {
+    let name = &request.path.name;
     let top = name
         .split()
         .map_or(WORKSPACE_ARCHIVE_NAME, |(_, last)| last);
-    let archive = asked.tree.archive(name.clone(), top.to_owned()).await?;
-    let body = match asked.head {
+    let archive = request.tree.archive(name.clone(), top.to_owned()).await?;
+    let body = match request.is_head {
         true => Body::empty(),
         false => {
             let (sender, body) = streaming_body::body();

@@ -7,7 +7,8 @@ use further_link_engine::{Entry, FilesError, Folder, Kind};
 use http::{HeaderValue, header};
 use serde_json::{Map, Value, json};
 
-/// Entries up to which the text is made at once. With more, it is made elsewhere: keys and output of programs would wait for it.
+/// Entries up to which the text is made at once. More are serialized on the blocking pool: keys and output of
+/// programs would wait for it.
 const INLINE_ENTRIES_MAX: usize = 256;
 
 /// The answer to a request for a folder.

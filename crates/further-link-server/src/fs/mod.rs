@@ -1,26 +1,30 @@
 //! `/fs/…`: the files of an account, for the page and for tools (`docs/protocol.md` section 12).
 //!
-//! This file decides what is asked for, and says how it went; `fs/` has what takes more: conditions and ranges, sending,
-//! receiving, lists. What happens on the disk is the engine's (`further_link_engine::Tree`).
+//! This file routes by method. What happens on the disk is the engine's
+//! (`further_link_engine::Tree`).
 
-mod address;
 mod archive;
 mod conditions;
-pub(crate) mod elsewhere;
+mod error;
+mod get_file;
 mod listing;
-mod receive;
-mod refusal;
-mod send;
+mod path;
+mod put_file;
+mod request;
+pub(crate) mod single_file;
 mod watch;
 
 use crate::SharedApp;
+use crate::access::fetch_metadata::is_cross_site_embed;
 use crate::http::error::HttpError;
-use address::Address;
-use axum::extract::{Query, Request, State};
+use crate::http::query::QueryString;
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
-use further_link_engine::{FilesError, Tree, Written};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use refusal::{Refusal, account_refused};
+use error::{FsError, account_error};
+use further_link_engine::{FilesError, Written};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use path::FsPath;
+use request::{FsOptions, FsRequest};
 
 /// Where a `MOVE` moves to.
 const X_DESTINATION: HeaderName = HeaderName::from_static("x-destination");
@@ -28,8 +32,6 @@ const X_DESTINATION: HeaderName = HeaderName::from_static("x-destination");
 const X_OVERWRITE: HeaderName = HeaderName::from_static("x-overwrite");
 /// When a file's content was last changed, in milliseconds since 1970.
 const X_TIMESTAMP: HeaderName = HeaderName::from_static("x-timestamp");
-const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-resource-policy");
 
@@ -40,64 +42,22 @@ const CONTENT_SECURITY_POLICY: &str = "sandbox; default-src 'none'; img-src 'sel
 /// All that is understood here.
 const ALLOWED_METHODS: &str = "GET, HEAD, PUT, DELETE, MOVE, OPTIONS";
 
-type Pairs = Query<Vec<(String, String)>>;
-
-/// What is behind the `?`.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Options {
-    user: Option<String>,
-    parents: bool,
-    archive: Option<String>,
-    watch: bool,
-}
-
-impl Options {
-    /// Of a name that comes twice, the first counts. Unknown ones are ignored.
-    fn new(pairs: Vec<(String, String)>) -> Self {
-        let value = |wanted: &str| {
-            pairs
-                .iter()
-                .find(|(name, _)| name == wanted)
-                .map(|(_, value)| value.clone())
-        };
-        let is_on =
-            |value: Option<String>| value.is_some_and(|value| value != "0" && value != "false");
-        Self {
-            user: value("user").filter(|user| !user.is_empty()),
-            parents: is_on(value("parents")),
-            archive: value("archive"),
-            watch: is_on(value("watch")),
-        }
-    }
-}
-
-/// A request for something below the work folder.
-struct Asked {
-    tree: Tree,
-    address: Address,
-    options: Options,
-    headers: HeaderMap,
-    /// Only the head of the answer is wanted.
-    head: bool,
-    app: SharedApp,
-}
-
 /// Answers all requests below `/fs`.
 pub(crate) async fn answer(
     State(app): State<SharedApp>,
-    Query(pairs): Pairs,
+    query: QueryString,
     request: Request,
 ) -> Response {
-    let result = match is_embedded(request.headers()) {
-        true => Err(Refusal::from(HttpError::new(
+    let result = match is_cross_site_embed(request.headers()) {
+        true => Err(FsError::from(HttpError::new(
             StatusCode::FORBIDDEN,
             "Pages of other sites may not embed files.",
         ))),
-        false => handle(app, Options::new(pairs), request).await,
+        false => handle(app, FsOptions::from(&query), request).await,
     };
     let mut response = match result {
         Ok(response) => response,
-        Err(refusal) => refusal.into_response(),
+        Err(error) => error.into_response(),
     };
     let fixed = [
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
@@ -115,18 +75,7 @@ pub(crate) async fn answer(
     response
 }
 
-/// Whether a page of another site embeds what is asked for, as a picture or a script: such a request has no `Origin`. The page
-/// would not get it (`Cross-Origin-Resource-Policy`), but could keep archives and watchers from everybody else.
-pub(crate) fn is_embedded(headers: &HeaderMap) -> bool {
-    let is = |name, value: &[u8]| {
-        let found = headers.get(name).map(HeaderValue::as_bytes);
-        found.is_some_and(|found: &[u8]| found.eq_ignore_ascii_case(value))
-    };
-    is(SEC_FETCH_MODE, b"no-cors")
-        && (is(SEC_FETCH_SITE, b"cross-site") || is(SEC_FETCH_SITE, b"same-site"))
-}
-
-async fn handle(app: SharedApp, options: Options, request: Request) -> Result<Response, Refusal> {
+async fn handle(app: SharedApp, options: FsOptions, request: Request) -> Result<Response, FsError> {
     let method = request.method().clone();
     let known = [
         Method::GET,
@@ -149,24 +98,24 @@ async fn handle(app: SharedApp, options: Options, request: Request) -> Result<Re
     if request.uri().path() == "/fs" && [Method::GET, Method::HEAD].contains(&method) {
         return Ok(moved_permanently(request.uri().query(), "/fs"));
     }
-    let address = Address::parse(request.uri().path())?;
+    let path = FsPath::parse(request.uri().path())?;
     let account = app.engine.account(options.user.clone()).await;
-    let account = account.map_err(|error| account_refused(&error))?;
+    let account = account.map_err(|error| account_error(&error))?;
     let (parts, body) = request.into_parts();
-    let asked = Asked {
+    let request = FsRequest {
         tree: app.engine.tree(account),
         app,
-        address,
+        path,
         options,
-        head: method == Method::HEAD,
+        is_head: method == Method::HEAD,
         headers: parts.headers,
     };
     match method {
-        Method::PUT if asked.address.folder => asked.make_folder().await,
-        Method::PUT => receive::receive(asked, body).await,
-        Method::DELETE => asked.remove().await,
-        Method::GET | Method::HEAD => asked.look(parts.uri.query()).await,
-        _ => asked.rename().await,
+        Method::PUT if request.path.is_directory => request.make_folder().await,
+        Method::PUT => put_file::receive(request, body).await,
+        Method::DELETE => request.remove().await,
+        Method::GET | Method::HEAD => request.get(parts.uri.query()).await,
+        _ => request.rename().await,
     }
 }
 
@@ -186,29 +135,29 @@ fn moved_permanently(query: Option<&str>, path: &str) -> Response {
     response
 }
 
-impl Asked {
-    async fn look(self, query: Option<&str>) -> Result<Response, Refusal> {
+impl FsRequest {
+    async fn get(self, query: Option<&str>) -> Result<Response, FsError> {
         match self.found().await {
-            Err(FilesError::IsFolder(_)) => Ok(moved_permanently(query, &self.address.path)),
+            Err(FilesError::IsFolder(_)) => Ok(moved_permanently(query, &self.path.raw)),
             // It, or something on the way to it, is a file where a folder would have to be.
             Err(FilesError::NotFolder(_)) => {
-                Err(FilesError::NotFound(self.address.name.as_str().to_owned()).into())
+                Err(FilesError::NotFound(self.path.name.as_str().to_owned()).into())
             }
             Err(error) => Err(error.into()),
             Ok(found) => found,
         }
     }
 
-    async fn found(&self) -> Result<Result<Response, Refusal>, FilesError> {
-        let name = self.address.name.clone();
-        if !self.address.folder {
+    async fn found(&self) -> Result<Result<Response, FsError>, FilesError> {
+        let name = self.path.name.clone();
+        if !self.path.is_directory {
             let opened = self.tree.open(name).await?;
             if self.options.watch || self.options.archive.is_some() {
-                return Ok(Err(Refusal::bad(
+                return Ok(Err(FsError::bad(
                     "Only a folder is watched, or made an archive of.",
                 )));
             }
-            return Ok(send::response(opened, self));
+            return Ok(get_file::response(opened, self));
         }
         if self.options.watch {
             return Ok(Ok(watch::response(self, self.tree.watch(name).await?)));
@@ -216,22 +165,22 @@ impl Asked {
         match self.options.archive.as_deref() {
             None => {
                 let folder = self.tree.list(name).await?;
-                Ok(Ok(listing::response(folder, self.head).await?))
+                Ok(Ok(listing::response(folder, self.is_head).await?))
             }
             Some("zip") => Ok(Ok(archive::response(self).await?)),
-            Some(_) => Ok(Err(Refusal::bad(
+            Some(_) => Ok(Err(FsError::bad(
                 "There is one kind of archive: archive=zip.",
             ))),
         }
     }
 
-    async fn make_folder(self) -> Result<Response, Refusal> {
+    async fn make_folder(self) -> Result<Response, FsError> {
         let made = self
             .tree
             .make_folder(
-                self.address.name.clone(),
+                self.path.name.clone(),
                 self.options.parents,
-                receive::timestamp(&self.headers)?,
+                put_file::timestamp(&self.headers)?,
             )
             .await?;
         Ok(match made {
@@ -240,34 +189,30 @@ impl Asked {
         })
     }
 
-    async fn remove(self) -> Result<Response, Refusal> {
+    async fn remove(self) -> Result<Response, FsError> {
         let conditions = conditions::for_change(&self.headers);
         let removed = self
             .tree
-            .remove(self.address.name.clone(), self.address.folder, conditions)
+            .remove(self.path.name.clone(), self.path.is_directory, conditions)
             .await?;
         match removed {
             Ok(()) => Ok(StatusCode::NO_CONTENT.into_response()),
-            Err(current) => Err(Refusal::condition(&self.address, current)),
+            Err(current) => Err(FsError::condition(&self.path, current)),
         }
     }
 
-    async fn rename(self) -> Result<Response, Refusal> {
+    async fn rename(self) -> Result<Response, FsError> {
         let destination = self.headers.get(X_DESTINATION).ok_or_else(|| {
-            Refusal::bad("MOVE needs X-Destination: where to, as in /fs/new-name.")
+            FsError::bad("MOVE needs X-Destination: where to, as in /fs/new-name.")
         })?;
-        let destination = Address::parse_bytes(destination.as_bytes())?;
+        let destination = FsPath::parse_bytes(destination.as_bytes())?;
         let overwrite = self
             .headers
             .get(X_OVERWRITE)
             .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
         let moved = self
             .tree
-            .rename(
-                self.address.name.clone(),
-                destination.name.clone(),
-                overwrite,
-            )
+            .rename(self.path.name.clone(), destination.name.clone(), overwrite)
             .await?;
         match moved {
             Written::Done { created, version } => {

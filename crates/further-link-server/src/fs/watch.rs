@@ -1,7 +1,7 @@
 //! Telling a client what changes, as Server-Sent Events (HTML, section 9.2).
 
-use super::Asked;
 use super::conditions::etag_text;
+use super::request::FsRequest;
 use crate::http::streaming_body::{self, Sender};
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
@@ -19,12 +19,12 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const SSE_PREAMBLE: &str = "retry: 2000\n\n";
 
 /// The answer to `?watch`.
-pub(super) fn response(asked: &Asked, watch: Watch) -> Response {
-    let body = match asked.head {
+pub(super) fn response(request: &FsRequest, watch: Watch) -> Response {
+    let body = match request.is_head {
         true => Body::empty(),
         false => {
             let (sender, body) = streaming_body::body();
-            tokio::spawn(tell(watch, sender, asked.app.stopping.clone()));
+            tokio::spawn(tell(watch, sender, request.app.stopping.clone()));
             body
         }
     };

@@ -2,6 +2,7 @@
 
 pub(crate) mod apt;
 pub(crate) mod error;
+pub(crate) mod query;
 pub(crate) mod request_body;
 pub(crate) mod routes;
 pub(crate) mod streaming_body;

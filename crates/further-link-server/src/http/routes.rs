@@ -1,4 +1,4 @@
-//! The routes, and what answers each. All are behind the gate: [`router`] puts it around whatever is
+//! The routes, and what answers each. All pass access control: [`router`] puts it around whatever is
 //! here, unknown paths included.
 
 use super::{
@@ -6,6 +6,7 @@ use super::{
     upload::{self, UploadError},
 };
 use crate::http::error::HttpError;
+use crate::http::query::QueryString;
 use crate::listen::Peer;
 use crate::session::{self, SessionOptions};
 use crate::websocket;
@@ -13,7 +14,7 @@ use crate::websocket::deflate::Agreement;
 use crate::{SharedApp, access, device, fs, page, repl};
 use axum::Router;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
@@ -42,7 +43,7 @@ pub(crate) fn router(app: SharedApp) -> Router {
         .route("/run", only_get(get(run)))
         .route("/run-py", only_get(get(run_py)))
         .route("/exec", only_get(get(exec)))
-        .route("/ws", only_get(get(line_session)))
+        .route("/ws", only_get(get(open_repl)))
         .route("/fs", any(fs::answer))
         .route("/fs/", any(fs::answer))
         .route("/fs/{*path}", any(fs::answer))
@@ -56,7 +57,7 @@ pub(crate) fn router(app: SharedApp) -> Router {
     // Around the whole router, not around each route: those add to answers that are not theirs.
     Router::new()
         .fallback_service(routes)
-        .layer(from_fn_with_state(app, access::guard))
+        .layer(from_fn_with_state(app, access::check_access))
 }
 
 /// Answers every other method with 405, `HEAD` too.
@@ -148,11 +149,11 @@ async fn metrics(State(app): State<SharedApp>) -> Result<Response, HttpError> {
 
 async fn upload(
     State(app): State<SharedApp>,
-    Query(pairs): Pairs,
+    query: QueryString,
     request: Request,
 ) -> Result<Response, HttpError> {
     let body = app.projects.bodies.read(request).await?;
-    let account = app.engine.account(Options::new(pairs).user).await;
+    let account = app.engine.account(query.user()).await;
     let uploaded = upload::upload(&app, &account, body.bytes).await;
     drop(body.memory);
     let uploaded = uploaded.map_err(|error| {
@@ -168,9 +169,9 @@ async fn upload(
     ))
 }
 
-/// The options that clients put behind the path.
+/// What the query string of a WebSocket's URL asks for.
 #[derive(Default)]
-struct Options {
+struct ConnectionOptions {
     user: Option<String>,
     terminal: bool,
     client: String,
@@ -178,30 +179,22 @@ struct Options {
     features: Features,
 }
 
-impl Options {
-    /// Of a name that comes twice, the first counts. Unknown ones are ignored.
-    fn new(pairs: Vec<(String, String)>) -> Self {
-        let value = |wanted: &str| {
-            pairs
-                .iter()
-                .find(|(name, _)| name == wanted)
-                .map(|(_, value)| value.clone())
-        };
+impl From<&QueryString> for ConnectionOptions {
+    fn from(query: &QueryString) -> Self {
         Self {
-            user: value("user").filter(|user| !user.is_empty()),
-            terminal: value("pty")
+            user: query.user(),
+            terminal: query
+                .get("pty")
                 .is_some_and(|pty| pty == "1" || pty.eq_ignore_ascii_case("true")),
-            client: value("client").unwrap_or_default(),
-            mode: value("mode"),
-            features: Features::from_names(value("features").unwrap_or_default().split(',')),
+            client: query.get("client").unwrap_or_default().to_owned(),
+            mode: query.get("mode").map(str::to_owned),
+            features: Features::from_names(query.get("features").unwrap_or_default().split(',')),
         }
     }
 }
 
-type Pairs = Query<Vec<(String, String)>>;
-
-async fn run(State(app): State<SharedApp>, Query(pairs): Pairs, request: Request) -> Response {
-    let options = Options::new(pairs);
+async fn run(State(app): State<SharedApp>, query: QueryString, request: Request) -> Response {
+    let options = ConnectionOptions::from(&query);
     let client = options.client.clone();
     let binary_stream = websocket::offers(request.headers(), stream::SUBPROTOCOL);
     let dialect = match binary_stream {
@@ -211,23 +204,30 @@ async fn run(State(app): State<SharedApp>, Query(pairs): Pairs, request: Request
     open_session(app, options, Box::new(dialect), binary_stream, request).await
 }
 
-async fn run_py(State(app): State<SharedApp>, Query(pairs): Pairs, request: Request) -> Response {
-    let options = Options {
+async fn run_py(State(app): State<SharedApp>, query: QueryString, request: Request) -> Response {
+    let options = ConnectionOptions {
         // It has no messages for them.
         features: Features::default(),
-        ..Options::new(pairs)
+        ..ConnectionOptions::from(&query)
     };
     open_session(app, options, Box::new(RunPy), false, request).await
 }
 
 /// The first generation knew no options.
 async fn exec(State(app): State<SharedApp>, request: Request) -> Response {
-    open_session(app, Options::default(), Box::new(Exec), false, request).await
+    open_session(
+        app,
+        ConnectionOptions::default(),
+        Box::new(Exec),
+        false,
+        request,
+    )
+    .await
 }
 
 async fn open_session(
     app: SharedApp,
-    options: Options,
+    options: ConnectionOptions,
     dialect: Box<dyn Dialect>,
     binary_stream: bool,
     request: Request,
@@ -245,12 +245,8 @@ async fn open_session(
     })
 }
 
-async fn line_session(
-    State(app): State<SharedApp>,
-    Query(pairs): Pairs,
-    request: Request,
-) -> Response {
-    let options = Options::new(pairs);
+async fn open_repl(State(app): State<SharedApp>, query: QueryString, request: Request) -> Response {
+    let options = ConnectionOptions::from(&query);
     let mode = match options.mode.as_deref() {
         None | Some("command") => repl::Mode::Command,
         Some("python") => repl::Mode::Python,
@@ -278,7 +274,7 @@ where
 {
     // Keeps the connection's place among the permitted ones for as long as the session lasts.
     let peer = request.extensions().get::<Arc<Peer>>().cloned();
-    let near = peer.as_ref().is_none_or(|peer| peer.is_near());
+    let near = peer.as_ref().is_none_or(|peer| peer.is_local());
     let compression = match app.settings.compression.is_for(near) {
         true => Agreement::with(request.headers()),
         false => None,

@@ -1,14 +1,18 @@
 //! The port: accepting connections, telling TLS from plain HTTP, and serving requests on them.
 
+mod peer;
 mod write_timeout;
 
-use crate::access::{self, Gate};
+pub(crate) use peer::Peer;
+
+use self::peer::is_local;
+use self::write_timeout::WriteTimeout;
+use crate::access::{self, Access};
 use crate::device::Device;
 use crate::download::Downloader;
 use crate::http::error::HttpError;
 use crate::http::routes;
 use crate::http::upload::Projects;
-use crate::listen::write_timeout::ImpatientStream;
 use crate::metrics::Metrics;
 use crate::{App, ServerSettings, SharedApp, page};
 use axum::Router;
@@ -25,18 +29,17 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tower::ServiceExt as _;
 
 /// How long a client may take for its first byte, and for the TLS handshake.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take to send a request's head; also how long an idle connection is kept.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a request that has begun may still take when the server ends.
@@ -58,54 +61,9 @@ const REJECT_TIMEOUT: Duration = Duration::from_secs(2);
 static REJECT_PERMITS: Semaphore = Semaphore::const_new(32);
 /// The first byte of a TLS record that begins a handshake (RFC 8446 section 5.1). No HTTP method
 /// begins with it.
-const TLS_HANDSHAKE_TIMEOUT: u8 = 0x16;
+const TLS_HANDSHAKE_RECORD_TYPE: u8 = 0x16;
 /// Connections that wait to be accepted (`listen(2)`).
 const LISTEN_BACKLOG: u32 = 1024;
-
-/// Who is at the other end of a connection. Holds its place among the permitted ones.
-#[derive(Debug)]
-pub(crate) struct Peer {
-    _place: OwnedSemaphorePermit,
-    near: bool,
-    upgraded: AtomicBool,
-}
-
-impl Peer {
-    fn new(place: OwnedSemaphorePermit, near: bool) -> Self {
-        Self {
-            _place: place,
-            near,
-            upgraded: AtomicBool::new(false),
-        }
-    }
-
-    /// From now on the connection speaks WebSocket.
-    pub(crate) fn upgrade(&self) {
-        self.upgraded.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it does.
-    pub(crate) fn is_upgraded(&self) -> bool {
-        self.upgraded.load(Ordering::Relaxed)
-    }
-
-    /// Whether it is on this device.
-    pub(crate) fn is_near(&self) -> bool {
-        self.near
-    }
-
-    #[cfg(test)]
-    pub(crate) fn for_test() -> Self {
-        let places = Arc::new(Semaphore::new(1));
-        Self::new(places.try_acquire_owned().unwrap(), true)
-    }
-}
-
-/// Whether a client is on this device: it came over loopback, or to one of our addresses from the same.
-fn is_near(stream: &TcpStream, client: SocketAddr) -> bool {
-    client.ip().to_canonical().is_loopback()
-        || stream.local_addr().is_ok_and(|own| own.ip() == client.ip())
-}
 
 /// Opens a listening socket. Has to be called inside of the runtime. With `only_v6` the address `::`
 /// leaves IPv4 to another socket.
@@ -132,9 +90,9 @@ pub struct Server {
     router: Router,
     tls: Option<TlsAcceptor>,
     /// With TLS, those on other devices who come without it are sent to `https`.
-    redirects: bool,
+    redirects_to_https: bool,
     stopping: watch::Sender<bool>,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 impl Server {
@@ -166,11 +124,11 @@ impl Server {
         routes: impl FnOnce(SharedApp) -> Router,
     ) -> io::Result<Self> {
         let stopping = watch::Sender::new(false);
-        let places = Arc::new(Semaphore::new(settings.max_connections));
+        let permits = Arc::new(Semaphore::new(settings.max_connections));
         let app = Arc::new(App {
             engine,
             metrics: Metrics::new().map_err(io::Error::other)?,
-            gate: Gate::new(&settings.gate, hostname),
+            access: Access::new(&settings.access, hostname),
             projects: Projects::new(settings.max_upload_bytes),
             stopping: stopping.subscribe(),
             downloads: Downloader::new(settings.downloads.clone()),
@@ -181,15 +139,15 @@ impl Server {
             router: routes(Arc::clone(&app)),
             app,
             tls: tls.map(TlsAcceptor::from),
-            redirects: true,
+            redirects_to_https: true,
             stopping,
-            places,
+            permits,
         })
     }
 
-    /// Serves plain HTTP to everybody, with TLS or without: clients of old servers know no redirects.
+    /// Serves plain HTTP to everybody, with TLS or without: clients of old servers know no redirects_to_https.
     pub(crate) fn without_redirects(mut self) -> Self {
-        self.redirects = false;
+        self.redirects_to_https = false;
         self
     }
 
@@ -198,11 +156,11 @@ impl Server {
         let router = self.router.clone();
         let each = |listener| (listener, router.clone());
         let listeners = listeners.into_iter().map(each).collect();
-        self.serve_each(listeners, stop).await;
+        self.serve_routers(listeners, stop).await;
     }
 
     /// The same, with something of its own to answer on each port.
-    pub(crate) async fn serve_each(
+    pub(crate) async fn serve_routers(
         self,
         listeners: Vec<(TcpListener, Router)>,
         stop: impl Future<Output = ()>,
@@ -215,9 +173,9 @@ impl Server {
         stop.await;
         accepting.shutdown().await;
         server.stopping.send_replace(true);
-        // Each connection holds its place until it is gone; all places are free when all are.
+        // Each connection holds its permit until it is gone; all permits are free when all are.
         let all = u32::try_from(server.app.settings.max_connections).unwrap_or(u32::MAX);
-        let _ = server.places.acquire_many(all).await;
+        let _ = server.permits.acquire_many(all).await;
     }
 
     async fn accept(self: Arc<Self>, listener: TcpListener, router: Router) {
@@ -230,23 +188,24 @@ impl Server {
                     continue;
                 }
             };
-            match Arc::clone(&self.places).try_acquire_owned() {
-                Ok(place) => {
-                    let peer = Arc::new(Peer::new(place, is_near(&stream, address)));
-                    let greeted = Arc::clone(&self).greet(stream, address, peer, router.clone());
-                    tokio::spawn(greeted);
+            match Arc::clone(&self.permits).try_acquire_owned() {
+                Ok(permit) => {
+                    let peer = Arc::new(Peer::new(permit, is_local(&stream, address)));
+                    let serving =
+                        Arc::clone(&self).detect_protocol(stream, address, peer, router.clone());
+                    tokio::spawn(serving);
                 }
                 Err(_) => {
                     self.app.metrics.refused("connections");
                     tracing::warn!(%address, "too many connections");
-                    turn_away(stream);
+                    reject(stream);
                 }
             }
         }
     }
 
     /// Finds out what the client speaks, and serves it.
-    async fn greet(
+    async fn detect_protocol(
         self: Arc<Self>,
         stream: TcpStream,
         address: SocketAddr,
@@ -257,35 +216,35 @@ impl Server {
         let _ = SockRef::from(&stream).set_tcp_notsent_lowat(NOTSENT_LOWAT_BYTES);
         let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(TCP_USER_TIMEOUT));
         let mut first = [0];
-        let Some(Ok(1)) = self.in_time(stream.peek(&mut first)).await else {
+        let Some(Ok(1)) = self.with_handshake_timeout(stream.peek(&mut first)).await else {
             return;
         };
         match &self.tls {
-            Some(tls) if first[0] == TLS_HANDSHAKE_TIMEOUT => {
-                match self.in_time(tls.accept(stream)).await {
-                    Some(Ok(stream)) => self.speak_http(stream, peer, router, false).await,
+            Some(tls) if first[0] == TLS_HANDSHAKE_RECORD_TYPE => {
+                match self.with_handshake_timeout(tls.accept(stream)).await {
+                    Some(Ok(stream)) => self.serve_http(stream, peer, router, false).await,
                     Some(Err(error)) => tracing::debug!(%address, %error, "no TLS session"),
                     None => tracing::debug!(%address, "the TLS handshake took too long"),
                 }
             }
             tls => {
-                let near = address.ip().to_canonical().is_loopback();
-                let redirect = self.redirects && tls.is_some() && !near;
-                self.speak_http(stream, peer, router, redirect).await;
+                let is_local = address.ip().to_canonical().is_loopback();
+                let redirect = self.redirects_to_https && tls.is_some() && !is_local;
+                self.serve_http(stream, peer, router, redirect).await;
             }
         }
     }
 
     /// What `step` of a connection's beginning comes to, if it does so in time and before the end.
-    async fn in_time<T>(&self, step: impl Future<Output = T>) -> Option<T> {
+    async fn with_handshake_timeout<T>(&self, step: impl Future<Output = T>) -> Option<T> {
         let mut stopping = self.app.stopping.clone();
         tokio::select! {
-            result = tokio::time::timeout(HELLO_TIMEOUT, step) => result.ok(),
+            result = tokio::time::timeout(TLS_HANDSHAKE_TIMEOUT, step) => result.ok(),
             _ = stopping.wait_for(|stopping| *stopping) => None,
         }
     }
 
-    async fn speak_http<S>(
+    async fn serve_http<S>(
         self: Arc<Self>,
         stream: S,
         peer: Arc<Peer>,
@@ -294,7 +253,7 @@ impl Server {
     ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let stream = ImpatientStream::new(stream, Arc::clone(&peer));
+        let stream = WriteTimeout::new(stream, Arc::clone(&peer));
         let server = Arc::clone(&self);
         let service = service_fn(move |request: Request<Incoming>| {
             let server = Arc::clone(&server);
@@ -351,9 +310,9 @@ impl Server {
 
     /// Sends a client that is not on this device to the same address with `https`.
     fn redirect(&self, request: &Request<Incoming>) -> Response {
-        if let Err(refusal) = self.app.gate.check(request.uri(), request.headers()) {
-            self.app.metrics.refused(refusal.reason());
-            return HttpError::from(refusal).into_response();
+        if let Err(denied) = self.app.access.check(request.uri(), request.headers()) {
+            self.app.metrics.refused(denied.metric_reason());
+            return HttpError::from(denied).into_response();
         }
         let host = request
             .headers()
@@ -377,8 +336,8 @@ impl Server {
 }
 
 /// Tells a client that there are too many already. Whoever speaks TLS only sees the end.
-fn turn_away(mut stream: TcpStream) {
-    const TLS_REQUIRED_RESPONSE: &[u8] =
+fn reject(mut stream: TcpStream) {
+    const TOO_MANY_CONNECTIONS_RESPONSE: &[u8] =
         b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
         Access-Control-Allow-Private-Network: true\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 72\r\n\r\n\
         503: Service Unavailable\nAs many clients are connected as there may be.\n";
@@ -387,7 +346,7 @@ fn turn_away(mut stream: TcpStream) {
     };
     tokio::spawn(async move {
         let answer = async {
-            stream.write_all(TLS_REQUIRED_RESPONSE).await?;
+            stream.write_all(TOO_MANY_CONNECTIONS_RESPONSE).await?;
             stream.shutdown().await?;
             // A socket that is closed with something unread in it takes its answer back.
             tokio::io::copy(&mut stream, &mut tokio::io::sink()).await

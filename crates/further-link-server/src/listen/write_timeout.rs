@@ -1,6 +1,6 @@
-//! A stream that gives a client up which does not take what it asked for.
+//! The write timeout: gives up a client that does not read what it asked for (slow read attack).
 
-use crate::listen::Peer;
+use super::peer::Peer;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,20 +9,20 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// How long a client may take no byte of an HTTP answer.
+/// How long a client may read no byte of an HTTP response.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Breaks off with `TimedOut` when nothing could be written for [`WRITE_TIMEOUT`]. Not after an upgrade:
-/// WebSocket clients have a rule of their own for who is alive (`connection`).
+/// A stream whose writes fail with `TimedOut` when none has made progress for [`WRITE_TIMEOUT`]. Not
+/// after an upgrade: WebSocket clients have a heartbeat.
 #[derive(Debug)]
-pub(crate) struct ImpatientStream<S> {
+pub(crate) struct WriteTimeout<S> {
     stream: S,
     peer: Arc<Peer>,
-    /// Since a write has found no room.
+    /// Runs since a write had to wait.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S: AsyncWrite + Unpin> ImpatientStream<S> {
+impl<S: AsyncWrite + Unpin> WriteTimeout<S> {
     pub(crate) fn new(stream: S, peer: Arc<Peer>) -> Self {
         Self {
             stream,
@@ -31,8 +31,8 @@ impl<S: AsyncWrite + Unpin> ImpatientStream<S> {
         }
     }
 
-    /// Passes on what the stream says, unless it has said "not now" for too long.
-    fn impatiently<T>(
+    /// Returns what `poll` does, unless it has been pending for too long.
+    fn poll_with_timeout<T>(
         &mut self,
         context: &mut Context<'_>,
         poll: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<T>>,
@@ -52,7 +52,7 @@ impl<S: AsyncWrite + Unpin> ImpatientStream<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for ImpatientStream<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -62,13 +62,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for ImpatientStream<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for ImpatientStream<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.impatiently(context, |stream, context| stream.poll_write(context, bytes))
+        self.poll_with_timeout(context, |stream, context| stream.poll_write(context, bytes))
     }
 
     fn poll_write_vectored(
@@ -76,7 +76,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ImpatientStream<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.impatiently(context, |stream, context| {
+        self.poll_with_timeout(context, |stream, context| {
             stream.poll_write_vectored(context, slices)
         })
     }
@@ -86,11 +86,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ImpatientStream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.impatiently(context, |stream, context| stream.poll_flush(context))
+        self.poll_with_timeout(context, |stream, context| stream.poll_flush(context))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.impatiently(context, |stream, context| stream.poll_shutdown(context))
+        self.poll_with_timeout(context, |stream, context| stream.poll_shutdown(context))
     }
 }
 
@@ -99,24 +99,26 @@ mod tests {
     use super::*;
     use tokio::io::AsyncWriteExt as _;
 
-    async fn fill(peer: Arc<Peer>) -> io::Result<()> {
+    async fn write_to_stalled_client(peer: Arc<Peer>) -> io::Result<()> {
         // The other end is there, and reads nothing.
         let (stream, _other) = tokio::io::duplex(16);
-        let mut stream = ImpatientStream::new(stream, peer);
+        let mut stream = WriteTimeout::new(stream, peer);
         stream.write_all(&[0; 64]).await
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_takes_nothing_is_given_up() {
-        let error = fill(Arc::new(Peer::for_test())).await.unwrap_err();
+    async fn write_to_stalled_client_times_out() {
+        let error = write_to_stalled_client(Arc::new(Peer::for_test()))
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn but_not_after_an_upgrade() {
+    async fn write_after_upgrade_never_times_out() {
         let peer = Arc::new(Peer::for_test());
         peer.upgrade();
-        let waited = tokio::time::timeout(100 * WRITE_TIMEOUT, fill(peer)).await;
+        let waited = tokio::time::timeout(100 * WRITE_TIMEOUT, write_to_stalled_client(peer)).await;
         assert!(waited.is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! The page that the server brings along: files that are a part of the program (`build.rs`), and what browsers are told
 //! about them. Nothing is read from a disk, and an address that is none of theirs is nothing's.
 
-mod encoding;
+mod content_encoding;
 mod inflate;
 #[cfg(test)]
 mod tests;
@@ -9,7 +9,7 @@ mod tests;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use encoding::Encoding;
+use content_encoding::Encoding;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 include!(concat!(env!("OUT_DIR"), "/page.rs"));
@@ -48,7 +48,7 @@ const INDEX_FILE: &str = "index.html";
 
 /// One embedded file. Of its three forms at least `plain` or `gzip` is there.
 #[derive(Debug)]
-struct File {
+struct EmbeddedFile {
     /// Where it is served, with `/` in front.
     path: &'static str,
     /// Bytes of the file itself.
@@ -71,7 +71,11 @@ pub(crate) fn answer(path: &str, headers: &HeaderMap) -> Option<Response> {
     answer_from(FILES, path, headers)
 }
 
-fn answer_from(files: &'static [File], path: &str, headers: &HeaderMap) -> Option<Response> {
+fn answer_from(
+    files: &'static [EmbeddedFile],
+    path: &str,
+    headers: &HeaderMap,
+) -> Option<Response> {
     let find = |path: &str| {
         let found = files.binary_search_by(|file| file.path.cmp(path));
         found.ok().map(|at| &files[at])
@@ -92,14 +96,14 @@ fn answer_from(files: &'static [File], path: &str, headers: &HeaderMap) -> Optio
     Some((StatusCode::PERMANENT_REDIRECT, location).into_response())
 }
 
-impl File {
+impl EmbeddedFile {
     fn answer(&self, headers: &HeaderMap) -> Response {
         let forms = [(Encoding::Brotli, self.brotli), (Encoding::Gzip, self.gzip)];
         let there: Vec<_> = forms
             .iter()
             .filter_map(|(encoding, bytes)| bytes.map(|_| *encoding))
             .collect();
-        let encoding = encoding::chosen(headers, &there);
+        let encoding = content_encoding::negotiate(headers, &there);
         let tag = self.tag(encoding);
         let mut response = if has(headers, &tag) {
             StatusCode::NOT_MODIFIED.into_response()

@@ -34,20 +34,20 @@ impl Folder {
         self.write(&format!("{path}.br"), format!("brotli of {path}"));
     }
 
-    fn embed(&self) -> std::io::Result<Vec<embed::File>> {
+    fn embed(&self) -> std::io::Result<Vec<embed::EmbeddedFile>> {
         embed::files(&self.0, &self.0.with_extension("made"))
     }
 
     /// What the server would have, built with this folder.
-    fn page(&self) -> &'static [File] {
+    fn page(&self) -> &'static [EmbeddedFile] {
         let read = |path: Option<PathBuf>| -> Option<&'static [u8]> {
             path.map(|path| &*fs::read(path).unwrap().leak())
         };
-        let files: Vec<File> = self
+        let files: Vec<EmbeddedFile> = self
             .embed()
             .unwrap()
             .into_iter()
-            .map(|file| File {
+            .map(|file| EmbeddedFile {
                 path: format!("/{}", file.path).leak(),
                 length: file.length,
                 hash: format!("{:016x}", file.hash).leak(),
@@ -110,7 +110,7 @@ fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
         .map(|value| value.to_str().unwrap())
 }
 
-fn get(page: &'static [File], path: &str, asked: &[(&str, &str)]) -> Response {
+fn get(page: &'static [EmbeddedFile], path: &str, asked: &[(&str, &str)]) -> Response {
     answer_from(page, path, &headers(asked)).unwrap_or_else(|| panic!("there is no {path}"))
 }
 
@@ -378,7 +378,7 @@ fn the_table_is_rust() {
     let text = embed::table(&folder.embed().unwrap());
     let folder = folder.0.display();
     assert!(
-        text.starts_with("&[\n    File { path: \"/index.html\", length: 8, hash: \""),
+        text.starts_with("&[\n    EmbeddedFile { path: \"/index.html\", length: 8, hash: \""),
         "{text}"
     );
     assert!(

@@ -1,7 +1,8 @@
 //! The page's files: from a folder, or our own page.
 
-use super::{Shared, not_started, own_page};
-use crate::fs::elsewhere::{OneFile, Refusal};
+use super::app::{Shared, start_error};
+use super::embedded_page;
+use crate::fs::single_file::{FsError, SingleFile};
 use crate::http::error::HttpError;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
@@ -16,10 +17,10 @@ const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-resource-policy");
 
 /// `GET` and `HEAD` of any path.
-pub(super) async fn answer(shared: &Arc<Shared>, request: Request) -> Result<Response, Refusal> {
+pub(super) async fn answer(shared: &Arc<Shared>, request: Request) -> Result<Response, FsError> {
     let mut response = match &shared.settings.document_root {
         Some(folder) => from_folder(shared, folder, request).await?,
-        None => own_page::answer(request.uri().path(), request.headers())
+        None => embedded_page::answer(request.uri().path(), request.headers())
             .ok_or_else(|| HttpError::new(StatusCode::NOT_FOUND, "There is nothing here."))?,
     };
     let fixed = [
@@ -37,7 +38,7 @@ pub(super) async fn answer(shared: &Arc<Shared>, request: Request) -> Result<Res
 pub(super) fn name(path: &str) -> Result<Name, HttpError> {
     let refuse = |detail: String| HttpError::new(StatusCode::BAD_REQUEST, detail);
     let path = path.strip_prefix('/').unwrap_or(path);
-    let decoded = crate::fs::elsewhere::decode(path)
+    let decoded = crate::fs::single_file::decode(path)
         .ok_or_else(|| refuse("The path is not encoded properly, or is no UTF-8.".to_owned()))?;
     // A backslash separates folders for people who come from Windows, and for nobody here.
     if decoded.contains('\\') {
@@ -50,7 +51,7 @@ async fn from_folder(
     shared: &Arc<Shared>,
     folder: &Path,
     request: Request,
-) -> Result<Response, Refusal> {
+) -> Result<Response, FsError> {
     let path = request.uri().path();
     let name = name(path)?;
     if name.components().any(|part| part.starts_with('.')) {
@@ -59,7 +60,7 @@ async fn from_folder(
     let account = shared
         .account()
         .await
-        .map_err(|error| not_started(&error))?;
+        .map_err(|error| start_error(&error))?;
     let tree = shared.app.engine.tree_below(folder.to_owned(), account);
     let is_folder = path.ends_with('/');
     let file = match (is_folder, name.as_str()) {
@@ -67,12 +68,12 @@ async fn from_folder(
         (true, name) => format!("{name}/{INDEX_FILE}"),
         (false, name) => name.to_owned(),
     };
-    let file = OneFile {
+    let file = SingleFile {
         app: Arc::clone(&shared.app),
         tree,
         name: Name::new(&file)?,
         headers: request.headers().clone(),
-        head: request.method() == Method::HEAD,
+        is_head: request.method() == Method::HEAD,
     };
     let mut response = match file.send().await {
         Ok(response) => response,

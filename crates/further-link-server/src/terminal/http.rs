@@ -1,41 +1,34 @@
 //! The HTTP dialect: sessions by `session=ID` or the cookie, output by polling, keys by POST, files.
 
-use super::owner::Client;
-use super::sessions::{NewSession, Session, SessionId};
-use super::{Shared, document_root, not_started, websocket};
-use crate::fs::elsewhere::{OneFile, Refusal};
+use super::app::{Shared, start_error, start_shell};
+use super::auth::Client;
+use super::query::TerminalQuery;
+use super::sessions::{NewSession, Session};
+use super::{document_root, websocket};
+use crate::fs::single_file::{FsError, SingleFile};
 use crate::http::error::HttpError;
 use crate::http::request_body::discard;
 use crate::websocket::is_upgrade;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use further_link_engine::{InputRefused, Name};
-use further_link_protocol::wire::{
-    SizeOrder, invalid_size, read_terminal_input, read_terminal_size, write_terminal_output,
-};
-use further_link_protocol::{Features, StartRequest, TerminalSize};
+use further_link_protocol::wire::{read_terminal_input, write_terminal_output};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use std::sync::Arc;
-use std::time::Duration;
 
-/// How long a request for output may wait for some, at the most: not so long that something on the way gives the
-/// connection up (60 s with many).
-const LONG_POLL_MAX_WAIT: Duration = Duration::from_secs(30);
 const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, OPTIONS";
-/// The runner of shells.
-pub(super) const SHELL_RUNNER_NAME: &str = "shell";
 
 /// Answers everything on the HTTP port.
 pub(super) async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     if request.uri().path() == "/" && is_upgrade(request.headers()) {
         return websocket::answer(State(shared), request).await;
     }
-    let client = match Client::of(&shared, request.headers()) {
+    let client = match Client::of(shared.settings.token.as_deref(), request.headers()) {
         Ok(client) => client,
         Err(error) => return error.into_response(),
     };
     let result = handle(&shared, client, request).await;
-    let mut response = result.unwrap_or_else(Refusal::into_response);
+    let mut response = result.unwrap_or_else(FsError::into_response);
     client.set_cookie(response.headers_mut());
     response
 }
@@ -44,12 +37,12 @@ async fn handle(
     shared: &Arc<Shared>,
     client: Client,
     request: Request,
-) -> Result<Response, Refusal> {
+) -> Result<Response, FsError> {
     let method = request.method().clone();
     let root = request.uri().path() == "/";
     match method {
         Method::GET | Method::HEAD if root => {
-            let query = Query::of(request.uri().query())?;
+            let query = TerminalQuery::parse(request.uri().query())?;
             if query.is_empty() || method == Method::HEAD {
                 return document_root::answer(shared, request).await;
             }
@@ -58,13 +51,13 @@ async fn handle(
         Method::GET | Method::HEAD => document_root::answer(shared, request).await,
         Method::POST if root => {
             let query = client
-                .may_change(shared, request.headers())
-                .and_then(|()| Query::of(request.uri().query()))
+                .check_csrf(&shared.app.access, request.headers())
+                .and_then(|()| TerminalQuery::parse(request.uri().query()))
                 // Before it is sent at length.
-                .and_then(|query| query.id().map(|_| query));
+                .and_then(|query| query.session_id().map(|_| query));
             match query {
                 // Browsers say `Origin` with it, so this is the better way.
-                Ok(Query {
+                Ok(TerminalQuery {
                     kill: Some(name), ..
                 }) => kill(shared, client, &name, request.headers())
                     .map_err(|error| refuse_early(error, request)),
@@ -74,7 +67,7 @@ async fn handle(
         }
         Method::PUT => {
             let name = client
-                .may_change(shared, request.headers())
+                .check_csrf(&shared.app.access, request.headers())
                 .and_then(|()| name_to_store(request.uri().path()));
             match name {
                 Ok(name) => store(shared, name, request).await,
@@ -100,7 +93,7 @@ async fn handle(
 
 /// Refuses a request whose body was not read. What still comes of it is, so that the client gets to read why: a connection
 /// that is closed with something unread in it takes its answer back.
-fn refuse_early(error: HttpError, request: Request) -> Refusal {
+fn refuse_early(error: HttpError, request: Request) -> FsError {
     // Who asks first has not sent anything yet.
     if !request.headers().contains_key(header::EXPECT) {
         let mut body = request.into_body();
@@ -109,64 +102,11 @@ fn refuse_early(error: HttpError, request: Request) -> Refusal {
     error.into()
 }
 
-/// What is behind the `?`. Of a name that comes twice the first counts, and unknown ones are passed over.
-#[derive(Default)]
-pub(super) struct Query {
-    session: Option<String>,
-    pub(super) size: Option<TerminalSize>,
-    console: bool,
-    wait: Duration,
-    sessions: bool,
-    kill: Option<String>,
-}
-
-impl Query {
-    pub(super) fn of(query: Option<&str>) -> Result<Self, HttpError> {
-        let refuse = |detail: String| HttpError::new(StatusCode::BAD_REQUEST, detail);
-        let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-        let pairs: Vec<_> = pairs.collect();
-        let value = |wanted: &str| {
-            let mut pairs = pairs.iter();
-            let (_, value) = pairs.find(|(name, _)| name == wanted)?;
-            Some(value.as_ref())
-        };
-        let size = value("size").map(|size| {
-            let size = read_terminal_size(size, SizeOrder::LinesFirst);
-            size.ok_or_else(|| refuse(invalid_size().to_string()))
-        });
-        let wait = value("wait").map(|wait| {
-            let digits = wait.len() <= 9 && wait.bytes().all(|byte| byte.is_ascii_digit());
-            let seconds = wait.parse().ok().filter(|_| digits);
-            seconds.ok_or_else(|| refuse("wait has to be a number of seconds.".to_owned()))
-        });
-        let wait = Duration::from_secs(wait.transpose()?.unwrap_or(0));
-        Ok(Self {
-            session: value("session").map(str::to_owned),
-            size: size.transpose()?,
-            console: value("console").is_some(),
-            wait: wait.min(LONG_POLL_MAX_WAIT),
-            sessions: value("sessions").is_some(),
-            kill: value("kill").map(str::to_owned),
-        })
-    }
-
-    /// It asks for nothing but the page.
-    fn is_empty(&self) -> bool {
-        self.size.is_none() && !self.console && !self.sessions && self.kill.is_none()
-    }
-
-    fn id(&self) -> Result<SessionId, HttpError> {
-        self.session
-            .as_deref()
-            .map_or_else(|| Ok(SessionId::only()), SessionId::new)
-    }
-}
-
 /// `GET /?…`
 async fn ask(
     shared: &Arc<Shared>,
     client: Client,
-    query: Query,
+    query: TerminalQuery,
     headers: &HeaderMap,
 ) -> Result<Response, HttpError> {
     if let Some(name) = &query.kill {
@@ -177,7 +117,7 @@ async fn ask(
         shared.sessions.list(&client, &mut list);
         return Ok(json(list));
     }
-    client.may_change(shared, headers)?;
+    client.check_csrf(&shared.app.access, headers)?;
     let session = session(shared, client, &query).await?;
     let _visit = session.visit();
     if let Some(size) = query.size {
@@ -203,7 +143,7 @@ fn kill(
     name: &str,
     headers: &HeaderMap,
 ) -> Result<Response, HttpError> {
-    client.may_change(shared, headers)?;
+    client.check_csrf(&shared.app.access, headers)?;
     match shared.sessions.kill(&client, name) {
         true => Ok(json(b"{}".to_vec())),
         false => Err(HttpError::new(
@@ -217,14 +157,14 @@ fn kill(
 async fn type_keys(
     shared: &Arc<Shared>,
     client: Client,
-    query: Query,
+    query: TerminalQuery,
     request: Request,
 ) -> Result<Response, HttpError> {
     let body = shared.bodies.read(request).await?;
     let input = read_terminal_input(&body.bytes);
     let input =
         input.map_err(|error| HttpError::new(StatusCode::BAD_REQUEST, error.to_string()))?;
-    let query = Query {
+    let query = TerminalQuery {
         size: input.size.or(query.size),
         ..query
     };
@@ -250,9 +190,9 @@ async fn type_keys(
 async fn session(
     shared: &Arc<Shared>,
     client: Client,
-    query: &Query,
+    query: &TerminalQuery,
 ) -> Result<Arc<Session>, HttpError> {
-    let id = query.id()?;
+    let id = query.session_id()?;
     if let Some(session) = shared.sessions.get(&client, &id) {
         return match session.is_persistent() {
             false => Ok(session),
@@ -272,14 +212,14 @@ async fn session(
     let account = shared
         .account()
         .await
-        .map_err(|error| not_started(&error))?;
+        .map_err(|error| start_error(&error))?;
     // Somebody may have been quicker.
     if let Some(session) = shared.sessions.get(&client, &id) {
         return Ok(session);
     }
     shared.sessions.has_room(&client)?;
     let size = query.size.unwrap_or(shared.settings.initial_size);
-    let job = start(shared, &account, size).map_err(|error| not_started(&error))?;
+    let job = start_shell(shared, &account, size).map_err(|error| start_error(&error))?;
     shared.sessions.add(NewSession {
         id,
         client,
@@ -287,24 +227,6 @@ async fn session(
         size: query.size,
         welcome: Some(shared.welcome(&account.name)),
     })
-}
-
-/// Starts a shell.
-pub(super) fn start(
-    shared: &Shared,
-    account: &further_link_engine::Account,
-    size: TerminalSize,
-) -> Result<Arc<further_link_engine::Job>, further_link_engine::StartError> {
-    let engine = &shared.app.engine;
-    let runner = engine.runners().get(SHELL_RUNNER_NAME);
-    let runner = runner.ok_or_else(|| {
-        further_link_engine::StartError::NotInstalled(SHELL_RUNNER_NAME.to_owned())
-    })?;
-    let request = StartRequest {
-        runner: SHELL_RUNNER_NAME.to_owned(),
-        ..StartRequest::default()
-    };
-    engine.start(runner, &request, account, Some(size), Features::default())
 }
 
 /// The name that a path gives to a file that is sent.
@@ -321,23 +243,23 @@ fn name_to_store(path: &str) -> Result<Name, HttpError> {
 }
 
 /// `PUT /name`
-async fn store(shared: &Arc<Shared>, name: Name, request: Request) -> Result<Response, Refusal> {
+async fn store(shared: &Arc<Shared>, name: Name, request: Request) -> Result<Response, FsError> {
     let account = shared
         .account()
         .await
-        .map_err(|error| not_started(&error))?;
+        .map_err(|error| start_error(&error))?;
     let engine = &shared.app.engine;
     let folder = match &shared.settings.upload_folder {
         Some(folder) => folder.clone(),
         None => engine.work_dir(&account).join("uploads"),
     };
     let (parts, body) = request.into_parts();
-    let file = OneFile {
+    let file = SingleFile {
         app: Arc::clone(&shared.app),
         tree: engine.tree_below(folder, account),
         name,
         headers: parts.headers,
-        head: false,
+        is_head: false,
     };
     file.receive(body).await
 }

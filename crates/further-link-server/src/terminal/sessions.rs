@@ -2,9 +2,9 @@
 //!
 //! A session belongs to its owner: of two clients that use the same id, each has its own.
 
-use super::TerminalSettings;
-use super::owner::{Client, Owner};
-use super::screen::{Screen, Taken};
+use super::auth::{Client, Owner};
+use super::output::{OutputReader, ReadOutcome};
+use super::settings::TerminalSettings;
 use crate::http::error::HttpError;
 use further_link_engine::Job;
 use further_link_protocol::TerminalSize;
@@ -53,7 +53,7 @@ impl SessionId {
     }
 
     /// Of clients that name none.
-    pub(super) fn only() -> Self {
+    pub(super) fn unnamed() -> Self {
         Self(String::new())
     }
 
@@ -77,7 +77,7 @@ pub(super) struct Session {
     size: Mutex<Option<TerminalSize>>,
     visits: Mutex<Visits>,
     /// What was not fetched yet; of a session over HTTP.
-    screen: Option<Mutex<Screen>>,
+    output: Option<Mutex<OutputReader>>,
     /// There is output. Only the newest of those who wait listens, so that it is always the one that is woken.
     news: Arc<Notify>,
     /// Somebody has begun or ceased to wait for output, or the session has been ended.
@@ -144,15 +144,15 @@ pub(super) struct NewSession {
 impl Session {
     fn new(new: NewSession, name: String) -> Self {
         let news = Arc::new(Notify::new());
-        let screen = new.welcome.map(|first| {
+        let output = new.welcome.map(|first| {
             let cursor = new.job.cursor(true, Arc::clone(&news));
-            Mutex::new(Screen::new(cursor, RESPONSE_OUTPUT_MAX_BYTES, first))
+            Mutex::new(OutputReader::new(cursor, RESPONSE_OUTPUT_MAX_BYTES, first))
         });
         Self {
             id: new.id,
             name,
             owner: new.client.owner,
-            persistent: screen.is_none(),
+            persistent: output.is_none(),
             job: new.job,
             size: Mutex::new(new.size),
             visits: Mutex::new(Visits {
@@ -163,7 +163,7 @@ impl Session {
                 waiting: Vec::new(),
                 ended: false,
             }),
-            screen,
+            output,
             news,
             turns: Notify::new(),
             ended: Notify::new(),
@@ -202,14 +202,14 @@ impl Session {
             }
             let is_newest = waiting.is_newest();
             if is_newest {
-                let taken = match &self.screen {
-                    Some(screen) => {
-                        locked(screen).take(RESPONSE_OUTPUT_MAX_BYTES, &self.job, &mut text)
+                let outcome = match &self.output {
+                    Some(output) => {
+                        locked(output).take(RESPONSE_OUTPUT_MAX_BYTES, &self.job, &mut text)
                     }
-                    None => Taken::End,
+                    None => ReadOutcome::End,
                 };
-                if taken == Taken::End || !text.is_empty() {
-                    return (text, taken == Taken::End);
+                if outcome == ReadOutcome::End || !text.is_empty() {
+                    return (text, outcome == ReadOutcome::End);
                 }
             }
             tokio::select! {
@@ -246,8 +246,8 @@ impl Session {
     fn end(&self) {
         locked(&self.visits).ended = true;
         self.job.stop();
-        if let Some(screen) = &self.screen {
-            locked(screen).close();
+        if let Some(output) = &self.output {
+            locked(output).close();
         }
         self.turns.notify_waiters();
         self.ended.notify_one();

@@ -1,9 +1,9 @@
 //! The WebSocket dialect: a shell for each connection, which ends with it.
 
-use super::Shared;
-use super::http::{Query, start};
-use super::owner::Client;
-use super::screen::{Screen, Taken};
+use super::app::{Shared, start_shell};
+use super::auth::Client;
+use super::output::{OutputReader, ReadOutcome};
+use super::query::TerminalQuery;
 use super::sessions::{NewSession, Session, SessionId};
 use crate::http::error::HttpError;
 use crate::http::routes::upgrade;
@@ -27,7 +27,7 @@ const READ_AHEAD_BYTES: std::ops::RangeInclusive<usize> = 16 * 1024..=32 * 1024;
 
 /// Answers everything on the WebSocket port, and upgrades on the other one.
 pub(super) async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let client = match Client::of(&shared, request.headers()) {
+    let client = match Client::of(shared.settings.token.as_deref(), request.headers()) {
         Ok(client) => client,
         Err(error) => return error.into_response(),
     };
@@ -45,7 +45,7 @@ fn open(shared: &Arc<Shared>, client: Client, request: Request) -> Result<Respon
         return Err(HttpError::new(StatusCode::NOT_FOUND, detail));
     }
     // Browsers say `Origin` with every upgrade, so the gate has seen all that there is to see.
-    let query = Query::of(request.uri().query())?;
+    let query = TerminalQuery::parse(request.uri().query())?;
     if is_upgrade(request.headers()) {
         shared.sessions.has_room(&client)?;
     }
@@ -57,7 +57,7 @@ fn open(shared: &Arc<Shared>, client: Client, request: Request) -> Result<Respon
 }
 
 /// Carries one client until it is gone or the shell has ended.
-async fn run(shared: Arc<Shared>, client: Client, query: Query, io: (Reader, Writer)) {
+async fn run(shared: Arc<Shared>, client: Client, query: TerminalQuery, io: (Reader, Writer)) {
     let wake = Arc::new(Notify::new());
     let mut refused = None;
     let opened = match open_session(&shared, client, &query, &wake).await {
@@ -67,12 +67,12 @@ async fn run(shared: Arc<Shared>, client: Client, query: Query, io: (Reader, Wri
             None
         }
     };
-    let (session, screen) = opened.unzip();
+    let (session, output) = opened.unzip();
     let terminal = Terminal {
         shared: Arc::clone(&shared),
         session,
         out: Mutex::new(Out {
-            screen,
+            output,
             notice: refused.unwrap_or_default(),
             over: false,
             scratch: String::new(),
@@ -97,16 +97,16 @@ async fn run(shared: Arc<Shared>, client: Client, query: Query, io: (Reader, Wri
 async fn open_session(
     shared: &Shared,
     client: Client,
-    query: &Query,
+    query: &TerminalQuery,
     wake: &Arc<Notify>,
-) -> Result<(Arc<Session>, Screen), String> {
+) -> Result<(Arc<Session>, OutputReader), String> {
     let account = shared.account().await.map_err(|error| error.to_string())?;
     let too_many = |_| "There are as many terminals as there may be.".to_owned();
     shared.sessions.has_room(&client).map_err(too_many)?;
     let size = query.size.unwrap_or(shared.settings.initial_size);
-    let job = start(shared, &account, size).map_err(|error| error.to_string())?;
+    let job = start_shell(shared, &account, size).map_err(|error| error.to_string())?;
     let welcome = shared.welcome(&account.name);
-    let screen = Screen::new(
+    let output = OutputReader::new(
         job.cursor(true, Arc::clone(wake)),
         *READ_AHEAD_BYTES.start(),
         welcome,
@@ -121,7 +121,7 @@ async fn open_session(
         })
     });
     match session {
-        Ok(session) => Ok((session, screen)),
+        Ok(session) => Ok((session, output)),
         Err(_) => {
             job.stop();
             Err("The system gives no random numbers.".to_owned())
@@ -140,7 +140,7 @@ struct Terminal {
 }
 
 struct Out {
-    screen: Option<Screen>,
+    output: Option<OutputReader>,
     /// Something from us rather than from the shell.
     notice: String,
     /// All was said.
@@ -182,16 +182,16 @@ impl Handler for Terminal {
             out.text(|out| write_terminal_output(&notice, false, out));
         }
         let job = self.session.as_ref().map(|session| &session.job);
-        let (Some(screen), Some(job)) = (&mut state.screen, job) else {
+        let (Some(output), Some(job)) = (&mut state.output, job) else {
             state.over = true;
             return out.uncompressed_bytes() > before;
         };
         if self.killed.load(Ordering::Relaxed) {
-            screen.close();
+            output.close();
             state.over = true;
             return out.uncompressed_bytes() > before;
         }
-        screen.set_ahead(
+        output.set_ahead(
             (credit.window / 2).clamp(*READ_AHEAD_BYTES.start(), *READ_AHEAD_BYTES.end()),
         );
         while !state.over && out.uncompressed_bytes() - before < WRITE_BATCH_BYTES {
@@ -199,15 +199,15 @@ impl Handler for Terminal {
                 .bytes
                 .saturating_sub(out.uncompressed_bytes() - before);
             state.scratch.clear();
-            let taken = screen.take(room.min(OUTPUT_MESSAGE_MAX_BYTES), job, &mut state.scratch);
+            let outcome = output.take(room.min(OUTPUT_MESSAGE_MAX_BYTES), job, &mut state.scratch);
             if !state.scratch.is_empty() {
                 let bytes = state.scratch.len() as u64;
                 self.shared.app.metrics.output_bytes.inc_by(bytes);
                 let text = &state.scratch;
                 out.text(|out| write_terminal_output(text, false, out));
             }
-            state.over = taken == Taken::End;
-            if taken == Taken::All || room == 0 {
+            state.over = outcome == ReadOutcome::End;
+            if outcome == ReadOutcome::All || room == 0 {
                 break;
             }
         }
@@ -236,8 +236,8 @@ impl Handler for Terminal {
         if let Some(session) = &self.session {
             session.job.stop();
         }
-        if let Some(screen) = &mut self.out().screen {
-            screen.close();
+        if let Some(output) = &mut self.out().output {
+            output.close();
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Which addresses are asked, however they are written.
 
 use super::*;
-use crate::download::address::{Filter, Subnet};
+use crate::download::address_filter::{AddressFilter, Subnet};
 use crate::download::connect::{CANDIDATES_MAX_COUNT, candidates};
 
-fn public() -> Filter {
-    Filter::Public(Vec::new())
+fn public() -> AddressFilter {
+    AddressFilter::Public(Vec::new())
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn what_is_near_or_nowhere_is_not() {
         "ff0e::1",
     ] {
         assert!(!public().allows(ip.parse().unwrap()), "{ip}");
-        assert!(Filter::Open.allows(ip.parse().unwrap()), "{ip}");
+        assert!(AddressFilter::Open.allows(ip.parse().unwrap()), "{ip}");
     }
 }
 
@@ -121,7 +121,7 @@ fn what_is_around_this_device_is_not_asked_by_public_addresses_either() {
         let mask = mask.map(|mask| mask.parse().unwrap());
         Subnet::around(address.parse().unwrap(), mask)
     };
-    let filter = Filter::Public(vec![
+    let filter = AddressFilter::Public(vec![
         around("8.8.8.8", Some("255.255.255.0")),
         around("9.9.9.9", None),
         around("2606:4700::1111", Some("ffff:ffff:ffff:ffff::")),
@@ -161,12 +161,12 @@ fn a_connection_from_itself_is_to_this_device() {
     assert!(filter.allows(routed));
     assert!(!filter.allows_connection(routed, routed));
     assert!(filter.allows_connection("1.2.3.4".parse().unwrap(), routed));
-    assert!(Filter::Open.allows_connection(routed, routed));
+    assert!(AddressFilter::Open.allows_connection(routed, routed));
 }
 
 #[test]
 fn this_devices_addresses_are_found() {
-    let Filter::Public(networks) = Filter::public().unwrap() else {
+    let AddressFilter::Public(networks) = AddressFilter::public().unwrap() else {
         panic!("a filter that lets all pass");
     };
     let loopback = |subnet: &Subnet| subnet.0.is_loopback() && subnet.1 == 8;
@@ -230,13 +230,13 @@ async fn this_device_is_asked_only_if_configured() {
     let site = Site::sending(ok("secret")).await;
     let port = site.address.port();
     let own = vec![site.address];
-    let names = Table::with([
+    let resolver = Table::with([
         ("localhost", own.clone()),
         ("localhost.", own.clone()),
         ("rebound.example", own.clone()),
         ("xn--mnchen-3ya.example", own),
     ]);
-    let downloader = closed(Arc::clone(&names));
+    let downloader = closed(Arc::clone(&resolver));
     for host in [
         "127.0.0.1",
         "127.0.0.1.",
@@ -271,7 +271,7 @@ async fn this_device_is_asked_only_if_configured() {
     refusal(&downloader, &format!(" ht\ntp:127.0.0.1:{port}/a")).await;
     assert_eq!(site.heads(), Vec::<String>::new());
 
-    let permitted = build(SETTINGS, names, || Ok(Filter::Open), SHORT);
+    let permitted = build(SETTINGS, resolver, || Ok(AddressFilter::Open), SHORT);
     for host in ["127.0.0.1", "2130706433", "rebound.example"] {
         let (_, content) = fetch(&permitted, &format!("http://{host}:{port}/")).await;
         assert_eq!(content, b"secret");
@@ -305,11 +305,16 @@ async fn the_real_one_obeys_its_settings() {
 #[tokio::test]
 async fn a_name_is_looked_up_once() {
     let site = Site::sending(ok("x")).await;
-    let names = Table::with([("once.example", vec![site.address])]);
-    let downloader = build(SETTINGS, names.clone(), || Ok(Filter::Open), SHORT);
+    let resolver = Table::with([("once.example", vec![site.address])]);
+    let downloader = build(
+        SETTINGS,
+        resolver.clone(),
+        || Ok(AddressFilter::Open),
+        SHORT,
+    );
     let url = format!("http://once.example:{}/", site.address.port());
     fetch(&downloader, &url).await.0.unwrap();
-    assert_eq!(names.asked(), ["once.example"]);
+    assert_eq!(resolver.asked(), ["once.example"]);
 }
 
 /// Of a name that has both, only what passes is connected to.

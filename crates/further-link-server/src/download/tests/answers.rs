@@ -1,7 +1,7 @@
 //! What an answer may be, and how much and how slow.
 
 use super::*;
-use crate::download::{HEAD_SIZE, URL_MAX_BYTES, WRITE_BUFFER_BYTES};
+use crate::download::{RESPONSE_HEAD_MAX_BYTES, URL_MAX_BYTES, WRITE_BUFFER_BYTES};
 use std::io::Write as _;
 use tokio::time::Instant;
 
@@ -195,7 +195,7 @@ async fn a_body_that_drips_is_given_up() {
     let site = Site::with(|mut stream, _| async move {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
         while stream.write_all(b"x").await.is_ok() {
-            tokio::time::sleep(SHORT.silence / 10).await;
+            tokio::time::sleep(SHORT.idle / 10).await;
         }
     })
     .await;
@@ -238,7 +238,7 @@ async fn who_is_slow_but_not_silent_is_not_given_up() {
             .await
             .unwrap();
         for _ in 0..6 {
-            tokio::time::sleep(SHORT.silence / 3).await;
+            tokio::time::sleep(SHORT.idle / 3).await;
             stream.write_all(b"x").await.unwrap();
         }
     })
@@ -259,7 +259,7 @@ async fn a_head_has_a_limit() {
     }
     let site = Site::sending(format!(
         "HTTP/1.1 200 OK\r\nX: {}\r\nContent-Length: 1\r\n\r\nx",
-        "x".repeat(HEAD_SIZE / 2)
+        "x".repeat(RESPONSE_HEAD_MAX_BYTES / 2)
     ))
     .await;
     assert_eq!(fetch(&open(), &site.url("/")).await.0.unwrap(), 1);

@@ -24,9 +24,13 @@ impl Authority {
     }
 
     /// The certificate of a server, as `change` wants it.
-    fn server(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> TlsAcceptor {
-        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-        let mut params = CertificateParams::new(names).unwrap();
+    fn server(
+        &self,
+        resolver: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> TlsAcceptor {
+        let resolver: Vec<_> = resolver.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(resolver).unwrap();
         change(&mut params);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
@@ -40,12 +44,12 @@ impl Authority {
 }
 
 /// One that trusts these authorities.
-fn trusting(authorities: &[&Authority], names: Arc<Table>) -> Downloader {
+fn trusting(authorities: &[&Authority], resolver: Arc<Table>) -> Downloader {
     let authorities = authorities.iter().map(|authority| authority.certificate());
     let tls = tls(authorities.collect()).unwrap();
     Downloader(Arc::new(Inner {
         settings: SETTINGS,
-        network: Network::new(names, || Ok(Filter::Open), SHORT),
+        network: Connector::new(resolver, || Ok(AddressFilter::Open), SHORT),
         tls: OnceCell::new_with(Some(tls)),
     }))
 }
@@ -85,11 +89,11 @@ async fn who_is_signed_by_a_trusted_authority_is_trusted() {
     let authority = Authority::new("school");
     let acceptor = authority.server(&["school.example", "127.0.0.1"], |_| {});
     let (address, _task) = encrypted(acceptor, ok("by https"), true).await;
-    let names = Table::with([
+    let resolver = Table::with([
         ("school.example", vec![address]),
         ("school.example.", vec![address]),
     ]);
-    let downloader = trusting(&[&Authority::new("another"), &authority], names);
+    let downloader = trusting(&[&Authority::new("another"), &authority], resolver);
     for host in ["127.0.0.1", "school.example", "school.example."] {
         let url = format!("https://{host}:{}/", address.port());
         let (result, content) = fetch(&downloader, &url).await;

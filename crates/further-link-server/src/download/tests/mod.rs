@@ -8,8 +8,8 @@ mod offline;
 mod redirects;
 mod spellings;
 
-use super::address::Filter;
-use super::connect::{LookUpError, Names, Network, Waits};
+use super::address_filter::AddressFilter;
+use super::connect::{Connector, ResolveError, Resolver, Timeouts};
 use super::{DownloadError, DownloadSettings, Downloader, Inner};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::collections::HashMap;
@@ -24,10 +24,10 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
 /// Long enough for what is on this machine, and much shorter than a test may take.
-const SHORT: Waits = Waits {
+const SHORT: Timeouts = Timeouts {
     connect: Duration::from_millis(500),
-    stagger: Duration::from_millis(20),
-    silence: Duration::from_millis(500),
+    attempt_delay: Duration::from_millis(20),
+    idle: Duration::from_millis(500),
 };
 const SETTINGS: DownloadSettings = DownloadSettings {
     max_bytes: 1 << 20,
@@ -39,17 +39,17 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// An address of this device that some tests take for the internet.
 const OUTSIDE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
-/// Names as a test wants them, and how often each was asked for.
+/// Resolver as a test wants them, and how often each was asked for.
 #[derive(Debug, Default)]
 struct Table {
-    names: HashMap<&'static str, Vec<SocketAddr>>,
+    resolver: HashMap<&'static str, Vec<SocketAddr>>,
     asked: Mutex<Vec<String>>,
 }
 
 impl Table {
-    fn with<const N: usize>(names: [(&'static str, Vec<SocketAddr>); N]) -> Arc<Self> {
+    fn with<const N: usize>(resolver: [(&'static str, Vec<SocketAddr>); N]) -> Arc<Self> {
         Arc::new(Self {
-            names: names.into(),
+            resolver: resolver.into(),
             asked: Mutex::default(),
         })
     }
@@ -59,44 +59,49 @@ impl Table {
     }
 }
 
-impl Names for Table {
-    fn look_up(&self, name: &str) -> Result<Vec<SocketAddr>, LookUpError> {
+impl Resolver for Table {
+    fn resolve(&self, name: &str) -> Result<Vec<SocketAddr>, ResolveError> {
         self.asked.lock().unwrap().push(name.to_owned());
-        match self.names.get(name) {
+        match self.resolver.get(name) {
             Some(addresses) => Ok(addresses.clone()),
-            None => Err(LookUpError::Refused("not in the table".to_owned())),
+            None => Err(ResolveError::Refused("not in the table".to_owned())),
         }
     }
 }
 
-/// One that may connect to anything, and knows no names.
+/// One that may connect to anything, and knows no resolver.
 fn open() -> Downloader {
-    build(SETTINGS, Table::with([]), || Ok(Filter::Open), SHORT)
+    build(SETTINGS, Table::with([]), || Ok(AddressFilter::Open), SHORT)
 }
 
 /// One that may connect to the internet alone.
-fn closed(names: Arc<Table>) -> Downloader {
-    build(SETTINGS, names, Filter::public, SHORT)
+fn closed(resolver: Arc<Table>) -> Downloader {
+    build(SETTINGS, resolver, AddressFilter::public, SHORT)
 }
 
 /// One for which the internet is [`OUTSIDE`].
-fn outside(names: Arc<Table>) -> Downloader {
-    build(SETTINGS, names, || Ok(Filter::Only(OUTSIDE)), SHORT)
+fn outside(resolver: Arc<Table>) -> Downloader {
+    build(
+        SETTINGS,
+        resolver,
+        || Ok(AddressFilter::Only(OUTSIDE)),
+        SHORT,
+    )
 }
 
 fn with_settings(settings: DownloadSettings) -> Downloader {
-    build(settings, Table::with([]), || Ok(Filter::Open), SHORT)
+    build(settings, Table::with([]), || Ok(AddressFilter::Open), SHORT)
 }
 
 fn build(
     settings: DownloadSettings,
-    names: Arc<dyn Names>,
-    filter: fn() -> nix::Result<Filter>,
-    waits: Waits,
+    resolver: Arc<dyn Resolver>,
+    filter: fn() -> nix::Result<AddressFilter>,
+    timeouts: Timeouts,
 ) -> Downloader {
     Downloader(Arc::new(Inner {
         settings,
-        network: Network::new(names, filter, waits),
+        network: Connector::new(resolver, filter, timeouts),
         tls: OnceCell::new(),
     }))
 }

@@ -16,8 +16,8 @@ fn alone(commands: &[&str]) -> bool {
         return false;
     }
     for command in commands {
-        let words = command.split(' ');
-        let done = Command::new("ip").args(words).status().unwrap();
+        let error_text = command.split(' ');
+        let done = Command::new("ip").args(error_text).status().unwrap();
         assert!(done.success(), "ip {command}");
     }
     true

@@ -52,7 +52,7 @@ async fn unreachable(downloader: &Downloader, url: &str) -> String {
     }
 }
 
-/// With the real times, and the names of the system.
+/// With the real times, and the resolver of the system.
 #[tokio::test]
 async fn a_network_that_leads_nowhere_is_known_within_three_seconds() {
     let hole = BlackHole::new();
@@ -94,11 +94,11 @@ async fn who_refuses_was_reached() {
     // One address that leads nowhere does not change that.
     let port = closed_port().port();
     let nowhere = "[ff00::1]:1".parse().unwrap();
-    let names = Table::with([(
+    let resolver = Table::with([(
         "half.example",
         vec![nowhere, (Ipv4Addr::LOCALHOST, port).into()],
     )]);
-    let downloader = build(SETTINGS, names, || Ok(Filter::Open), SHORT);
+    let downloader = build(SETTINGS, resolver, || Ok(AddressFilter::Open), SHORT);
     failure(&downloader, &format!("http://half.example:{port}/")).await;
 }
 
@@ -116,36 +116,36 @@ async fn an_address_that_leads_nowhere_delays_the_next_a_little() {
         stream.write_all(ok("there").as_bytes()).await.unwrap();
     });
     let second = SocketAddr::new(OUTSIDE, hole.address.port());
-    let names = Table::with([("two.example", vec![hole.address, second])]);
-    let downloader = build(SETTINGS, names, || Ok(Filter::Open), SHORT);
+    let resolver = Table::with([("two.example", vec![hole.address, second])]);
+    let downloader = build(SETTINGS, resolver, || Ok(AddressFilter::Open), SHORT);
     let begin = Instant::now();
     let url = format!("http://two.example:{}/", hole.address.port());
     assert_eq!(fetch(&downloader, &url).await.1, b"there");
-    assert!(begin.elapsed() >= SHORT.stagger);
+    assert!(begin.elapsed() >= SHORT.attempt_delay);
     assert!(begin.elapsed() < SHORT.connect);
 }
 
-/// Names that nobody answers for: at once, or not before the test ends.
+/// Resolver that nobody answers for: at once, or not before the test ends.
 #[derive(Debug, Default)]
 struct NoAnswer {
     wait: Option<Mutex<mpsc::Receiver<()>>>,
     asked: AtomicUsize,
 }
 
-impl Names for NoAnswer {
-    fn look_up(&self, _: &str) -> Result<Vec<SocketAddr>, LookUpError> {
+impl Resolver for NoAnswer {
+    fn resolve(&self, _: &str) -> Result<Vec<SocketAddr>, ResolveError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         if let Some(wait) = &self.wait {
             let _ = wait.lock().unwrap().recv();
         }
-        Err(LookUpError::NoAnswer("try again".to_owned()))
+        Err(ResolveError::NoAnswer("try again".to_owned()))
     }
 }
 
 #[tokio::test]
 async fn without_dns_nobody_is_reached() {
-    let names = Arc::new(NoAnswer::default());
-    let downloader = build(SETTINGS, names, || Ok(Filter::Open), SHORT);
+    let resolver = Arc::new(NoAnswer::default());
+    let downloader = build(SETTINGS, resolver, || Ok(AddressFilter::Open), SHORT);
     let sentence = unreachable(&downloader, "http://a.example/?SECRET").await;
     assert_eq!(
         sentence,
@@ -157,11 +157,16 @@ async fn without_dns_nobody_is_reached() {
 #[tokio::test]
 async fn look_ups_that_hang_are_not_waited_for() {
     let (end, wait) = mpsc::channel();
-    let names = Arc::new(NoAnswer {
+    let resolver = Arc::new(NoAnswer {
         wait: Some(Mutex::new(wait)),
         asked: AtomicUsize::new(0),
     });
-    let downloader = build(SETTINGS, names.clone(), || Ok(Filter::Open), SHORT);
+    let downloader = build(
+        SETTINGS,
+        resolver.clone(),
+        || Ok(AddressFilter::Open),
+        SHORT,
+    );
     let mut downloads = JoinSet::new();
     let begin = Instant::now();
     for _ in 0..3 * LOOKUPS_MAX_COUNT {
@@ -177,7 +182,7 @@ async fn look_ups_that_hang_are_not_waited_for() {
     let elapsed = begin.elapsed();
     let limits = SHORT.connect..SHORT.connect + SLACK;
     assert!(limits.contains(&elapsed), "{elapsed:?}");
-    assert_eq!(names.asked.load(Ordering::Relaxed), LOOKUPS_MAX_COUNT);
+    assert_eq!(resolver.asked.load(Ordering::Relaxed), LOOKUPS_MAX_COUNT);
     drop(end);
 }
 
@@ -188,8 +193,8 @@ async fn a_name_that_does_not_exist_is_not_the_networks_fault() {
         sentence,
         "missing.example has no address (not in the table)."
     );
-    let names = Table::with([("empty.example", Vec::new())]);
-    let downloader = build(SETTINGS, names, || Ok(Filter::Open), SHORT);
+    let resolver = Table::with([("empty.example", Vec::new())]);
+    let downloader = build(SETTINGS, resolver, || Ok(AddressFilter::Open), SHORT);
     let sentence = failure(&downloader, "http://empty.example/").await;
     assert_eq!(sentence, "empty.example has no address.");
 }

@@ -127,11 +127,11 @@ async fn no_redirect_leads_out_of_http() {
 async fn no_redirect_leads_to_this_device() {
     let inside = Site::sending(ok("secret")).await;
     let port = inside.address.port();
-    let names = Table::with([
+    let resolver = Table::with([
         ("localhost", vec![inside.address]),
         ("rebound.example", vec![inside.address]),
     ]);
-    let downloader = outside(names);
+    let downloader = outside(resolver);
     for host in [
         "127.0.0.1",
         "2130706433",
@@ -168,12 +168,12 @@ async fn a_redirect_to_nowhere_is_a_failure() {
 #[tokio::test]
 async fn all_redirects_share_the_time() {
     let site = Site::with(|mut stream, _| async move {
-        tokio::time::sleep(SHORT.silence / 2).await;
+        tokio::time::sleep(SHORT.idle / 2).await;
         let _ = stream.write_all(redirect_to("/").as_bytes()).await;
     })
     .await;
     let settings = DownloadSettings {
-        timeout: SHORT.silence,
+        timeout: SHORT.idle,
         ..SETTINGS
     };
     let sentence = failure(&with_settings(settings), &site.url("/")).await;

@@ -67,11 +67,11 @@ fn is_refused(host: &str) -> Result<(), TestCaseError> {
         .build()
         .unwrap();
     let file = File::from(memfd_create("download", MFdFlags::MFD_CLOEXEC).unwrap());
-    let names = Table::with([]);
-    let result = runtime.block_on(closed(Arc::clone(&names)).fetch(&url, file));
+    let resolver = Table::with([]);
+    let result = runtime.block_on(closed(Arc::clone(&resolver)).fetch(&url, file));
     let refused = matches!(result, Err(DownloadError::Forbidden(_)));
     prop_assert!(refused, "{url}: {result:?}");
-    prop_assert!(names.asked().is_empty(), "{url} was looked up");
+    prop_assert!(resolver.asked().is_empty(), "{url} was looked up");
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use further_link_engine::{Account, Accounts, EngineSettings, Runner, RunnerTable};
-use further_link_server::{DownloadSettings, GateSettings, Limits, ServerSettings};
+use further_link_server::{AccessSettings, DownloadSettings, Limits, ServerSettings};
 
 use crate::config::{Compression, Config, RunnerRow};
 use crate::python_package;
@@ -12,7 +12,7 @@ use crate::python_package;
 /// Returns the settings that every kind of server has; `ports` are those of a server with several.
 pub(in crate::commands) fn server_settings(config: &Config, ports: Vec<u16>) -> ServerSettings {
     ServerSettings {
-        gate: GateSettings {
+        access: AccessSettings {
             hosts: config.server.hosts.clone(),
             origins: config.server.origins.clone(),
             ports,

@@ -4,9 +4,9 @@
 use further_link_engine::{Cursor, Job, JobState, Read};
 use further_link_protocol::Utf8Decoder;
 
-/// What [`Screen::take`] came to.
+/// What [`OutputReader::take`] came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(super) enum ReadOutcome {
     /// There may be more.
     Some,
     /// There is nothing more for now.
@@ -16,7 +16,7 @@ pub(super) enum Taken {
 }
 
 /// The output of one shell, from where it was last taken.
-pub(super) struct Screen {
+pub(super) struct OutputReader {
     /// `None` when nobody wants any more.
     cursor: Option<Cursor>,
     decoder: Utf8Decoder,
@@ -24,7 +24,7 @@ pub(super) struct Screen {
     first: String,
 }
 
-impl Screen {
+impl OutputReader {
     /// `ahead` bytes are read from the program in advance, at the most.
     pub(super) fn new(mut cursor: Cursor, ahead: usize, first: String) -> Self {
         cursor.set_ahead(ahead);
@@ -43,9 +43,9 @@ impl Screen {
     }
 
     /// Appends up to about `max` bytes of text; none if `max` is 0. `job` is the shell.
-    pub(super) fn take(&mut self, max: usize, job: &Job, text: &mut String) -> Taken {
+    pub(super) fn take(&mut self, max: usize, job: &Job, text: &mut String) -> ReadOutcome {
         let Some(cursor) = &mut self.cursor else {
-            return Taken::End;
+            return ReadOutcome::End;
         };
         if max > 0 {
             text.push_str(&std::mem::take(&mut self.first));
@@ -61,17 +61,17 @@ impl Screen {
             });
             match read {
                 Read::Bytes | Read::Gap(_) if room > 0 => {}
-                Read::Bytes | Read::Gap(_) => return Taken::Some,
-                Read::Empty if max == 0 => return Taken::Some,
-                Read::Empty => return Taken::All,
-                Read::End if max == 0 && !self.first.is_empty() => return Taken::Some,
+                Read::Bytes | Read::Gap(_) => return ReadOutcome::Some,
+                Read::Empty if max == 0 => return ReadOutcome::Some,
+                Read::Empty => return ReadOutcome::All,
+                Read::End if max == 0 && !self.first.is_empty() => return ReadOutcome::Some,
                 Read::End => {
                     decoder.decode(&[], true, &mut |piece| text.push_str(piece));
                     if let JobState::Failed(error) = job.state() {
                         text.push_str(&format!("{error}\r\n"));
                     }
                     self.cursor = None;
-                    return Taken::End;
+                    return ReadOutcome::End;
                 }
             }
         }

@@ -45,11 +45,11 @@ pub(super) struct CpuTicks {
 
 /// A device's files, which begin at a root of their own in tests.
 #[derive(Clone, Debug)]
-pub(super) struct Files {
+pub(super) struct SystemFiles {
     root: PathBuf,
 }
 
-impl Files {
+impl SystemFiles {
     pub(super) fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Networks of IPv4 that are no part of the internet, or have nothing to download: the registry of
 /// special purpose addresses (RFC 6890 and what IANA has added) and multicast.
-const NOT_PUBLIC_V4: [(Ipv4Addr, u32); 15] = [
+const NON_PUBLIC_NETWORKS_V4: [(Ipv4Addr, u32); 15] = [
     // This network, and 0.0.0.0, which Linux connects to itself.
     (Ipv4Addr::new(0, 0, 0, 0), 8),
     // Private.
@@ -40,11 +40,11 @@ const NOT_PUBLIC_V4: [(Ipv4Addr, u32); 15] = [
 
 /// All that is given out of IPv6. Outside of it are loopback, link-local, unique local, multicast, the
 /// unspecified address, and addresses that hold one of IPv4 in a way that nobody uses any more.
-const PUBLIC_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
+const PUBLIC_NETWORK_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
 /// What inside of that is not the internet.
-const NOT_PUBLIC_V6: [(Ipv6Addr, u32); 4] = [
-    // Protocol assignments: Teredo, which holds an address of IPv4, benchmarks, names of hosts.
+const NON_PUBLIC_NETWORKS_V6: [(Ipv6Addr, u32); 4] = [
+    // Protocol assignments: Teredo, which holds an address of IPv4, benchmarks, resolver of hosts.
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
     // Documentation.
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
@@ -56,12 +56,12 @@ const NOT_PUBLIC_V6: [(Ipv6Addr, u32); 4] = [
 
 /// A network around this device with more addresses than that is a whole family of them (as of a tunnel
 /// that everything goes through), and says nothing about who is near.
-const SHORTEST_V4: u32 = 8;
-const SHORTEST_V6: u32 = 16;
+const PREFIX_MIN_BITS_V4: u32 = 8;
+const PREFIX_MIN_BITS_V6: u32 = 16;
 
 /// Decides which addresses may be connected to.
 #[derive(Debug)]
-pub(super) enum Filter {
+pub(super) enum AddressFilter {
     /// All of them.
     Open,
     /// Those of the internet, without the networks that this device is in: by IPv6, and sometimes by
@@ -76,7 +76,7 @@ pub(super) enum Filter {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Subnet(pub(super) IpAddr, pub(super) u32);
 
-impl Filter {
+impl AddressFilter {
     /// Lets only the internet pass. Looks around each time: a device comes from one network into another.
     pub(super) fn public() -> nix::Result<Self> {
         let networks = getifaddrs()?.filter_map(|interface| {
@@ -112,8 +112,8 @@ impl Subnet {
     /// The network of an interface; only its address if there is no mask, or one that says nothing.
     pub(super) fn around(address: IpAddr, mask: Option<IpAddr>) -> Self {
         let (shortest, full) = match address {
-            IpAddr::V4(_) => (SHORTEST_V4, Ipv4Addr::BITS),
-            IpAddr::V6(_) => (SHORTEST_V6, Ipv6Addr::BITS),
+            IpAddr::V4(_) => (PREFIX_MIN_BITS_V4, Ipv4Addr::BITS),
+            IpAddr::V6(_) => (PREFIX_MIN_BITS_V6, Ipv6Addr::BITS),
         };
         let length = match mask {
             Some(IpAddr::V4(mask)) => mask.to_bits().leading_ones(),
@@ -153,9 +153,14 @@ fn destination(ip: IpAddr) -> IpAddr {
 
 fn is_public(ip: IpAddr) -> bool {
     match ip {
-        IpAddr::V4(v4) => !NOT_PUBLIC_V4.iter().any(|network| is_in_v4(v4, *network)),
+        IpAddr::V4(v4) => !NON_PUBLIC_NETWORKS_V4
+            .iter()
+            .any(|network| is_in_v4(v4, *network)),
         IpAddr::V6(v6) => {
-            is_in_v6(v6, PUBLIC_V6) && !NOT_PUBLIC_V6.iter().any(|network| is_in_v6(v6, *network))
+            is_in_v6(v6, PUBLIC_NETWORK_V6)
+                && !NON_PUBLIC_NETWORKS_V6
+                    .iter()
+                    .any(|network| is_in_v6(v6, *network))
         }
     }
 }

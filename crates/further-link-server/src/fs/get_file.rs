@@ -1,8 +1,8 @@
 //! Sending a file, or a part of it.
 
-use super::Asked;
 use super::conditions::{Wanted, etag, last_modified, wanted};
-use super::refusal::Refusal;
+use super::error::FsError;
+use super::request::FsRequest;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
@@ -22,26 +22,26 @@ use tokio::task::JoinHandle;
 const CHUNK_BYTES: usize = 128 * 1024;
 
 /// The answer to a request for a file.
-pub(super) fn response(file: OpenFile, asked: &Asked) -> Result<Response, Refusal> {
+pub(super) fn response(file: OpenFile, request: &FsRequest) -> Result<Response, FsError> {
     let OpenFile {
         file,
         size,
         modified_ns,
         version,
     } = file;
-    let wanted = match wanted(&asked.headers, version, modified_ns, size) {
+    let wanted = match wanted(&request.headers, version, modified_ns, size) {
         // Only GET knows ranges (RFC 9110 section 14.2).
-        Wanted::Part(..) | Wanted::NoSuchRange if asked.head => Wanted::Whole,
+        Wanted::Part(..) | Wanted::NoSuchRange if request.is_head => Wanted::Whole,
         wanted => wanted,
     };
     let (status, first, end) = match wanted {
         Wanted::Whole => (StatusCode::OK, 0, size),
         Wanted::Part(first, end) => (StatusCode::PARTIAL_CONTENT, first, end),
         Wanted::NotModified => (StatusCode::NOT_MODIFIED, 0, 0),
-        Wanted::Changed => return Err(Refusal::condition(&asked.address, Some(version))),
-        Wanted::NoSuchRange => return Err(Refusal::range(size)),
+        Wanted::Changed => return Err(FsError::condition(&request.path, Some(version))),
+        Wanted::NoSuchRange => return Err(FsError::range(size)),
     };
-    let body = match asked.head || first == end {
+    let body = match request.is_head || first == end {
         true => Body::empty(),
         false => Body::new(FileBody::new(file, first, end)),
     };
@@ -58,7 +58,7 @@ pub(super) fn response(file: OpenFile, asked: &Asked) -> Result<Response, Refusa
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(end - first));
     headers.insert(
         header::CONTENT_TYPE,
-        HeaderValue::from_static(content_type(asked.address.name.as_str())),
+        HeaderValue::from_static(content_type(request.path.name.as_str())),
     );
     if status == StatusCode::PARTIAL_CONTENT
         && let Ok(range) = HeaderValue::try_from(format!("bytes {first}-{}/{size}", end - 1))

@@ -1,41 +1,41 @@
-//! What an address below `/fs/` names.
+//! Paths of URLs below `/fs/`, decoded.
 
-use super::refusal::Refusal;
+use super::error::FsError;
 use further_link_engine::Name;
 
 /// A path below `/fs/`, decoded once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Address {
+pub(super) struct FsPath {
     pub(super) name: Name,
-    /// It ends with a slash, or is the work folder itself.
-    pub(super) folder: bool,
-    /// As it was written.
-    pub(super) path: String,
+    /// It ends with a slash, or is the work directory itself.
+    pub(super) is_directory: bool,
+    /// The path as it was sent, encoded.
+    pub(super) raw: String,
 }
 
-impl Address {
-    /// `path` is the whole path, with `/fs/` at its front.
-    pub(super) fn parse(path: &str) -> Result<Self, Refusal> {
+impl FsPath {
+    /// Parses a whole path, which begins with `/fs/`.
+    pub(super) fn parse(path: &str) -> Result<Self, FsError> {
         let below = path
             .strip_prefix("/fs/")
-            .ok_or_else(|| Refusal::bad("The path has to begin with /fs/."))?;
+            .ok_or_else(|| FsError::bad("The path has to begin with /fs/."))?;
         let decoded = decode(below.as_bytes())
-            .ok_or_else(|| Refusal::bad("The path is not encoded properly (% and two digits)."))?;
+            .ok_or_else(|| FsError::bad("The path is not encoded properly (% and two digits)."))?;
         let text =
-            String::from_utf8(decoded).map_err(|_| Refusal::bad("The path is no UTF-8 text."))?;
+            String::from_utf8(decoded).map_err(|_| FsError::bad("The path is no UTF-8 text."))?;
         let name = Name::or_root(&text)?;
         Ok(Self {
-            folder: name.as_str().is_empty() || text.ends_with('/'),
+            is_directory: name.as_str().is_empty() || text.ends_with('/'),
             name,
-            path: path.to_owned(),
+            raw: path.to_owned(),
         })
     }
 
-    /// The same for a header's value, which may be anything.
-    pub(super) fn parse_bytes(path: &[u8]) -> Result<Self, Refusal> {
-        let path = str::from_utf8(path).map_err(|_| Refusal::bad("The path is no UTF-8 text."))?;
+    /// Parses the value of a header, which may be any bytes.
+    pub(super) fn parse_bytes(path: &[u8]) -> Result<Self, FsError> {
+        let path = str::from_utf8(path).map_err(|_| FsError::bad("The path is no UTF-8 text."))?;
         if path.contains(['?', '#']) {
-            return Err(Refusal::bad(
+            return Err(FsError::bad(
                 "In a path, ? and # are written as %3F and %23.",
             ));
         }
@@ -43,7 +43,7 @@ impl Address {
     }
 }
 
-/// Replaces `%41` by its byte. `None` if a `%` stands for nothing.
+/// Decodes percent-encoding (RFC 3986 section 2.1). Returns `None` if two digits are missing after a `%`.
 pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.iter();
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_decoded_once() {
+    fn path_is_decoded_once() {
         for (path, name, folder) in [
             ("/fs/", "", true),
             ("/fs/./", "", true),
@@ -78,9 +78,9 @@ mod tests {
             ("/fs/a//b", "a/b", false),
             ("/fs/a+b", "a+b", false),
         ] {
-            let address = Address::parse(path).unwrap();
+            let address = FsPath::parse(path).unwrap();
             assert_eq!(
-                (address.name.as_str(), address.folder),
+                (address.name.as_str(), address.is_directory),
                 (name, folder),
                 "{path}"
             );
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leads_out_or_is_no_text_is_refused() {
+    fn path_that_leads_out_or_is_no_text_is_refused() {
         for path in [
             "/fs/..",
             "/fs/../x",
@@ -107,7 +107,7 @@ mod tests {
             "/other",
             "",
         ] {
-            assert!(Address::parse(path).is_err(), "{path}");
+            assert!(FsPath::parse(path).is_err(), "{path}");
         }
         for path in [
             &b"/fs/a?b"[..],
@@ -116,7 +116,7 @@ mod tests {
             b"http://host/fs/a",
             b"b",
         ] {
-            assert!(Address::parse_bytes(path).is_err(), "{path:?}");
+            assert!(FsPath::parse_bytes(path).is_err(), "{path:?}");
         }
     }
 }

@@ -1,18 +1,19 @@
-//! By what somebody is known again: a cookie with a secret of ours, or the token of whoever has started the server. Ids of
-//! sessions are names and no secrets: each owner has its own.
+//! Authentication of the terminal's clients: a cookie with a secret of ours, or the token of whoever
+//! has started the server. Ids of sessions are names and no secrets: each owner has its own. And
+//! protection against cross-site request forgery (CSRF).
 
-use super::Shared;
+use crate::access::Access;
+use crate::access::fetch_metadata::SEC_FETCH_SITE;
 use crate::http::error::HttpError;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use std::fmt;
 
 /// The name that the dialect gives to its cookie.
 const COOKIE_NAME: &str = "session_id";
-/// Bytes of a secret: nobody finds another one's by trying.
+/// Bytes of a secret: too many to guess.
 const SECRET_BYTES: usize = 16;
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Whose a session is.
+/// Whom a session belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Owner {
     /// Whoever sends this secret as a cookie.
@@ -41,22 +42,22 @@ pub(super) struct Client {
     pub(super) has_token: bool,
 }
 
-/// What a request says about the page that it comes from.
+/// Which page a request comes from, as far as it tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum From {
+enum RequestSource {
     OwnPage,
     OtherPage,
-    /// Nothing: no page, or a browser that keeps it to itself.
+    /// No page, or a browser that does not tell.
     Unknown,
 }
 
 impl Client {
-    /// Reads who sends a request with these headers.
+    /// Authenticates a request by its headers.
     ///
     /// # Errors
     /// If the token is wrong, or there is no randomness for a new secret.
-    pub(super) fn of(shared: &Shared, headers: &HeaderMap) -> Result<Self, HttpError> {
-        let has_token = token(headers, shared.settings.token.as_deref())?;
+    pub(super) fn of(expected_token: Option<&str>, headers: &HeaderMap) -> Result<Self, HttpError> {
+        let has_token = token(headers, expected_token)?;
         let cookie = cookie(headers);
         let owner = match cookie {
             Some(secret) => Owner::Cookie(secret),
@@ -70,7 +71,7 @@ impl Client {
         })
     }
 
-    /// Has an answer set the cookie that it sends from now on, if it has one.
+    /// Adds the cookie to a response, which the client sends from now on.
     pub(super) fn set_cookie(&self, answer: &mut HeaderMap) {
         let Owner::Cookie(secret) = self.owner else {
             return;
@@ -78,30 +79,32 @@ impl Client {
         let digits: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
         let cookie = format!("{COOKIE_NAME}={digits}; Path=/; HttpOnly; SameSite=Strict");
         answer.extend(HeaderValue::try_from(cookie).map(|cookie| (header::SET_COOKIE, cookie)));
-        keep_from_others(answer);
+        forbid_shared_caching(answer);
     }
 
-    /// Lets only those change something who do not come from a page of somebody else. The gate has seen `Origin`, but browsers
-    /// do not send it with all requests: a picture whose address is here would start a shell, or take the output of one. Nor
-    /// do they send `Sec-Fetch-Site` without encryption, and a page can keep `Referer` back. The cookie proves nothing: a page
-    /// on another port of this device is of the same site to a browser, which sends it then. So a browser has to say that
-    /// the page is ours. What is no browser does nothing for others, and nor does who knows the token, as no page can send it
-    /// without being asked about its origin.
+    /// Accepts a request that changes something only if it does not come from a page of another site.
+    /// `OriginCheck` has seen `Origin`, but browsers do not send it with all requests: an image whose
+    /// URL is here would start a shell, or take the output of one. Nor do they send `Sec-Fetch-Site`
+    /// without encryption, and a page can withhold `Referer`. The cookie proves nothing: to a browser a
+    /// page on another port of this device is the same site, so it is sent then. A browser therefore
+    /// has to say that the page is ours. What is no browser does nothing for others, and nor does who
+    /// knows the token: no page can send it without a preflight.
     ///
     /// # Errors
-    /// Why not.
-    pub(super) fn may_change(&self, shared: &Shared, headers: &HeaderMap) -> Result<(), HttpError> {
-        match from(shared, headers) {
-            From::OwnPage => Ok(()),
-            From::Unknown if self.has_token || !is_browser(headers) => Ok(()),
-            From::Unknown | From::OtherPage => Err(foreign()),
+    /// If it may come from a page of another site.
+    pub(super) fn check_csrf(&self, access: &Access, headers: &HeaderMap) -> Result<(), HttpError> {
+        match request_source(access, headers) {
+            RequestSource::OwnPage => Ok(()),
+            RequestSource::Unknown if self.has_token || !is_browser(headers) => Ok(()),
+            RequestSource::Unknown | RequestSource::OtherPage => Err(csrf_error()),
         }
     }
 }
 
-/// Lets no cache on the way give an answer with a secret in it to anybody else. It could give them files that never change,
-/// and what says nothing about being kept, as redirects (RFC 9111, sections 3 and 4.2.2).
-fn keep_from_others(answer: &mut HeaderMap) {
+/// Lets no shared cache give a response with a secret in it to anybody else. It could give them files
+/// that never change, and what says nothing about caching, as redirects (RFC 9111 sections 3 and
+/// 4.2.2).
+fn forbid_shared_caching(answer: &mut HeaderMap) {
     let private = match answer.get(header::CACHE_CONTROL).map(|kept| kept.to_str()) {
         Some(Ok(kept)) if kept != "no-store" => {
             let kept = kept.strip_prefix("public, ").unwrap_or(kept);
@@ -113,45 +116,49 @@ fn keep_from_others(answer: &mut HeaderMap) {
     answer.insert(header::CACHE_CONTROL, private);
 }
 
-fn foreign() -> HttpError {
+fn csrf_error() -> HttpError {
     HttpError::new(
         StatusCode::FORBIDDEN,
         "Only the terminal's own page may do this.",
     )
 }
 
-/// The gate has let the request pass.
-fn from(shared: &Shared, headers: &HeaderMap) -> From {
+/// Returns where a request comes from that has passed access control.
+fn request_source(access: &Access, headers: &HeaderMap) -> RequestSource {
     if headers.contains_key(header::ORIGIN) {
-        return From::OwnPage;
+        return RequestSource::OwnPage;
     }
     match headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes) {
-        Some(b"same-origin") => return From::OwnPage,
+        Some(b"same-origin") => return RequestSource::OwnPage,
         // Somebody has typed it, or follows a link in a mail.
-        Some(b"none") => return From::Unknown,
-        Some(_) => return From::OtherPage,
+        Some(b"none") => return RequestSource::Unknown,
+        Some(_) => return RequestSource::OtherPage,
         None => {}
     }
     match headers.get(header::REFERER) {
-        None => From::Unknown,
+        None => RequestSource::Unknown,
         Some(page) => {
             let page = page.to_str().unwrap_or_default();
-            match shared.app.gate.is_own_page(page, headers) {
-                true => From::OwnPage,
-                false => From::OtherPage,
+            match access.is_own_page(page, headers) {
+                true => RequestSource::OwnPage,
+                false => RequestSource::OtherPage,
             }
         }
     }
 }
 
-/// All browsers begin with this word, whatever they are, and no page can take it away.
+/// Returns whether a browser sends the request. `User-Agent` of all browsers begins with this word,
+/// and no page can change that.
 fn is_browser(headers: &HeaderMap) -> bool {
     headers
         .get(header::USER_AGENT)
         .is_some_and(|agent| agent.as_bytes().starts_with(b"Mozilla/"))
 }
 
-/// Whether the request has the token. One that is wrong is told so.
+/// Returns whether the request has the token.
+///
+/// # Errors
+/// If it has a wrong one.
 fn token(headers: &HeaderMap, token: Option<&str>) -> Result<bool, HttpError> {
     let Some(given) = headers.get(header::AUTHORIZATION) else {
         return Ok(false);
@@ -162,7 +169,7 @@ fn token(headers: &HeaderMap, token: Option<&str>) -> Result<bool, HttpError> {
         _ => b"",
     };
     match token {
-        Some(token) if is_same(given, token.as_bytes()) => Ok(true),
+        Some(token) if equals_constant_time(given, token.as_bytes()) => Ok(true),
         _ => Err(
             HttpError::new(StatusCode::UNAUTHORIZED, "This is not the server's token.")
                 .with_header(header::WWW_AUTHENTICATE, "Bearer"),
@@ -170,8 +177,8 @@ fn token(headers: &HeaderMap, token: Option<&str>) -> Result<bool, HttpError> {
     }
 }
 
-/// Takes as long for a token that begins right as for any other of its length.
-fn is_same(given: &[u8], token: &[u8]) -> bool {
+/// Compares in constant time, so that timing tells nothing about the token.
+fn equals_constant_time(given: &[u8], token: &[u8]) -> bool {
     let different = given
         .iter()
         .zip(token)
@@ -179,7 +186,7 @@ fn is_same(given: &[u8], token: &[u8]) -> bool {
     given.len() == token.len() && std::hint::black_box(different) == 0
 }
 
-/// The secret in the request's cookie. What is none of ours counts as none.
+/// Returns the secret in the request's cookie. What is not one of ours counts as missing.
 fn cookie(headers: &HeaderMap) -> Option<[u8; SECRET_BYTES]> {
     let values = headers.get_all(header::COOKIE).iter();
     values
@@ -224,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_cookie_of_ours_is_one() {
+    fn foreign_cookies_are_ignored() {
         let ours = "00112233445566778899aabbccddeeff";
         let secret = Some([
             0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee,
@@ -246,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_right_or_wrong_as_a_whole() {
+    fn token_matches_only_as_a_whole() {
         let check = |given: Option<&str>, own: Option<&str>| {
             let given = given.map(|given| (header::AUTHORIZATION, given.parse().unwrap()));
             token(&HeaderMap::from_iter(given), own).ok()

@@ -23,8 +23,8 @@ impl Machine {
         fs::write(path, text).unwrap();
     }
 
-    fn files(&self) -> Files {
-        Files::new(&self.0)
+    fn files(&self) -> SystemFiles {
+        SystemFiles::new(&self.0)
     }
 
     fn tells(&self) -> Value {

@@ -1,44 +1,45 @@
 //! Sending and receiving single files for other parts of the server, whose addresses are not below `/fs`: with the same
 //! conditions, ranges, limits and errors.
 
-use super::address::Address;
-use super::{Asked, Options, receive, send};
+use super::path::FsPath;
+use super::request::{FsOptions, FsRequest};
+use super::{get_file, put_file};
 use crate::SharedApp;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use further_link_engine::{FilesError, Name, Tree};
 use http::HeaderMap;
 
-pub(crate) use super::refusal::Refusal;
+pub(crate) use super::error::FsError;
 
 /// A path of a request, decoded once. `None` if it is not encoded properly, or no UTF-8.
 pub(crate) fn decode(path: &str) -> Option<String> {
-    String::from_utf8(super::address::decode(path.as_bytes())?).ok()
+    String::from_utf8(super::path::decode(path.as_bytes())?).ok()
 }
 
 /// A request for one file.
-pub(crate) struct OneFile {
+pub(crate) struct SingleFile {
     pub(crate) app: SharedApp,
     /// What the file is in.
     pub(crate) tree: Tree,
     pub(crate) name: Name,
     pub(crate) headers: HeaderMap,
     /// Only the head of the answer is wanted.
-    pub(crate) head: bool,
+    pub(crate) is_head: bool,
 }
 
-impl OneFile {
-    fn asked(self) -> Asked {
-        Asked {
+impl SingleFile {
+    fn into_request(self) -> FsRequest {
+        FsRequest {
             tree: self.tree,
-            address: Address {
-                path: self.name.as_str().to_owned(),
+            path: FsPath {
+                raw: self.name.as_str().to_owned(),
                 name: self.name,
-                folder: false,
+                is_directory: false,
             },
-            options: Options::default(),
+            options: FsOptions::default(),
             headers: self.headers,
-            head: self.head,
+            is_head: self.is_head,
             app: self.app,
         }
     }
@@ -49,15 +50,15 @@ impl OneFile {
     /// If there is no such file, or it may not be read.
     pub(crate) async fn send(self) -> Result<Response, FilesError> {
         let opened = self.tree.open(self.name.clone()).await?;
-        let sent = send::response(opened, &self.asked());
-        Ok(sent.unwrap_or_else(Refusal::into_response))
+        let sent = get_file::response(opened, &self.into_request());
+        Ok(sent.unwrap_or_else(FsError::into_response))
     }
 
     /// Puts what comes into the file's place, as a whole or not at all.
     ///
     /// # Errors
     /// If it may not be written, is too large, or does not come to its end.
-    pub(crate) async fn receive(self, body: Body) -> Result<Response, Refusal> {
-        receive::receive(self.asked(), body).await
+    pub(crate) async fn receive(self, body: Body) -> Result<Response, FsError> {
+        put_file::receive(self.into_request(), body).await
     }
 }

@@ -1,7 +1,8 @@
 //! Receiving a file.
 
-use super::refusal::Refusal;
-use super::{Asked, X_TIMESTAMP, conditions};
+use super::error::FsError;
+use super::request::FsRequest;
+use super::{X_TIMESTAMP, conditions};
 use crate::http::error::HttpError;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
@@ -28,29 +29,29 @@ const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// get to see why.
 const REFUSED_LINGER: Duration = Duration::from_secs(5);
 
-/// Writes what comes to the file that is asked for.
-pub(super) async fn receive(asked: Asked, body: Body) -> Result<Response, Refusal> {
-    let most = asked.app.settings.limits.file_bytes;
+/// Writes the body to the file that is requested.
+pub(super) async fn receive(request: FsRequest, body: Body) -> Result<Response, FsError> {
+    let most = request.app.settings.limits.file_bytes;
     let mut body = Incoming {
         body,
         most,
         taken: 0,
     };
     // Who waits to be told to go on has not sent anything that would have to be read.
-    let waits = asked.headers.contains_key(header::EXPECT);
-    match write(&asked, &mut body, waits).await {
-        Err(refusal) if !waits => {
+    let waits = request.headers.contains_key(header::EXPECT);
+    match write(&request, &mut body, waits).await {
+        Err(error) if !waits => {
             tokio::spawn(body.drain());
-            Err(refusal)
+            Err(error)
         }
         result => result,
     }
 }
 
-async fn write(asked: &Asked, body: &mut Incoming, waits: bool) -> Result<Response, Refusal> {
-    if asked.headers.contains_key(header::CONTENT_RANGE) {
+async fn write(request: &FsRequest, body: &mut Incoming, waits: bool) -> Result<Response, FsError> {
+    if request.headers.contains_key(header::CONTENT_RANGE) {
         // As the whole file, it would be all that is left of it (RFC 9110 section 14.5).
-        return Err(Refusal::bad(
+        return Err(FsError::bad(
             "A file is written as a whole, so Content-Range is not taken.",
         ));
     }
@@ -64,16 +65,16 @@ async fn write(asked: &Asked, body: &mut Incoming, waits: bool) -> Result<Respon
         body.fill(&mut piece).await?;
     }
     let options = WriteOptions {
-        parents: asked.options.parents,
-        conditions: conditions::for_change(&asked.headers),
-        modified_ns: timestamp(&asked.headers)?,
+        parents: request.options.parents,
+        conditions: conditions::for_change(&request.headers),
+        modified_ns: timestamp(&request.headers)?,
         size,
         short,
     };
-    let name = asked.address.name.clone();
-    let (writing, file) = match asked.tree.write(name, options).await? {
+    let name = request.path.name.clone();
+    let (writing, file) = match request.tree.write(name, options).await? {
         Ok(begun) => begun,
-        Err(current) => return Err(Refusal::condition(&asked.address, current)),
+        Err(current) => return Err(FsError::condition(&request.path, current)),
     };
     pour(body, piece, file).await?;
     match writing.finish().await? {
@@ -84,12 +85,12 @@ async fn write(asked: &Asked, body: &mut Incoming, waits: bool) -> Result<Respon
             };
             Ok((status, [(header::ETAG, conditions::etag(version))]).into_response())
         }
-        Written::Refused { current } => Err(Refusal::condition(&asked.address, current)),
+        Written::Refused { current } => Err(FsError::condition(&request.path, current)),
     }
 }
 
 /// Writes all that comes, one piece while the next one comes.
-async fn pour(body: &mut Incoming, mut piece: Vec<u8>, mut file: File) -> Result<(), Refusal> {
+async fn pour(body: &mut Incoming, mut piece: Vec<u8>, mut file: File) -> Result<(), FsError> {
     let mut spare = Vec::new();
     loop {
         let more = async {
@@ -111,7 +112,7 @@ async fn pour(body: &mut Incoming, mut piece: Vec<u8>, mut file: File) -> Result
         let next = more.await;
         let (returned, written, result) = writing
             .await
-            .map_err(|_| Refusal::from(FilesError::Ended))?;
+            .map_err(|_| FsError::from(FilesError::Ended))?;
         result.map_err(|error| written_badly(&error))?;
         (file, spare, piece) = (returned, written, next?);
         if piece.is_empty() {
@@ -120,7 +121,7 @@ async fn pour(body: &mut Incoming, mut piece: Vec<u8>, mut file: File) -> Result
     }
 }
 
-fn written_badly(error: &io::Error) -> Refusal {
+fn written_badly(error: &io::Error) -> FsError {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FilesError::NoSpace,
         io::ErrorKind::FileTooLarge => FilesError::TooMuch("the file".to_owned()),
@@ -143,7 +144,7 @@ struct Incoming {
 
 impl Incoming {
     /// Appends what comes until that is a whole piece or the end.
-    async fn fill(&mut self, piece: &mut Vec<u8>) -> Result<(), Refusal> {
+    async fn fill(&mut self, piece: &mut Vec<u8>) -> Result<(), FsError> {
         while piece.len() < CHUNK_BYTES {
             match timeout(BODY_IDLE_TIMEOUT, self.next()).await {
                 Ok(Some(Ok(bytes))) => {
@@ -154,7 +155,7 @@ impl Incoming {
                     piece.extend_from_slice(&bytes);
                 }
                 Ok(Some(Err(_))) => {
-                    return Err(Refusal::bad("The file did not come to its end."));
+                    return Err(FsError::bad("The file did not come to its end."));
                 }
                 Ok(None) => return Ok(()),
                 Err(_) => {
@@ -181,7 +182,7 @@ impl Incoming {
         }
     }
 
-    fn too_large(&self) -> Refusal {
+    fn too_large(&self) -> FsError {
         let detail = format!("A file may have at most {} bytes.", self.most);
         HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into()
     }
@@ -194,7 +195,7 @@ impl Incoming {
 }
 
 /// `X-Timestamp`, in nanoseconds.
-pub(super) fn timestamp(headers: &HeaderMap) -> Result<Option<i64>, Refusal> {
+pub(super) fn timestamp(headers: &HeaderMap) -> Result<Option<i64>, FsError> {
     let Some(value) = headers.get(X_TIMESTAMP) else {
         return Ok(None);
     };
@@ -206,5 +207,5 @@ pub(super) fn timestamp(headers: &HeaderMap) -> Result<Option<i64>, Refusal> {
         .filter(|milliseconds| milliseconds.unsigned_abs() <= TIMESTAMP_MAX_MILLIS)
         .and_then(|milliseconds| milliseconds.checked_mul(1_000_000))
         .map(Some)
-        .ok_or_else(|| Refusal::bad("X-Timestamp is a number of milliseconds since 1970."))
+        .ok_or_else(|| FsError::bad("X-Timestamp is a number of milliseconds since 1970."))
 }

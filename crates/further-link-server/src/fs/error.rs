@@ -1,6 +1,6 @@
 //! Why something was not done, as a status and a sentence.
 
-use super::address::Address;
+use super::path::FsPath;
 use crate::http::error::HttpError;
 use axum::response::{IntoResponse, Response};
 use further_link_engine::{AccountError, FilesError, StartError, Version};
@@ -11,22 +11,22 @@ const RETRY_AFTER: &str = "2";
 
 /// An error response, and the version that a condition was not true of.
 #[derive(Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct FsError {
     error: Box<HttpError>,
     current: Option<Version>,
     /// Bytes of a file that a range lies outside of.
     size: Option<u64>,
 }
 
-impl Refusal {
+impl FsError {
     /// A request that cannot be understood.
     pub(super) fn bad(detail: &str) -> Self {
         HttpError::new(StatusCode::BAD_REQUEST, detail).into()
     }
 
     /// A file that is not what the client believes it to be; `current` is what it is.
-    pub(super) fn condition(address: &Address, current: Option<Version>) -> Self {
-        let name = address.name.as_str().to_owned();
+    pub(super) fn condition(path: &FsPath, current: Option<Version>) -> Self {
+        let name = path.name.as_str().to_owned();
         let error = match current {
             Some(_) => FilesError::Changed(name),
             None => FilesError::NotFound(name),
@@ -54,7 +54,7 @@ impl Refusal {
     }
 }
 
-impl From<HttpError> for Refusal {
+impl From<HttpError> for FsError {
     fn from(error: HttpError) -> Self {
         Self {
             error: Box::new(error),
@@ -64,7 +64,7 @@ impl From<HttpError> for Refusal {
     }
 }
 
-impl From<FilesError> for Refusal {
+impl From<FilesError> for FsError {
     fn from(error: FilesError) -> Self {
         let status = status(&error);
         match status {
@@ -72,18 +72,16 @@ impl From<FilesError> for Refusal {
             StatusCode::INTERNAL_SERVER_ERROR => tracing::warn!(%error, "a task with files failed"),
             _ => tracing::debug!(%error, "a task with files was refused"),
         }
-        let refusal = HttpError::new(status, error.to_string());
+        let error = HttpError::new(status, error.to_string());
         match status {
-            StatusCode::SERVICE_UNAVAILABLE => {
-                refusal.with_header(header::RETRY_AFTER, RETRY_AFTER)
-            }
-            _ => refusal,
+            StatusCode::SERVICE_UNAVAILABLE => error.with_header(header::RETRY_AFTER, RETRY_AFTER),
+            _ => error,
         }
         .into()
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for FsError {
     fn into_response(self) -> Response {
         let mut response = self.error.into_response();
         let headers = response.headers_mut();
@@ -100,7 +98,7 @@ impl IntoResponse for Refusal {
 }
 
 /// The account that was named, in the words in which a start would be refused.
-pub(super) fn account_refused(error: &AccountError) -> Refusal {
+pub(super) fn account_error(error: &AccountError) -> FsError {
     let text = error.to_string();
     let mut letters = text.chars();
     let sentence = letters.next().map_or(String::new(), |first| {

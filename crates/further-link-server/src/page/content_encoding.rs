@@ -23,7 +23,7 @@ impl Encoding {
 
 /// What of `there` the client likes best; of what it likes equally, the first. The file as it is if it likes nothing: that
 /// is what a client gets that says nothing, and an answer that it cannot use is no worse than an error.
-pub(super) fn chosen(headers: &HeaderMap, there: &[Encoding]) -> Encoding {
+pub(super) fn negotiate(headers: &HeaderMap, there: &[Encoding]) -> Encoding {
     let mut best = (0, Encoding::Plain);
     for encoding in there {
         let Some(name) = encoding.name() else {
@@ -94,7 +94,7 @@ mod tests {
                 HeaderValue::from_bytes(line.as_bytes()).unwrap(),
             );
         }
-        chosen(&headers, there)
+        negotiate(&headers, there)
     }
 
     #[test]
@@ -141,12 +141,12 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Whatever is sent, something is chosen, and what was not named is not.
+        /// Whatever is sent, something is negotiate, and what was not named is not.
         #[test]
         fn never_what_was_not_named(value in "[ -~]{0,200}") {
-            let chosen = choose(&[&value], &ALL);
+            let negotiate = choose(&[&value], &ALL);
             let lower = value.to_ascii_lowercase();
-            match chosen {
+            match negotiate {
                 Encoding::Brotli => proptest::prop_assert!(lower.contains("br") || lower.contains('*')),
                 Encoding::Gzip => proptest::prop_assert!(lower.contains("gzip") || lower.contains('*')),
                 Encoding::Plain => {}
