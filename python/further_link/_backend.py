@@ -6,7 +6,7 @@ from matplotlib import is_interactive
 from matplotlib._pylab_helpers import Gcf
 from matplotlib.figure import Figure
 
-from ._channel import channel
+from ._connection import current_connection
 from ._figures import FigureCanvas, FigureManager, close, draw_what_is_due
 from ._loop import client_shows_figures, loop
 
@@ -57,6 +57,6 @@ def show(*arguments: Any, block: bool | None = None, **options: Any) -> None:
         return
 
     def done() -> bool:
-        return not Gcf.get_all_fig_managers() or channel().gone
+        return not Gcf.get_all_fig_managers() or current_connection().gone
 
     loop.run(done, close, draw_what_is_due)

@@ -10,7 +10,7 @@ import threading
 import traceback
 from collections import deque
 
-from ._channel import channel, in_child
+from ._connection import current_connection, in_child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ _callbacks = Callbacks()
 
 def callbacks() -> Callbacks:
     """The callbacks of this process."""
-    channel()
+    current_connection()
     return _callbacks
 
 

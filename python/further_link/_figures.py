@@ -18,7 +18,7 @@ from matplotlib.backend_bases import CloseEvent, FigureManagerBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from . import _wire
-from ._channel import in_child, on_event, on_gone, warn
+from ._connection import in_child, on_event, on_gone, warn
 from ._loop import Timer, client_shows_figures, is_in_matplotlib, loop
 from ._outbox import NotYet, outbox
 from ._picture import FORMAT, Picture
@@ -296,17 +296,17 @@ class FigureManager(FigureManagerBase):
     # What is sent
 
     def _shown_as(self, picture: Picture) -> Messages:
-        limit = _wire.LIMITS[_wire.FIGURE]
+        limit = _wire.FIGURE.max_bytes
         # The line before the file is as long as this one, but for the digits of its size.
         file = picture.file(limit - len(self._line()) - 20)
         if file is None:
             warn("a figure is too large to be shown")
             return []
         width, height, data = file
-        return [(_wire.FIGURE, self._line(width, height) + data)]
+        return [(_wire.FIGURE.kind, self._line(width, height) + data)]
 
     def _closed(self) -> Messages:
-        return [(_wire.FIGURE, self._line(closed=True))]
+        return [(_wire.FIGURE.kind, self._line(closed=True))]
 
     def _line(self, width: int = 0, height: int = 0, closed: bool = False) -> bytes:
         data = {
@@ -392,7 +392,7 @@ def _after_fork() -> None:
 
 
 FigureCanvas.manager_class = FigureManager  # type: ignore[assignment]
-on_event(_wire.FIGUREEVENT, _on_figure_event)
+on_event(_wire.FIGURE, _on_figure_event)
 on_gone(loop.wake)
 in_child(_after_fork)
 # pyplot closes all figures at the end. What is registered later is called earlier.

@@ -14,7 +14,8 @@ from time import monotonic
 
 from matplotlib.backend_bases import TimerBase
 
-from ._channel import channel, in_child, warn
+from . import _wire
+from ._connection import current_connection, in_child, warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ class Timer(TimerBase):
 
 def client_shows_figures() -> bool:
     """Whether somebody sees figures. The first time, it may have to wait for the answer."""
-    connection = channel()
+    connection = current_connection()
     if connection.gone:
         return False
     features = connection.features
@@ -161,7 +162,7 @@ def client_shows_figures() -> bool:
         if not connection.gone:
             warn("the server does not answer, so figures are not seen")
         return False
-    connection.want("figure")
+    connection.want(_wire.FIGURE)
     return "figure" in features
 
 

@@ -14,7 +14,7 @@ import threading
 import traceback
 from time import monotonic
 
-from ._channel import channel, in_child
+from ._connection import current_connection, in_child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class Outbox:
         try:
             for kind, payload in produce():
                 self._blocked_since = monotonic()
-                channel().send(kind, payload)
+                current_connection().send(kind, payload)
                 self._blocked_since = None
         except NotYet as not_yet:
             return not_yet.seconds
@@ -191,7 +191,7 @@ _flushes_at_exit = False
 def outbox() -> Outbox:
     """The outbox of this process."""
     # A fork that Python was not told of is noticed there.
-    channel()
+    current_connection()
     return _outbox
 
 

@@ -9,7 +9,7 @@ from operator import index
 
 from . import _wire
 from ._callbacks import callbacks
-from ._channel import channel, in_child, on_event
+from ._connection import current_connection, in_child, on_event
 from ._outbox import outbox
 from .keyboard import check_callback
 
@@ -65,9 +65,9 @@ class Widget:
 
     def _show(self) -> None:
         """Send what it is now. It is the sender who asks for that: so the newest is sent."""
-        connection = channel()
+        connection = current_connection()
         if connection.listen():
-            connection.want("widget")
+            connection.want(_wire.WIDGET)
             outbox().put(("widget", self._id), self._messages, INTERVAL)
 
     def _messages(self) -> list[tuple[int, bytes]]:
@@ -77,7 +77,7 @@ class Widget:
         else:
             data["label"] = self._label
             data.update(self._state())
-        return [(_wire.WIDGET, _wire.to_json(data))]
+        return [(_wire.WIDGET.kind, _wire.to_json(data))]
 
     def _state(self) -> dict[str, Any]:
         """What the client has to know beside the label."""
@@ -88,7 +88,7 @@ class Widget:
 
     def _listen(self) -> None:
         """Before something is read that the client may change: in a child, it is not heard yet."""
-        channel().listen()
+        current_connection().listen()
 
     def _function(self, event: str) -> Callable[..., Any] | None:
         return self._functions.get(event)
@@ -170,5 +170,5 @@ def _after_fork() -> None:
         widget._functions = {}
 
 
-on_event(_wire.WIDGETEVENT, _on_widget_event)
+on_event(_wire.WIDGET, _on_widget_event)
 in_child(_after_fork)

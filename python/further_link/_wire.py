@@ -14,56 +14,68 @@ if TYPE_CHECKING:
     from typing import Any
 
 # A message begins with the length of its payload, and its kind.
-_HEAD = struct.Struct(">IB")
+_HEADER = struct.Struct(">IB")
 
-# From the program.
+# Kinds of messages that belong to no channel.
 HELLO = 1
-KEYLISTEN = 2
-VIDEO = 3
-FIGURE = 4
-PLOT = 5
-WIDGET = 6
-
-# From the server.
 SERVER_HELLO = 65
-KEYEVENT = 66
-FIGUREEVENT = 67
-WIDGETEVENT = 68
 ERROR = 69
-_FROM_SERVER = frozenset((SERVER_HELLO, KEYEVENT, FIGUREEVENT, WIDGETEVENT, ERROR))
 
-# Bytes of a payload, at the most. The server does not take longer ones.
-LIMITS = {
-    HELLO: 1024,
-    KEYLISTEN: 256,
-    VIDEO: 8388608,
-    FIGURE: 8388608,
-    PLOT: 1048576,
-    WIDGET: 65536,
-}
 
-# Bytes of a payload from the server that are kept, at the most: 64 times what it sends in one.
+class Channel:
+    """One IO channel: a row of the tables in section 6. A new one is a row here and a module."""
+
+    __slots__ = ("event_kind", "feature", "kind", "max_bytes")
+
+    def __init__(
+        self, kind: int, max_bytes: int, event_kind: int | None = None, feature: str | None = None
+    ) -> None:
+        # Of a message from the program.
+        self.kind = kind
+        # Bytes of its payload, at most. The server does not take longer ones.
+        self.max_bytes = max_bytes
+        # Of an event from the server, if there are any.
+        self.event_kind = event_kind
+        # What a client asks for that shows it. None: all clients do.
+        self.feature = feature
+
+
+KEYS = Channel(2, max_bytes=256, event_kind=66)
+VIDEO = Channel(3, max_bytes=8388608)
+FIGURE = Channel(4, max_bytes=8388608, event_kind=67, feature="figure")
+PLOT = Channel(5, max_bytes=1048576, feature="plot")
+WIDGET = Channel(6, max_bytes=65536, event_kind=68, feature="widget")
+
+CHANNELS = (KEYS, VIDEO, FIGURE, PLOT, WIDGET)
+
+_HELLO_MAX_BYTES = 1024
+_MAX_BYTES = {HELLO: _HELLO_MAX_BYTES, **{row.kind: row.max_bytes for row in CHANNELS}}
+_FROM_SERVER = frozenset(
+    [SERVER_HELLO, ERROR, *(row.event_kind for row in CHANNELS if row.event_kind is not None)]
+)
+
+# Bytes of a payload from the server that are kept, at most: 64 times what it sends in one.
 # What is longer is skipped.
-_LONGEST_EVENT = 1048576
+_EVENT_MAX_BYTES = 1048576
 
 
 def message(kind: int, payload: bytes) -> bytes:
-    """The bytes of one message."""
-    if len(payload) > LIMITS[kind]:
+    """Return the bytes of one message. Raises ValueError if the payload is too long."""
+    if len(payload) > _MAX_BYTES[kind]:
         raise ValueError(
             "this is too large to be sent: %d bytes, and %d are the most"
-            % (len(payload), LIMITS[kind])
+            % (len(payload), _MAX_BYTES[kind])
         )
-    return _HEAD.pack(len(payload), kind) + payload
+    return _HEADER.pack(len(payload), kind) + payload
 
 
 def to_json(value: Any) -> bytes:
-    """JSON on one line, in ASCII."""
+    """Return JSON on one line, in ASCII."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 def from_json(payload: bytes) -> dict[str, Any] | None:
-    """The object that a payload holds, or None if it holds something else."""
+    """Return the object that a payload holds, or None if it holds something else."""
     try:
         value = json.loads(payload.decode("utf-8"))
     # Python has a limit for nesting, which is no ValueError.
@@ -73,34 +85,34 @@ def from_json(payload: bytes) -> dict[str, Any] | None:
 
 
 def text(value: object) -> str:
-    """A text that is good for the wire: half of a surrogate pair becomes a question mark."""
+    """Return text for the wire: half of a surrogate pair becomes a question mark."""
     return str(value).encode("utf-8", "replace").decode("utf-8")
 
 
 class Decoder:
-    """Takes the server's bytes as they come, and gives whole messages."""
+    """Decodes the server's bytes, however they are split."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
-        self._to_skip = 0
+        self._skip_bytes = 0
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
-        """The messages that are complete with these bytes, as kind and payload."""
+        """Return the messages that these bytes complete, as kind and payload."""
         self._bytes += data
         messages: list[tuple[int, bytes]] = []
         while True:
-            if self._to_skip:
-                skipped = min(self._to_skip, len(self._bytes))
+            if self._skip_bytes:
+                skipped = min(self._skip_bytes, len(self._bytes))
                 del self._bytes[:skipped]
-                self._to_skip -= skipped
-            if len(self._bytes) < _HEAD.size:
+                self._skip_bytes -= skipped
+            if len(self._bytes) < _HEADER.size:
                 return messages
-            length, kind = _HEAD.unpack_from(self._bytes)
-            if kind not in _FROM_SERVER or length > _LONGEST_EVENT:
-                self._to_skip = _HEAD.size + length
+            length, kind = _HEADER.unpack_from(self._bytes)
+            if kind not in _FROM_SERVER or length > _EVENT_MAX_BYTES:
+                self._skip_bytes = _HEADER.size + length
                 continue
-            end = _HEAD.size + length
+            end = _HEADER.size + length
             if len(self._bytes) < end:
                 return messages
-            messages.append((kind, bytes(self._bytes[_HEAD.size : end])))
+            messages.append((kind, bytes(self._bytes[_HEADER.size : end])))
             del self._bytes[:end]

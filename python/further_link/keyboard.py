@@ -6,7 +6,7 @@ import threading
 
 from . import _wire
 from ._callbacks import callbacks
-from ._channel import channel, in_child, on_event
+from ._connection import current_connection, in_child, on_event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class KeyboardButton:
         if not key:
             raise ValueError("a key has a name: ' ' is the space key")
         name = key.encode("utf-8")
-        if len(name) > _wire.LIMITS[_wire.KEYLISTEN]:
+        if len(name) > _wire.KEYS.max_bytes:
             raise ValueError("there is no key with a name as long as this")
         self.key = key
         self._when_pressed: Callable[[], Any] | None = None
@@ -107,7 +107,7 @@ _keys: dict[str, _Key] = {}
 
 def _listen(key: str) -> _Key:
     """The state of a key, which the server is asked for if it was not yet."""
-    connection = channel()
+    connection = current_connection()
     state = _keys.get(key)
     if state is not None:
         return state
@@ -118,7 +118,7 @@ def _listen(key: str) -> _Key:
             state = _keys[key] = _Key()
             try:
                 if connection.listen():
-                    connection.keep(_wire.KEYLISTEN, key.encode("utf-8"))
+                    connection.keep(_wire.KEYS.kind, key.encode("utf-8"))
             except BaseException:
                 # Ctrl-C. The next one who wants this key asks again.
                 del _keys[key]
@@ -146,5 +146,5 @@ def _after_fork() -> None:
     _keys.clear()
 
 
-on_event(_wire.KEYEVENT, _on_key_event)
+on_event(_wire.KEYS, _on_key_event)
 in_child(_after_fork)

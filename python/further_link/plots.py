@@ -8,7 +8,7 @@ from collections import deque
 from time import monotonic
 
 from . import _wire
-from ._channel import channel, in_child
+from ._connection import current_connection, in_child
 from ._outbox import outbox
 
 TYPE_CHECKING = False
@@ -86,9 +86,9 @@ def plot(
     for label, column in columns.items():
         if xs is not None and len(xs) != len(column):
             raise ValueError("%s has %d values, and x has %d" % (label, len(column), len(xs)))
-    connection = channel()
+    connection = current_connection()
     if connection.usable():
-        connection.want("plot")
+        connection.want(_wire.PLOT)
         _add(_wire.text(name), xs, columns, single, clear, window)
 
 
@@ -259,7 +259,7 @@ def _written(name: str, batch: _Batch, window: int | None) -> list[tuple[int, by
             data["clear"] = True
         if window is not None:
             data["window"] = window
-        written.append((_wire.PLOT, _wire.to_json(data)))
+        written.append((_wire.PLOT.kind, _wire.to_json(data)))
     return written
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import _jpeg, _wire
-from ._channel import channel, warn
+from ._connection import current_connection, warn
 from ._outbox import outbox
 
 TYPE_CHECKING = False
@@ -33,21 +33,21 @@ def send_image(
     if kind not in (None, "latest"):
         raise ValueError('kind is "latest" or nothing, not %r' % (kind,))
     picture = _jpeg.Picture(frame)
-    if not channel().usable():
+    if not current_connection().usable():
         return
     if kind is None:
-        channel().send(_wire.VIDEO, picture.encode())
+        current_connection().send(_wire.VIDEO.kind, picture.encode())
         return
     picture.keep()
 
     def encode() -> list[tuple[int, bytes]]:
         try:
             jpeg = picture.encode()
-            _wire.message(_wire.VIDEO, jpeg)
+            _wire.message(_wire.VIDEO.kind, jpeg)
         except Exception as error:
             # Nobody is there to whom it could be raised, and the next picture may have it too.
             warn("a picture could not be sent: %s" % error)
             return []
-        return [(_wire.VIDEO, jpeg)]
+        return [(_wire.VIDEO.kind, jpeg)]
 
     outbox().put("video", encode, interval=0)

@@ -167,26 +167,26 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Program]]:
 @pytest.fixture
 def linked(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
     """This process as a program of the server."""
-    from further_link import _callbacks, _channel, _outbox, _widget, plots
+    from further_link import _callbacks, _connection, _outbox, _widget, plots
 
     monkeypatch.setenv("FURTHER_LINK_CHANNEL", server.path)
-    _channel._told.clear()
+    _connection._warned.clear()
     plots._plots.clear()
     _widget._widgets.clear()
     # The state of a child after a fork, which has nothing of its parent.
-    _channel._after_fork()
+    _connection._after_fork()
     yield server
     _outbox.flush()
     threads = [
-        _channel._channel._reader,
+        _connection._current._reader,
         _outbox._outbox._thread,
         _callbacks._callbacks._thread,
     ]
     server.close()
     if threads[0] is not None:
         threads[0].join(PATIENCE)
-    _channel._after_fork()
-    _channel._told.clear()
+    _connection._after_fork()
+    _connection._warned.clear()
 
 
 @pytest.fixture(scope="session")

@@ -239,7 +239,7 @@ def test_objects_that_are_like_arrays():
     assert near([encode(Frame()).getpixel((4, 4))], [77])
 
 
-def test_the_quality_is_neither_coarse_nor_wasteful(monkeypatch):
+def test_quality_is_neither_coarse_nor_wasteful(monkeypatch):
     noise = numpy.random.RandomState(1).randint(0, 255, (480, 640, 3)).astype(numpy.uint8)
     smooth = numpy.zeros((480, 640, 3), numpy.uint8)
     smooth[:] = numpy.linspace(0, 255, 640).astype(numpy.uint8)[None, :, None]
@@ -309,7 +309,7 @@ def test_other_encoders_get_what_they_expect(monkeypatch, name, grey, colour):
     assert calls == [((4, 6, 1), grey), ((4, 6, 3), colour)]
 
 
-def test_an_encoder_that_is_broken_is_passed_over(monkeypatch):
+def test_encoder_that_is_broken_is_passed_over(monkeypatch):
     only(monkeypatch, "PIL.Image")
     turbojpeg = fake()["turbojpeg"]
 
@@ -321,7 +321,7 @@ def test_an_encoder_that_is_broken_is_passed_over(monkeypatch):
     encode(numpy.zeros((8, 8), numpy.uint8))
 
 
-def test_an_encoder_that_is_loaded_already_is_preferred(monkeypatch):
+def test_encoder_that_is_loaded_already_is_preferred(monkeypatch):
     only(monkeypatch, "PIL.Image")
     monkeypatch.setitem(sys.modules, "simplejpeg", fake()["simplejpeg"])
     frame = numpy.full((4, 4), 65, numpy.uint8)
@@ -366,7 +366,7 @@ def test_pil_while_another_thread_imports_it(monkeypatch):
         _jpeg.Picture(5)
 
 
-def test_an_encoder_while_another_thread_imports_it(tmp_path, monkeypatch):
+def test_encoder_while_another_thread_imports_it(tmp_path, monkeypatch):
     """It is in sys.modules already, and has nothing in it."""
     import threading
 

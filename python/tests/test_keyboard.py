@@ -8,7 +8,7 @@ import pytest
 from fake_server import KEYLISTEN, wait_until
 
 
-def test_a_key_is_asked_for_once(linked):
+def test_key_is_asked_for_once(linked):
     from further_link import KeyboardButton
 
     for key in ("a", "ArrowUp", " ", "ä", "a", "😀"):
@@ -70,7 +70,7 @@ def test_functions_are_called_in_order_in_one_thread(linked):
     assert threads.pop().daemon
 
 
-def test_a_button_without_a_name_stays(linked):
+def test_button_without_a_name_stays(linked):
     from further_link import KeyboardButton
 
     calls = []
@@ -117,7 +117,7 @@ def test_functions_may_be_taken_away(linked):
     assert calls == ["b"]
 
 
-def test_a_slow_function_does_not_make_is_pressed_lie(linked):
+def test_slow_function_does_not_make_is_pressed_lie(linked):
     import threading
 
     from further_link import KeyboardButton
@@ -149,7 +149,7 @@ def test_a_slow_function_does_not_make_is_pressed_lie(linked):
     wait_until(lambda: len(seen) >= 2)
 
 
-def test_a_mistake_in_a_function_is_told_and_the_next_is_called(server, run):
+def test_mistake_in_a_function_is_told_and_the_next_is_called(server, run):
     program = run(
         """
         import sys
@@ -176,7 +176,7 @@ def test_a_mistake_in_a_function_is_told_and_the_next_is_called(server, run):
     assert "SystemExit" in program.err
 
 
-def test_a_program_ends_when_its_last_line_is_done(server, run):
+def test_program_ends_when_its_last_line_is_done(server, run):
     program = run(
         """
         import time
@@ -241,7 +241,7 @@ def test_more_events_than_are_kept_wait_with_the_server(linked):
     sender.join()
 
 
-def test_a_loop_that_makes_buttons_keeps_none(linked):
+def test_loop_that_makes_buttons_keeps_none(linked):
     from further_link import KeyboardButton, keyboard
 
     for _ in range(1000):
@@ -255,13 +255,13 @@ def test_a_loop_that_makes_buttons_keeps_none(linked):
 
 
 def test_ctrl_c_while_a_key_is_asked_for(linked, monkeypatch):
-    from further_link import KeyboardButton, _channel
+    from further_link import KeyboardButton, _connection
 
     def interrupted(*_):
         raise KeyboardInterrupt
 
     KeyboardButton("a")
-    monkeypatch.setattr(_channel.Channel, "keep", interrupted)
+    monkeypatch.setattr(_connection.Connection, "keep", interrupted)
     with pytest.raises(KeyboardInterrupt):
         KeyboardButton("b")
     monkeypatch.undo()
@@ -271,7 +271,7 @@ def test_ctrl_c_while_a_key_is_asked_for(linked, monkeypatch):
 
 
 @pytest.mark.parametrize("key", [1, None, b"a", ["a"]])
-def test_a_key_is_a_text(linked, key):
+def test_key_is_a_text(linked, key):
     from further_link import KeyboardButton
 
     with pytest.raises(TypeError, match="a key is a text such as 'ArrowUp'"):
@@ -279,21 +279,21 @@ def test_a_key_is_a_text(linked, key):
 
 
 @pytest.mark.parametrize("key", ["", "a" * 257, "ä" * 129, "\ud800"])
-def test_a_key_has_a_name(linked, key):
+def test_key_has_a_name(linked, key):
     from further_link import KeyboardButton
 
     with pytest.raises(ValueError, match="key|surrogates"):
         KeyboardButton(key)
 
 
-def test_the_longest_key(linked):
+def test_longest_key(linked):
     from further_link import KeyboardButton
 
     KeyboardButton("a" * 256)
     linked.wait_for(KEYLISTEN)
 
 
-def test_a_function_that_was_called_by_mistake(linked):
+def test_function_that_was_called_by_mistake(linked):
     from further_link import KeyboardButton
 
     button = KeyboardButton("a")

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 pytest.importorskip("matplotlib")
 
 
-def test_an_unmodified_program(server, draw):
+def test_unmodified_program(server, draw):
     program = draw(
         """
         import matplotlib.pyplot as plt
@@ -230,7 +230,7 @@ def test_show_ends_when_the_server_is_gone(server, draw):
     assert "closed the connection" in program.err
 
 
-def test_a_client_that_shows_no_figures(make_server, draw):
+def test_client_that_shows_no_figures(make_server, draw):
     server = make_server(features=("plot",))
     program = draw(
         """
@@ -272,13 +272,13 @@ def test_without_a_server(draw):
     assert "does not run under Further Link" in program.err
 
 
-def test_a_server_that_says_no_hello(make_server, draw):
+def test_server_that_says_no_hello(make_server, draw):
     server = make_server(says_hello=False)
     program = draw(
         """
-        from further_link import _channel
-        _channel.HELLO_WAIT = 0.1
-        _channel.Channel.wait_for_features.__defaults__ = (0.1,)
+        from further_link import _connection
+        _connection.HELLO_TIMEOUT_SECONDS = 0.1
+        _connection.Connection.wait_for_features.__defaults__ = (0.1,)
         import matplotlib.pyplot as plt
         plt.figure()
         for _ in range(100):
@@ -349,7 +349,7 @@ def test_flush_events(server, draw):
     assert program.out == "closed\n"
 
 
-def test_a_loop_that_pauses_for_moments_is_not_slowed_down(server, draw):
+def test_loop_that_pauses_for_moments_is_not_slowed_down(server, draw):
     program = draw(
         FILL
         + """
@@ -383,7 +383,7 @@ input()
     assert len(server.figures()) <= 4 + elapsed / 0.05
 
 
-def test_a_loop_of_plt_draw(server, draw):
+def test_loop_of_plt_draw(server, draw):
     program = draw(
         FILL
         + """
@@ -541,7 +541,7 @@ def test_interactive_mode_with_a_program_that_never_rests(server, draw):
     assert program.err == ""
 
 
-def test_the_figure_that_a_program_has_left_is_drawn_whole(server, draw):
+def test_figure_that_a_program_has_left_is_drawn_whole(server, draw):
     """In interactive mode each change is told, but what is drawn is not what was in between."""
     program = draw(
         """

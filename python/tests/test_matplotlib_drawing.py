@@ -54,7 +54,7 @@ def test_animations_run_while_show_waits(server, draw, blit):
     assert server.figures()[-1][0]["closed"] is True
 
 
-def test_a_mistake_in_an_animation_is_told_and_the_figure_stays(server, draw):
+def test_mistake_in_an_animation_is_told_and_the_figure_stays(server, draw):
     program = draw(
         """
         import matplotlib.pyplot as plt
@@ -128,7 +128,7 @@ def test_timers(server, draw):
     assert program.out == "good\n"
 
 
-def test_the_program_may_change_the_interval_of_a_timer(server, draw):
+def test_program_may_change_the_interval_of_a_timer(server, draw):
     program = draw(
         """
         import time
@@ -283,7 +283,7 @@ def test_figures_drawn_in_threads(server, draw):
     assert program.err == ""
 
 
-def test_a_child_does_not_show_the_figures_of_its_parent(server, draw):
+def test_child_does_not_show_the_figures_of_its_parent(server, draw):
     program = draw(
         FILL
         + """
@@ -313,7 +313,7 @@ else:
     assert all(len(connections) == 1 for connections in ids.values())
 
 
-def test_a_figure_with_a_transparent_background(server, draw):
+def test_figure_with_a_transparent_background(server, draw):
     program = draw(
         """
         import matplotlib.pyplot as plt
@@ -329,7 +329,7 @@ def test_a_figure_with_a_transparent_background(server, draw):
     assert image.getpixel((5, 5))[3] == 0
 
 
-def test_a_figure_that_is_very_large(server, draw):
+def test_figure_that_is_very_large(server, draw):
     program = draw(
         """
         import matplotlib.pyplot as plt
@@ -397,7 +397,7 @@ def test_titles(server, draw):
     assert program.end() == 0, program.err
 
 
-def test_a_figure_that_cannot_be_drawn(server, draw):
+def test_figure_that_cannot_be_drawn(server, draw):
     program = draw(
         """
         import matplotlib.pyplot as plt
@@ -445,7 +445,7 @@ def test_keys_and_figures_together(server, draw):
 
 
 @pytest.mark.parametrize("name", ["agg", "Agg", "svg", "module://matplotlib.backends.backend_pdf"])
-def test_a_backend_of_the_persons_own_choice(server, draw, tmp_path, name):
+def test_backend_of_the_persons_own_choice(server, draw, tmp_path, name):
     (tmp_path / "matplotlibrc").write_text("backend: %s\nfigure.dpi: 50\n" % name)
     program = draw(
         """
@@ -464,7 +464,7 @@ def test_a_backend_of_the_persons_own_choice(server, draw, tmp_path, name):
     assert server.connections == []
 
 
-def test_a_matplotlibrc_without_a_backend(server, draw, tmp_path):
+def test_matplotlibrc_without_a_backend(server, draw, tmp_path):
     (tmp_path / "matplotlibrc").write_text("figure.dpi: 50\n#backend: agg\n")
     program = draw("import matplotlib.pyplot as plt; plt.figure(); plt.show(False)", server)
     assert program.end() == 0, program.err
@@ -473,7 +473,7 @@ def test_a_matplotlibrc_without_a_backend(server, draw, tmp_path):
 
 
 @pytest.mark.parametrize("where", ["MATPLOTLIBRC", "MPLCONFIGDIR"])
-def test_a_matplotlibrc_elsewhere(server, draw, tmp_path, where):
+def test_matplotlibrc_elsewhere(server, draw, tmp_path, where):
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     (folder / "matplotlibrc").write_text("backend: agg\n")
@@ -486,14 +486,14 @@ def test_a_matplotlibrc_elsewhere(server, draw, tmp_path, where):
     assert program.out == "FigureCanvasAgg\n"
 
 
-def test_a_matplotlibrc_that_names_this_backend(server, draw, tmp_path):
+def test_matplotlibrc_that_names_this_backend(server, draw, tmp_path):
     (tmp_path / "matplotlibrc").write_text("backend: %s\n" % BACKEND)
     program = draw("import matplotlib.pyplot as plt; plt.figure(); plt.show(False)", server)
     assert program.end() == 0, program.err
     server.wait_for(FIGURE)
 
 
-def test_the_programs_own_choice_is_stronger_than_all(server, draw, tmp_path):
+def test_programs_own_choice_is_stronger_than_all(server, draw, tmp_path):
     program = draw(
         """
         import matplotlib
@@ -523,7 +523,7 @@ def test_the_programs_own_choice_is_stronger_than_all(server, draw, tmp_path):
     server.wait_for(FIGURE)
 
 
-def test_a_slow_client_does_not_hold_the_program_up(server, draw):
+def test_slow_client_does_not_hold_the_program_up(server, draw):
     program = draw(
         FILL
         + """

@@ -14,7 +14,7 @@ from conftest import PACKAGE, environment
 import further_link
 
 
-def test_the_version_is_that_of_the_server():
+def test_version_is_that_of_the_server():
     cargo = PACKAGE.parent / "Cargo.toml"
     if not cargo.exists():
         pytest.skip("this is not a checkout of the whole")
@@ -129,7 +129,7 @@ def test_it_says_that_it_is_typed():
     assert (Path(further_link.__file__).parent / "py.typed").exists()
 
 
-def test_the_examples_of_the_readme_run(run, server):
+def test_examples_of_the_readme_run(run, server):
     text = (PACKAGE / "README.md").read_text(encoding="utf-8")
     examples = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     assert len(examples) >= 4

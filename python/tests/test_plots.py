@@ -26,7 +26,7 @@ def test_x_and_y(linked):
     assert all_points(linked, 4) == ([1, 1.5, 2, 3], [2, -3, 4.25, 5])
 
 
-def test_a_single_number_is_plotted_over_the_time(linked):
+def test_single_number_is_plotted_over_the_time(linked):
     from further_link import plot
 
     before = time.monotonic()
@@ -41,7 +41,7 @@ def test_a_single_number_is_plotted_over_the_time(linked):
     assert xs[-1] <= elapsed
 
 
-def test_the_numbers_of_a_list_are_counted(linked):
+def test_numbers_of_a_list_are_counted(linked):
     from further_link import plot
 
     plot("p", [5, 6, 7])
@@ -66,7 +66,7 @@ def test_several_curves(linked):
     assert all_points(linked, 1, "r", "other") == ([1], [3])
 
 
-def test_the_message_is_that_of_the_protocol(linked):
+def test_message_is_that_of_the_protocol(linked):
     from further_link import plot
 
     plot("Temperature", 1, 21.5, window=500, clear=True)
@@ -102,7 +102,7 @@ def test_what_is_no_number_is_a_gap(linked):
     assert ys == [None, None, None, None, None, 1] * 2
 
 
-def test_a_point_whose_x_is_no_number_has_no_place(linked):
+def test_point_whose_x_is_no_number_has_no_place(linked):
     from further_link import plot
 
     plot("p", [1, math.nan, math.inf, 4], [5, 6, 7, 8])
@@ -155,7 +155,7 @@ def test_what_is_no_number_is_told(linked, value):
         plot("p", roll=value)
 
 
-def test_a_table_is_no_curve(linked):
+def test_table_is_no_curve(linked):
     numpy = pytest.importorskip("numpy")
     from further_link import plot
 
@@ -256,7 +256,7 @@ def test_messages_of_a_plot_keep_their_distance(linked):
     assert all_points(linked, number)[1] == list(range(1, number + 1))
 
 
-def test_the_first_point_is_sent_at_once(linked, monkeypatch):
+def test_first_point_is_sent_at_once(linked, monkeypatch):
     from further_link import _outbox, plot, plots
 
     monkeypatch.setattr(plots, "INTERVAL", 10000)
@@ -269,7 +269,7 @@ def test_the_first_point_is_sent_at_once(linked, monkeypatch):
     linked.wait_for(PLOT, 3)
 
 
-def test_the_program_waits_if_it_is_quicker_than_its_client(linked):
+def test_program_waits_if_it_is_quicker_than_its_client(linked):
     from further_link import plot, plots
 
     plot("p", -1, -1)
@@ -296,7 +296,7 @@ def test_the_program_waits_if_it_is_quicker_than_its_client(linked):
     assert xs == ys == list(range(-1, number))
 
 
-def test_a_program_that_waits_goes_on_when_the_server_is_gone(server, run):
+def test_program_that_waits_goes_on_when_the_server_is_gone(server, run):
     program = run(
         """
         from further_link import plot
@@ -449,7 +449,7 @@ def test_from_many_threads(linked):
     assert xs == ys
 
 
-def test_a_system_without_threads(server, run):
+def test_system_without_threads(server, run):
     program = run(
         """
         import threading

@@ -26,7 +26,7 @@ def of_child(server, program):
     )
 
 
-def test_a_child_has_a_connection_of_its_own(server, run):
+def test_child_has_a_connection_of_its_own(server, run):
     program = run(
         """
         import os
@@ -52,7 +52,7 @@ def test_a_child_has_a_connection_of_its_own(server, run):
     assert kinds(child) == [HELLO, VIDEO]
 
 
-def test_a_child_that_does_nothing_makes_no_connection(server, run):
+def test_child_that_does_nothing_makes_no_connection(server, run):
     program = run(
         """
         import os
@@ -72,7 +72,7 @@ def test_a_child_that_does_nothing_makes_no_connection(server, run):
     assert len(server.connections) == 1
 
 
-def test_the_parents_connection_ends_with_the_parent(server, run):
+def test_parents_connection_ends_with_the_parent(server, run):
     """A child must not keep it open: the server would believe that the parent is still there."""
     program = run(
         """
@@ -93,7 +93,7 @@ def test_the_parents_connection_ends_with_the_parent(server, run):
     program.line()
 
 
-def test_a_fork_that_python_is_not_told_of(server, run):
+def test_fork_that_python_is_not_told_of(server, run):
     program = run(
         """
         import ctypes, os
@@ -115,7 +115,7 @@ def test_a_fork_that_python_is_not_told_of(server, run):
     assert child.messages[1:] == [(VIDEO, b"\xff\xd8\xffchild"), (KEYLISTEN, b"b")]
 
 
-def test_a_fork_while_other_threads_send(server, run):
+def test_fork_while_other_threads_send(server, run):
     """Their locks are held at that moment, and nobody in the child would ever release them."""
     program = run(
         """
@@ -266,7 +266,7 @@ def test_children_of_multiprocessing(server, run, method):
     assert len({connection.pid for connection in server.connections}) == 4
 
 
-def test_a_pool(server, run):
+def test_pool(server, run):
     program = run(
         """
         import multiprocessing
@@ -287,7 +287,7 @@ def test_a_pool(server, run):
     assert {b"\xff\xd8\xff%d" % number for number in range(20)} <= set(server.of_kind(VIDEO))
 
 
-def test_a_daemon(server, run):
+def test_daemon(server, run):
     program = run(
         """
         import os, sys
@@ -343,7 +343,7 @@ def test_what_the_parent_has_not_sent_is_not_sent_by_the_child(server, run):
     assert server.of_kind(VIDEO) == [b"\xff\xd8\xffparent"]
 
 
-def test_a_program_that_the_program_starts(server, run):
+def test_program_that_the_program_starts(server, run):
     program = run(
         """
         import subprocess, sys

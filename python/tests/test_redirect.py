@@ -146,7 +146,7 @@ print("good")
     assert (status, out) == (0, "good\n"), error
 
 
-def test_a_submodule_first(state):
+def test_submodule_first(state):
     for code in (
         "from further_link.keyboard import KeyboardButton",
         "import further_link.keyboard",
@@ -236,7 +236,7 @@ print(mistakes)
     assert (status, out) == (0, "[]\n"), error
 
 
-def test_the_folder_may_be_on_the_path_often(state, tmp_path):
+def test_folder_may_be_on_the_path_often(state, tmp_path):
     link = tmp_path / "link"
     link.symlink_to(state / "path")
     relative = os.path.relpath(str(state / "path"), str(tmp_path))
@@ -253,7 +253,7 @@ def test_the_folder_may_be_on_the_path_often(state, tmp_path):
         assert os.path.join("lib", "further_link") in found["file"]
 
 
-def test_the_folder_of_another_server_is_on_the_path_too(state, tmp_path, venv):
+def test_folder_of_another_server_is_on_the_path_too(state, tmp_path, venv):
     """A program of one server starts another server, of another version."""
     other = tmp_path / "other" / "python" / "9.9.9"
     shutil.copytree(str(state), str(other))
@@ -265,7 +265,7 @@ def test_the_folder_of_another_server_is_on_the_path_too(state, tmp_path, venv):
     assert found["version"] == "5.2.1"
 
 
-def test_a_folder_of_that_name_is_no_package(state, tmp_path):
+def test_folder_of_that_name_is_no_package(state, tmp_path):
     (tmp_path / "further_link" / "data").mkdir(parents=True)
     assert_shipped(state, report(state, cwd=tmp_path))
     # After the folder of the server as well.
@@ -418,7 +418,7 @@ def test_one_that_is_installed_wins(state, venv):
     assert found["button"] == "further_link.keyboard"
 
 
-def test_an_old_one_that_is_installed_wins(state, venv):
+def test_old_one_that_is_installed_wins(state, venv):
     found = report(state, python=venv("old"))
     assert found["version"] == "5.2.1"
     assert "site-packages" in found["file"]
@@ -461,7 +461,7 @@ print(further_link.__version__, type(plt.gcf().canvas).__module__)
 
 
 @pytest.mark.parametrize("version", ["0.1.0", "5.2.1"])
-def test_the_backend_of_matplotlib(state, tmp_path, version):
+def test_backend_of_matplotlib(state, tmp_path, version):
     """Also beside an old package: matplotlib was told to use it, and would not work without."""
     pytest.importorskip("matplotlib")
     if version != "0.1.0":

@@ -21,7 +21,7 @@ def test_pictures_come_in_order(linked):
     assert linked.wait_for(VIDEO, 50) == [JPEG + b"%d" % number for number in range(50)]
 
 
-def test_a_pil_image_and_an_array(linked):
+def test_pil_image_and_an_array(linked):
     from further_link import send_image
 
     send_image(Image.new("RGB", (64, 48), "red"))
@@ -40,17 +40,17 @@ def test_kinds_that_there_are_not(linked, kind):
 
 @pytest.mark.parametrize("kind", [None, "latest"])
 def test_mistakes_are_told_with_and_without_a_server(linked, monkeypatch, kind):
-    from further_link import _channel, send_image
+    from further_link import _connection, send_image
 
     for _ in range(2):
         with pytest.raises(TypeError, match="a picture is a PIL image"):
             send_image("picture.jpg", kind=kind)
         monkeypatch.delenv("FURTHER_LINK_CHANNEL")
-        _channel._after_fork()
+        _connection._after_fork()
         monkeypatch.setenv("FURTHER_LINK_CHANNEL", "")
 
 
-def test_a_picture_that_is_too_large(linked, capsys):
+def test_picture_that_is_too_large(linked, capsys):
     from further_link import _outbox, send_image
 
     with pytest.raises(ValueError, match="too large to be sent: 8388609 bytes"):
@@ -94,9 +94,9 @@ def test_latest_is_not_held_up_by_what_others_wait_for(linked):
     linked.may_read.clear()
     sender = threading.Thread(target=lambda: send_image(JPEG + bytes(5000000)), daemon=True)
     sender.start()
-    from further_link import _channel
+    from further_link import _connection
 
-    wait_until(lambda: _channel.channel()._torn)
+    wait_until(lambda: _connection.current_connection()._torn)
     for turn in range(100):
         send_image(JPEG + b"latest", kind="latest")
         number.value = turn
@@ -142,7 +142,7 @@ def test_latest_takes_a_copy(linked):
     assert linked.of_kind(VIDEO)[2] == JPEG + b"black"
 
 
-def test_the_last_one_is_sent_when_the_program_ends(server, run):
+def test_last_one_is_sent_when_the_program_ends(server, run):
     program = run(
         """
         import numpy
@@ -162,7 +162,7 @@ def test_the_last_one_is_sent_when_the_program_ends(server, run):
     assert abs(Image.open(io.BytesIO(last)).convert("L").getpixel((5, 5)) - 190) < 3
 
 
-def test_the_end_of_a_program_waits_only_so_long(server, run):
+def test_end_of_a_program_waits_only_so_long(server, run):
     program = run(
         """
         from further_link import send_image
@@ -214,7 +214,7 @@ def test_in_the_last_moments_of_a_program(server, run):
     assert server.widgets()["n"]["value"] == 3
 
 
-def test_a_signal_handler_that_stops_the_program(server, run):
+def test_signal_handler_that_stops_the_program(server, run):
     program = run(
         """
         import signal, sys

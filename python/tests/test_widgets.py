@@ -21,7 +21,7 @@ def settled(server):
     wait_until(lambda: len(server.of_kind(WIDGET)) > number)
 
 
-def test_the_messages_are_those_of_the_protocol(linked):
+def test_messages_are_those_of_the_protocol(linked):
     from further_link import Button, Joystick, Number, Slider, Switch
 
     Button("Go")
@@ -181,7 +181,7 @@ def test_where_a_slider_may_stand(linked, minimum, maximum, step, value, expecte
     assert slider.value == minimum
 
 
-def test_the_client_is_told_where_the_slider_stands(linked):
+def test_client_is_told_where_the_slider_stands(linked):
     from further_link import Slider
 
     slider = Slider("s", 0, 10, 1)
@@ -318,7 +318,7 @@ def test_number(linked):
         assert number.value == shown
 
 
-def test_a_tight_loop_does_not_flood(linked):
+def test_tight_loop_does_not_flood(linked):
     from further_link import Number
 
     number = Number("n")
@@ -330,7 +330,7 @@ def test_a_tight_loop_does_not_flood(linked):
     assert len(linked.of_kind(WIDGET)) <= 3 + elapsed / 0.05
 
 
-def test_the_last_value_is_sent_when_the_program_ends(server, run):
+def test_last_value_is_sent_when_the_program_ends(server, run):
     program = run(
         """
         from further_link import Number, Slider
@@ -346,7 +346,7 @@ def test_the_last_value_is_sent_when_the_program_ends(server, run):
     assert server.widgets()["s"]["value"] == 100
 
 
-def test_a_slow_function_gets_the_newest_value(linked):
+def test_slow_function_gets_the_newest_value(linked):
     from further_link import Button, Slider
 
     values = []
@@ -375,7 +375,7 @@ def test_a_slow_function_gets_the_newest_value(linked):
     assert values == [1, 100, "pressed", "pressed", 200]
 
 
-def test_a_widget_without_a_name_stays(linked):
+def test_widget_without_a_name_stays(linked):
     from further_link import Slider
 
     values = []
@@ -446,7 +446,7 @@ def test_labels(linked):
     linked.widget("😀" * 1000)
 
 
-def test_a_mistake_in_a_function_is_told(server, run):
+def test_mistake_in_a_function_is_told(server, run):
     program = run(
         """
         from further_link import Slider

@@ -14,20 +14,22 @@ def from_server(kind: int, payload: bytes) -> bytes:
     return struct.pack(">IB", len(payload), kind) + payload
 
 
-def test_a_message_is_its_length_its_kind_and_its_payload() -> None:
-    assert _wire.message(_wire.KEYLISTEN, "ä".encode()) == b"\0\0\0\x02\x02\xc3\xa4"
+def test_message_is_its_length_its_kind_and_its_payload() -> None:
+    assert _wire.message(_wire.KEYS.kind, "ä".encode()) == b"\0\0\0\x02\x02\xc3\xa4"
 
 
-def test_the_kinds_and_their_limits_are_those_of_the_protocol() -> None:
-    for name, kind in vars(fake_server).items():
-        if name.isupper() and isinstance(kind, int):
-            assert getattr(_wire, name) == kind
-    assert _wire.LIMITS == fake_server.LIMITS
+def test_table_has_kinds_and_limits_of_protocol() -> None:
+    table = {row.kind: row.max_bytes for row in _wire.CHANNELS}
+    assert {_wire.HELLO: 1024, **table} == fake_server.LIMITS
+    kinds = {*table, *(row.event_kind for row in _wire.CHANNELS if row.event_kind is not None)}
+    kinds |= {_wire.HELLO, _wire.SERVER_HELLO, _wire.ERROR}
+    names = {name: kind for name, kind in vars(fake_server).items() if name.isupper()}
+    assert kinds == {kind for kind in names.values() if isinstance(kind, int)}
 
 
-@pytest.mark.parametrize("kind", sorted(_wire.LIMITS))
-def test_a_payload_may_have_its_limit_and_no_byte_more(kind: int) -> None:
-    limit = _wire.LIMITS[kind]
+@pytest.mark.parametrize("kind", sorted(fake_server.LIMITS))
+def test_payload_may_have_its_limit_and_no_byte_more(kind: int) -> None:
+    limit = fake_server.LIMITS[kind]
     assert len(_wire.message(kind, bytes(limit))) == limit + 5
     with pytest.raises(ValueError, match="too large to be sent: %d bytes" % (limit + 1)):
         _wire.message(kind, bytes(limit + 1))
@@ -35,9 +37,9 @@ def test_a_payload_may_have_its_limit_and_no_byte_more(kind: int) -> None:
 
 MESSAGES = [
     (_wire.SERVER_HELLO, b'{"version":"0.1.0","features":[]}'),
-    (_wire.KEYEVENT, b"{}"),
+    (_wire.KEYS.event_kind, b"{}"),
     (_wire.ERROR, b""),
-    (_wire.WIDGETEVENT, bytes(range(256))),
+    (_wire.WIDGET.event_kind, bytes(range(256))),
 ]
 
 
@@ -69,12 +71,12 @@ def test_kinds_that_are_not_known_are_skipped() -> None:
             assert found == [(_wire.ERROR, b"y")]
 
 
-def test_a_message_that_is_too_long_is_skipped_without_being_kept() -> None:
+def test_message_that_is_too_long_is_skipped_without_being_kept() -> None:
     decoder = _wire.Decoder()
-    decoder.feed(struct.pack(">IB", 2**32 - 1, _wire.KEYEVENT))
+    decoder.feed(struct.pack(">IB", 2**32 - 1, _wire.KEYS.event_kind))
     decoder.feed(bytes(1000000))
     assert len(decoder._bytes) == 0
-    assert decoder._to_skip == 2**32 - 1 - 1000000
+    assert decoder._skip_bytes == 2**32 - 1 - 1000000
 
 
 @pytest.mark.parametrize("payload", [b"", b"[]", b"1", b"\xff", b"{", b"[" * 100000, b"null"])

@@ -117,7 +117,7 @@ def test_without_a_socket_there_is_one_warning_that_says_why(run, tmp_path):
     )
 
 
-def test_a_socket_where_nobody_listens(run, server):
+def test_socket_where_nobody_listens(run, server):
     server.close()
     os.makedirs(server.folder)
     import socket
@@ -140,7 +140,7 @@ def test_standard_error_may_be_missing(run):
     assert program.end() == 0, program.err
 
 
-def test_a_path_of_any_length(make_server, run, tmp_path):
+def test_path_of_any_length(make_server, run, tmp_path):
     folder = tmp_path / ("a" * 120) / ("ä" * 100)
     folder.mkdir(parents=True)
     server = make_server(path=str(folder / "channel.sock"))
@@ -152,7 +152,7 @@ def test_a_path_of_any_length(make_server, run, tmp_path):
 
 
 @pytest.mark.parametrize("length", [106, 107, 108, 109])
-def test_a_path_at_the_limit_of_addresses(make_server, run, tmp_path, length):
+def test_path_at_the_limit_of_addresses(make_server, run, tmp_path, length):
     import shutil
     import tempfile
 
@@ -171,7 +171,7 @@ def test_a_path_at_the_limit_of_addresses(make_server, run, tmp_path, length):
         shutil.rmtree(short)
 
 
-def test_a_default_timeout_of_the_program_is_not_ours(server, run):
+def test_default_timeout_of_the_program_is_not_ours(server, run):
     program = run(
         "import socket; socket.setdefaulttimeout(0.05)\n"
         + BIG
@@ -209,7 +209,7 @@ while not key.is_pressed:
     assert program.err == ""
 
 
-def test_a_lost_connection_is_told_once(server, run):
+def test_lost_connection_is_told_once(server, run):
     program = run(
         """
         from further_link import *
@@ -238,7 +238,7 @@ def test_a_lost_connection_is_told_once(server, run):
     assert len(server.connections) == 1
 
 
-def test_a_program_that_only_listens_is_told_as_well(server, run):
+def test_program_that_only_listens_is_told_as_well(server, run):
     program = run(
         """
         from further_link import KeyboardButton
@@ -287,7 +287,7 @@ def test_what_the_server_does_not_take_is_told(server, run):
     assert 2 <= len(lines) <= 10
 
 
-def test_a_program_that_does_not_listen_still_reads(server, run):
+def test_program_that_does_not_listen_still_reads(server, run):
     """Otherwise the server would have to keep events for it, and errors would not be seen."""
     program = run(
         """
@@ -397,15 +397,15 @@ def test_events_that_make_no_sense_are_ignored(server, run):
     assert "Traceback" not in program.err
 
 
-def test_a_mistake_of_ours_does_not_end_the_thread_that_reads(linked, monkeypatch, capsys):
-    from further_link import KeyboardButton, _channel
+def test_mistake_of_ours_does_not_end_the_thread_that_reads(linked, monkeypatch, capsys):
+    from further_link import KeyboardButton, _connection
 
     button = KeyboardButton("a")
-    listener = _channel._listeners[66]
-    monkeypatch.setitem(_channel._listeners, 66, lambda event: 1 / 0)
+    listener = _connection._listeners[66]
+    monkeypatch.setitem(_connection._listeners, 66, lambda event: 1 / 0)
     linked.connection().key("a", "keydown")
     wait_until(lambda: "ZeroDivisionError" in _so_far(capsys))
-    monkeypatch.setitem(_channel._listeners, 66, listener)
+    monkeypatch.setitem(_connection._listeners, 66, listener)
     linked.connection().key("a", "keydown")
     wait_until(lambda: button.is_pressed)
 
@@ -467,7 +467,7 @@ print(len(hits) > 0)
     assert len(server.connections) == 1
 
 
-def test_a_signal_handler_may_send_in_the_midst_of_a_message(server, run):
+def test_signal_handler_may_send_in_the_midst_of_a_message(server, run):
     program = run(
         BIG
         + """
@@ -624,7 +624,7 @@ def test_sigpipe_does_not_kill(server, run):
     assert program.out == "ready\nalive\n"
 
 
-def test_the_client_shows_no_plots_or_widgets(make_server, run):
+def test_client_shows_no_plots_or_widgets(make_server, run):
     server = make_server(features=("figure",))
     program = run(
         """
@@ -649,7 +649,7 @@ def test_the_client_shows_no_plots_or_widgets(make_server, run):
     assert server.of_kind(PLOT)
 
 
-def test_a_server_that_says_no_hello(make_server, run):
+def test_server_that_says_no_hello(make_server, run):
     server = make_server(says_hello=False)
     program = run(EVERYTHING, server)
     assert program.end() == 0, program.err
@@ -657,7 +657,7 @@ def test_a_server_that_says_no_hello(make_server, run):
     server.wait_for(VIDEO, 2)
 
 
-def test_the_connection_is_not_inherited_by_programs(server, run):
+def test_connection_is_not_inherited_by_programs(server, run):
     program = run(
         """
         import subprocess, sys
@@ -682,17 +682,18 @@ def test_sigterm_ends_a_program_at_once(server, run):
     assert program.end() == -signal.SIGTERM
 
 
-def test_a_signal_handler_that_sends_without_end(server, run):
+def test_signal_handler_that_sends_without_end(server, run):
     program = run(
         """
         import threading
-        from further_link import _channel, _wire, send_image
-        channel = _channel.channel()
+        from further_link import _connection, _wire, send_image
+        channel = _connection.current_connection()
         send_image(b"\\xff\\xd8\\xff")
         # As in the midst of a message.
         with channel._lock:
             channel._writing = True
-            sent = [channel.send(_wire.VIDEO, b"\\xff\\xd8\\xff%d" % turn) for turn in range(1000)]
+            kind = _wire.VIDEO.kind
+            sent = [channel.send(kind, b"\\xff\\xd8\\xff%d" % turn) for turn in range(1000)]
             channel._writing = False
         print(sent.count(True))
         send_image(b"\\xff\\xd8\\xff")

@@ -24,31 +24,35 @@ if TYPE_CHECKING:
     Link = Tuple[socket.socket, _wire.Decoder]
 
 # Bytes of a path that fit into the address of a Unix socket.
-_LONGEST_ADDRESS = 107
+_ADDRESS_MAX_BYTES = 107
 # Seconds to wait for the server's hello. It sends it as soon as it has accepted.
-HELLO_WAIT = 3.0
+HELLO_TIMEOUT_SECONDS = 3.0
 # Messages of signal handlers that wait for the end of the one in whose midst they came.
-_MOST_LATER = 100
+_DEFERRED_MAX_COUNT = 100
 # How often something is read, at the most, after something was sent.
-_READS = 16
+_READS_PER_SEND = 16
 # Different complaints of the server that are shown. A loop that does something wrong should not
 # fill the screen.
-_COMPLAINTS = 10
+_WARNINGS_MAX_COUNT = 10
 
-NO_SERVER = (
+NO_SERVER_WARNING = (
     "this program does not run under Further Link, so keys, pictures, plots and widgets do nothing"
 )
-NOT_REACHED = "the server cannot be reached (%s), so keys, pictures, plots and widgets do nothing"
-LOST = "the server has closed the connection, so keys, pictures, plots and widgets do nothing more"
+NOT_REACHED_WARNING = (
+    "the server cannot be reached (%s), so keys, pictures, plots and widgets do nothing"
+)
+LOST_WARNING = (
+    "the server has closed the connection, so keys, pictures, plots and widgets do nothing more"
+)
 
-_told: set[str] = set()
+_warned: set[str] = set()
 
 
 def warn(sentence: str) -> None:
     """Tell the person something, once."""
-    if sentence in _told:
+    if sentence in _warned:
         return
-    _told.add(sentence)
+    _warned.add(sentence)
     try:
         # In one piece, so that other threads do not write into the line.
         sys.stderr.write("further_link: " + sentence + "\n")
@@ -58,7 +62,7 @@ def warn(sentence: str) -> None:
         pass
 
 
-class Channel:
+class Connection:
     """The connection. All of it may be used by any thread, and by signal handlers."""
 
     def __init__(self) -> None:
@@ -78,14 +82,14 @@ class Channel:
         # A message was begun and not finished, by Ctrl-C. This connection is good for nothing more.
         self._torn = False
         # What signal handlers wanted to send in the middle of a message: it follows that message.
-        self._later: deque[bytes] = deque()
+        self._deferred: deque[bytes] = deque()
         # What every new connection has to be told, in order: the keys.
         self._kept: list[bytes] = []
         self._listening = False
         self._reader: threading.Thread | None = None
         self._starting = threading.RLock()
         self._wanted: set[str] = set()
-        self._complaints = 0
+        self._warnings = 0
 
     def usable(self) -> bool:
         """Whether there is a server to talk to. Connects if need be."""
@@ -114,7 +118,7 @@ class Channel:
         self._start_reader()
         return True
 
-    def wait_for_features(self, seconds: float = HELLO_WAIT) -> frozenset[str] | None:
+    def wait_for_features(self, seconds: float = HELLO_TIMEOUT_SECONDS) -> frozenset[str] | None:
         """What the client shows. None if there is no server, or it does not say."""
         if self.features is None and self.listen() and not self._has_waited:
             self._greeted.wait(seconds)
@@ -122,9 +126,10 @@ class Channel:
             self._has_waited = True
         return self.features
 
-    def want(self, feature: str) -> None:
+    def want(self, channel: _wire.Channel) -> None:
         """Tell the person if the client does not show this, now or as soon as that is known."""
-        if feature not in self._wanted:
+        feature = channel.feature
+        if feature is not None and feature not in self._wanted:
             self._wanted.add(feature)
             self._compare_features()
 
@@ -145,10 +150,10 @@ class Channel:
         inside = self._lock._is_owned()  # type: ignore[attr-defined]
         with self._lock:
             if inside and self._writing:
-                if len(self._later) >= _MOST_LATER:
+                if len(self._deferred) >= _DEFERRED_MAX_COUNT:
                     warn("a signal handler sends more than is taken; what is too much is left out")
                     return False
-                self._later.append(message)
+                self._deferred.append(message)
                 return True
             self._writing = True
             try:
@@ -157,14 +162,14 @@ class Channel:
                 self._write(message)
                 if not self._listening:
                     self._take_what_is_there()
-                while self._later:
-                    self._write(self._later.popleft())
+                while self._deferred:
+                    self._write(self._deferred.popleft())
             except OSError:
                 self._lose()
                 return False
             finally:
                 self._writing = False
-        if self._later:
+        if self._deferred:
             # A signal handler came between the last two lines.
             self._send(b"")
         return True
@@ -210,13 +215,13 @@ class Channel:
     def _connect(self) -> None:
         path = os.environ.get("FURTHER_LINK_CHANNEL")
         if not path:
-            self._end(NO_SERVER)
+            self._end(NO_SERVER_WARNING)
             return
         try:
             connection = _connect(path)
         except OSError as error:
             reason = error.strerror or str(error)
-            self._end(NOT_REACHED % reason)
+            self._end(NOT_REACHED_WARNING % reason)
             return
         self._torn = True
         self._link = (connection, _wire.Decoder())
@@ -231,7 +236,7 @@ class Channel:
         if link is not None:
             _shut_down(link[0])
             link[0].close()
-        self._end(LOST)
+        self._end(LOST_WARNING)
 
     def _end(self, why: str) -> None:
         self.gone = True
@@ -246,7 +251,7 @@ class Channel:
         """Without a reader: keep the server from having to hold things for us."""
         try:
             # Not for ever, even if the server sends as quickly as this reads.
-            for _ in range(_READS):
+            for _ in range(_READS_PER_SEND):
                 link = self._link
                 if link is None:
                     return
@@ -294,8 +299,8 @@ class Channel:
 
     def _handle(self, kind: int, payload: bytes) -> None:
         if kind == _wire.ERROR:
-            if self._complaints < _COMPLAINTS:
-                self._complaints += 1
+            if self._warnings < _WARNINGS_MAX_COUNT:
+                self._warnings += 1
                 warn("the server did not take something: " + payload.decode("utf-8", "replace"))
             return
         data = _wire.from_json(payload)
@@ -324,7 +329,7 @@ def _connect(path: str) -> socket.socket:
     try:
         # A program may have set another timeout as the default for all sockets.
         connection.settimeout(None)
-        if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
+        if len(os.fsencode(path)) <= _ADDRESS_MAX_BYTES:
             connection.connect(path)
             return connection
         # Through the folder's descriptor a path of any length has a short name.
@@ -350,20 +355,21 @@ def _shut_down(connection: socket.socket) -> None:
 _listeners: dict[int, Callable[[dict[str, Any]], None]] = {}
 _on_gone: list[Callable[[], None]] = []
 _in_child: list[Callable[[], None]] = []
-_channel = Channel()
+_current = Connection()
 
 
-def channel() -> Channel:
+def current_connection() -> Connection:
     """The connection of this process."""
     # Also for a fork that Python was not told of, such as one of a library in C.
-    if _channel.pid != os.getpid():
+    if _current.pid != os.getpid():
         _after_fork()
-    return _channel
+    return _current
 
 
-def on_event(kind: int, listener: Callable[[dict[str, Any]], None]) -> None:
-    """Hand events of this kind to this function. It is called by the thread that reads."""
-    _listeners[kind] = listener
+def on_event(channel: _wire.Channel, listener: Callable[[dict[str, Any]], None]) -> None:
+    """Hand events of this channel to this function. It is called by the thread that reads."""
+    if channel.event_kind is not None:
+        _listeners[channel.event_kind] = listener
 
 
 def on_gone(callback: Callable[[], None]) -> None:
@@ -380,9 +386,9 @@ def in_child(callback: Callable[[], None]) -> None:
 
 
 def _after_fork() -> None:
-    global _channel
-    parents = _channel
-    _channel = Channel()
+    global _current
+    parents = _current
+    _current = Connection()
     parents.leave()
     for callback in _in_child:
         callback()
