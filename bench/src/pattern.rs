@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_doubled_or_swapped_byte_is_found() {
+    fn lost_doubled_or_swapped_byte_is_found() {
         let good = lines(2500, false);
         let at = 81_920 + 1234;
         let mut lost = good.clone();
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn an_early_end_is_found() {
+    fn early_end_is_found() {
         let mut short = BEGIN.to_vec();
         short.extend_from_slice(&lines(9, false));
         short.extend_from_slice(END);

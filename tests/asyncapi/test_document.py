@@ -44,7 +44,7 @@ def test_is_an_asyncapi_document(specification):
     assert error is None, f"{'/'.join(map(str, error.absolute_path))}: {error.message[:1000]}"
 
 
-def test_the_check_sees_what_is_wrong(specification):
+def test_check_sees_what_is_wrong(specification):
     check = Draft7Validator(specification)
     for change in (
         lambda broken: broken.pop("info"),

@@ -100,7 +100,7 @@ def test_uploads(case):
         assert len(details_like("runPy", case["rejected"], "Bad upload")) == 1
 
 
-def test_an_upload_has_a_sample_as_it_should_be():
+def test_upload_has_a_sample_as_it_should_be():
     upload = validator("#/components/schemas/Upload")
     values = [decoded(case) for case in golden.cases(golden.UPLOADS) if "upload" in case]
     right = [value for value in values if upload.is_valid(value)]

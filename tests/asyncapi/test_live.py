@@ -39,7 +39,7 @@ def small_server():
 
 
 @pytest.mark.parametrize("channel", JSON_DIALECTS)
-def test_a_program_with_pipes(server, channel):
+def test_program_with_pipes(server, channel):
     query = {"client": "abc"} if channel in NAMED else {}
     with Conversation(server, channel, **query) as client:
         code = "import sys\nprint('Hello,', input())\nprint('oops', file=sys.stderr)\nsys.exit(3)"
@@ -55,7 +55,7 @@ def test_a_program_with_pipes(server, channel):
 
 
 @pytest.mark.parametrize("channel", JSON_DIALECTS)
-def test_a_program_is_stopped(server, channel):
+def test_program_is_stopped(server, channel):
     with Conversation(server, channel) as client:
         client.start(WAIT)
         client.output_until("ready")
@@ -69,7 +69,7 @@ def test_a_program_is_stopped(server, channel):
 
 
 @pytest.mark.parametrize("channel", NAMED)
-def test_a_program_with_a_terminal(server, channel):
+def test_program_with_a_terminal(server, channel):
     with Conversation(server, channel, pty="1", client="") as client:
         code = (
             "import os, signal\n"
@@ -87,7 +87,7 @@ def test_a_program_with_a_terminal(server, channel):
         assert "KeyboardInterrupt" in out and stopped["exitCode"] == -2
 
 
-def test_a_terminal_without_names(server):
+def test_terminal_without_names(server):
     with Conversation(server, "runPy", pty="TRUE") as client:
         client.start("import os\nprint(*os.get_terminal_size())")
         assert client.finish()[1] == "60 4\r\n"
@@ -119,7 +119,7 @@ def test_programs_of_other_runners(server, channel):
 
 
 @pytest.mark.parametrize("channel", ["runPy", "exec"])
-def test_a_file_without_names(server, channel):
+def test_file_without_names(server, channel):
     (server.work / "demo").mkdir(exist_ok=True)
     (server.work / "demo/main.py").write_text("print('from a file')")
     with Conversation(server, channel) as client:
@@ -133,7 +133,7 @@ def test_a_file_without_names(server, channel):
         assert client.finish()[1] == "misspelt\n"
 
 
-def test_a_folder_without_names(server):
+def test_folder_without_names(server):
     with Conversation(server, "runPy") as client:
         data = {"sourceScript": "import os; print(os.getcwd())", "directoryName": "new one"}
         client.send({"type": "start", "data": data})
@@ -434,7 +434,7 @@ def test_upload(server):
         assert client.finish()[1] == "uploaded ä\n"
 
 
-def test_an_upload_with_a_file_from_elsewhere(server):
+def test_upload_with_a_file_from_elsewhere(server):
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(200)
@@ -458,7 +458,7 @@ def test_an_upload_with_a_file_from_elsewhere(server):
         assert (server.work / "fetched/images/f.txt").read_text() == "fetched"
 
 
-def test_an_upload_for_nobody(server):
+def test_upload_for_nobody(server):
     directory = {"name": "x", "files": {}}
     for query, data in [({"user": "nosuch"}, {}), ({}, {"user": "nosuch"})]:
         with Conversation(server, "runPy", **query) as client:
@@ -486,7 +486,7 @@ def is_object(text):
 @pytest.mark.parametrize(
     ("name", "file"), [("..", "a"), ("x", "../a"), ("/tmp/x", "a"), ("x", "/tmp/a"), ("x\0", "a")]
 )
-def test_an_upload_that_leads_elsewhere(server, name, file):
+def test_upload_that_leads_elsewhere(server, name, file):
     with Conversation(server, "runPy") as client:
         files = {file: {"type": "text", "content": {"text": ""}}}
         client.send({"type": "upload", "data": {"directory": {"name": name, "files": files}}})
@@ -497,7 +497,7 @@ def test_an_upload_that_leads_elsewhere(server, name, file):
 
 
 @pytest.mark.parametrize("channel", JSON_DIALECTS)
-def test_the_samples_that_are_rejected(server, channel):
+def test_samples_that_are_rejected(server, channel):
     with Conversation(server, channel) as client:
         for case in golden.from_client(channel):
             if "command" in case:
@@ -513,7 +513,7 @@ def test_the_samples_that_are_rejected(server, channel):
             assert detail.startswith(case["rejected"] + ": ") or detail == case["rejected"], case
 
 
-def test_the_frames_that_are_rejected(server):
+def test_frames_that_are_rejected(server):
     with Conversation(server, "runStream") as client:
         for case in golden.cases(golden.FRAMES):
             if case["from"] == "client" and "rejected" in case:
@@ -788,7 +788,7 @@ def test_python_lines(server):
         assert "ZeroDivisionError" in client.expect("answer")
 
 
-def test_a_user_that_there_is_not(server):
+def test_user_that_there_is_not(server):
     for mode in ("command", "python"):
         with Conversation(server, "ws", mode=mode, user="nosuch") as client:
             client.send("echo 1")

@@ -189,7 +189,7 @@ def test_messages_listed_are_there():
 @pytest.mark.parametrize(
     "message", [m for m in all_messages() if m.direction == CLIENT and not m.is_binary], ids=str
 )
-def test_the_server_takes_further_keys_but_no_other_type(message):
+def test_server_takes_further_keys_but_no_other_type(message):
     for example in message.examples:
         for change, mutant in mutants(example):
             if change.endswith(" +"):

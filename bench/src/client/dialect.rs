@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_in_the_binary_stream_is_found() {
+    fn gap_in_the_binary_stream_is_found() {
         let mut dialect = Further3 {
             number: 1,
             ..Further3::default()

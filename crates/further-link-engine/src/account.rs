@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_permits_only_whom_it_names() {
+    fn list_permits_only_whom_it_names() {
         let accounts = Accounts::new(
             account("root", 0),
             Some("ann".to_owned()),

@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shell_is_the_accounts_and_starts_in_the_work_dir() {
+    fn shell_is_the_accounts_and_starts_in_the_work_dir() {
         let shell = launch("shell", None, None).unwrap();
         assert_eq!(shell.argv, ["/bin/zsh"]);
         assert_eq!(shell.folder, "/home/ann/further");
@@ -475,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_is_that_of_the_protocol() {
+    fn environment_is_that_of_the_protocol() {
         let launch = launch("exec", Some(""), None).unwrap();
         let value = |name: &str| {
             launch

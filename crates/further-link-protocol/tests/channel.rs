@@ -390,7 +390,7 @@ fn limits_of_the_older_package() {
 
 /// Of a message without an end only so much is kept as could become one, whatever comes.
 #[test]
-fn a_message_without_an_end_takes_no_memory() {
+fn message_without_an_end_takes_no_memory() {
     for (socket, most) in [
         (SocketKind::LegacyVideo, OLD_VIDEO_LIMIT),
         (SocketKind::LegacyKeyListen, 256),
@@ -459,7 +459,7 @@ fn memory_is_given_back() {
 }
 
 #[test]
-fn the_longest_message_there_can_be_is_skipped() {
+fn longest_message_there_can_be_is_skipped() {
     for kind in [0, 1, 2, 3, 4, 5, 6, 7, 64, 65, 255] {
         let head = [0xff, 0xff, 0xff, 0xff, kind];
         let mut decoder = MessageDecoder::new(SocketKind::Channel);
@@ -490,7 +490,7 @@ fn the_longest_message_there_can_be_is_skipped() {
 
 /// Serde repeats what is wrong; a program is told of it in a sentence.
 #[test]
-fn a_complaint_is_short() {
+fn complaint_is_short() {
     let long = "x\u{1F600}".repeat(1 << 20);
     for wrong in [
         format!(r#"{{"id":"f","figure":"{long}","format":"png"}}"#),
@@ -592,7 +592,7 @@ proptest! {
 
     /// A stream of the older package is what stands between its ends.
     #[test]
-    fn the_older_package_splits_at_its_ends(
+    fn older_package_splits_at_its_ends(
         bytes in prop_oneof![stream(SocketKind::LegacyKeyListen), stream(SocketKind::LegacyVideo)],
         cuts in prop::collection::vec(0..60usize, 0..20),
     ) {

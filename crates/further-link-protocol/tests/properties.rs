@@ -236,7 +236,7 @@ proptest! {
 
     /// What is given to a program is the same JSON, and on one line.
     #[test]
-    fn an_event_for_a_program_stays_what_it_is(
+    fn event_for_a_program_stays_what_it_is(
         value in json_value(),
         id: String,
         pretty: bool,

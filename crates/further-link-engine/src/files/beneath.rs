@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_split_and_joined() {
+    fn name_is_split_and_joined() {
         let name = Name::new("a/b/c").unwrap();
         let (folder, last) = name.split().unwrap();
         assert_eq!((folder.as_str(), last), ("a/b", "c"));

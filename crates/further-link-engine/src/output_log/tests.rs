@@ -27,7 +27,7 @@ fn take(cursor: &mut Cursor, max: usize) -> (Read, Vec<(Stream, Vec<u8>)>) {
 }
 
 #[test]
-fn an_unread_log_of_a_lossless_viewer_fills_and_then_refuses() {
+fn unread_log_of_a_lossless_viewer_fills_and_then_refuses() {
     let (log, wake) = log();
     let mut cursor = log.cursor(true, wake);
     let mut count = 0;
@@ -44,7 +44,7 @@ fn an_unread_log_of_a_lossless_viewer_fills_and_then_refuses() {
 }
 
 #[test]
-fn a_viewer_that_may_lose_bytes_is_told_how_many() {
+fn viewer_that_may_lose_bytes_is_told_how_many() {
     let (log, wake) = log();
     let mut cursor = log.cursor(false, wake);
     for _ in 0..LOG_CAPACITY_BYTES {
@@ -60,7 +60,7 @@ fn a_viewer_that_may_lose_bytes_is_told_how_many() {
 }
 
 #[test]
-fn a_dropped_viewer_holds_nothing_back() {
+fn dropped_viewer_holds_nothing_back() {
     let (log, wake) = log();
     let cursor = log.cursor(true, wake);
     while put(&log, Stream::Stdout, &[0; 4096]) > 0 {}
@@ -69,7 +69,7 @@ fn a_dropped_viewer_holds_nothing_back() {
 }
 
 #[test]
-fn an_idle_log_owns_no_memory_and_a_quiet_one_little() {
+fn idle_log_owns_no_memory_and_a_quiet_one_little() {
     let (log, wake) = log();
     assert_eq!(log.lock().ring.capacity(), 0);
     let mut cursor = log.cursor(true, wake);

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_garbage_and_nothing_are_told_apart() {
+    fn end_garbage_and_nothing_are_told_apart() {
         let (left, right) = pair().unwrap();
         let mut buffer = Vec::new();
         assert_eq!(
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_packet_fits_and_a_larger_one_is_refused() {
+    fn largest_packet_fits_and_a_larger_one_is_refused() {
         let (left, right) = pair().unwrap();
         let text = "x".repeat(PACKET_MAX_BYTES - 3);
         send(left.as_fd(), &encode(&text).unwrap(), &[]).unwrap();

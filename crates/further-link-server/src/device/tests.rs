@@ -15,7 +15,7 @@ fn data(sample: &Sample) -> Value {
 }
 
 #[tokio::test]
-async fn the_first_comes_at_once_and_the_second_has_the_load() {
+async fn first_comes_at_once_and_the_second_has_the_load() {
     let device = Device::new("/");
     let mut watcher = device.watch(about).unwrap();
     let first = watcher.next().await.unwrap();

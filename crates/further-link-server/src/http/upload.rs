@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_queue_has_an_end() {
+    async fn queue_has_an_end() {
         let projects = Projects::new(1024);
         let queue: Vec<_> = (0..=WAITING_UPLOADS_MAX_COUNT)
             .map(|_| projects.queue(key("p")).unwrap())

@@ -216,7 +216,7 @@ async fn who_has_it_does_not_get_it_again() {
 }
 
 #[tokio::test]
-async fn a_folder_of_examples_is_listed() {
+async fn folder_of_examples_is_listed() {
     let folder = Folder::new("examples");
     folder.write("index.html", "<p>index");
     folder.write_forms("examples/minimal.html", "<title> A <b> title\n</title>");
@@ -315,7 +315,7 @@ fn every_answer_is_closed() {
 }
 
 #[test]
-fn the_build_refuses_what_cannot_be_served() {
+fn build_refuses_what_cannot_be_served() {
     let refused = |name: &str, write: &dyn Fn(&Folder)| {
         let folder = Folder::new(name);
         folder.write("index.html", "<p>index");
@@ -349,7 +349,7 @@ fn the_build_refuses_what_cannot_be_served() {
 
 /// A gzip form with a name or more in its head is right, but not what the server reads.
 #[tokio::test]
-async fn a_longer_gzip_head_keeps_the_file_itself() {
+async fn longer_gzip_head_keeps_the_file_itself() {
     let folder = Folder::new("head");
     folder.write_forms("index.html", "<p>index");
     let mut named = gzip(b"<p>index");
@@ -362,7 +362,7 @@ async fn a_longer_gzip_head_keeps_the_file_itself() {
 }
 
 #[tokio::test]
-async fn a_broken_form_breaks_the_answer_off() {
+async fn broken_form_breaks_the_answer_off() {
     let mut broken = gzip(long().as_bytes());
     let middle = broken.len() / 2;
     broken.truncate(middle);
@@ -372,7 +372,7 @@ async fn a_broken_form_breaks_the_answer_off() {
 }
 
 #[test]
-fn the_table_is_rust() {
+fn table_is_rust() {
     let folder = Folder::new("table");
     folder.write_forms("index.html", "<p>index");
     let text = embed::table(&folder.embed().unwrap());

@@ -25,7 +25,7 @@ fn status_of(pid: i32, field: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_program_is_its_user_and_nothing_more() {
+async fn program_is_its_user_and_nothing_more() {
     if !is_root() {
         return;
     }
@@ -280,7 +280,7 @@ async fn only_the_spawner_keeps_the_rights() {
 }
 
 #[tokio::test]
-async fn an_ordinary_user_can_run_the_server_for_itself() {
+async fn ordinary_user_can_run_the_server_for_itself() {
     if !is_root() {
         return;
     }

@@ -16,7 +16,7 @@ async fn start(client: &mut Client, code: &str) {
 }
 
 #[tokio::test]
-async fn a_program_asks_for_keys_and_is_told_of_them() {
+async fn program_asks_for_keys_and_is_told_of_them() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/run").await;
     let code = "c = Channel(); say(c.receive()); input(); c.send(KEYLISTEN, ' '); c.send(KEYLISTEN, 'ArrowUp')\n\
@@ -52,7 +52,7 @@ async fn a_program_asks_for_keys_and_is_told_of_them() {
 }
 
 #[tokio::test]
-async fn a_program_with_the_older_package_asks_for_keys_and_is_told_of_them() {
+async fn program_with_the_older_package_asks_for_keys_and_is_told_of_them() {
     for path in ["/run", "/run?pty=1"] {
         let server = TestServer::start(&[]);
         let mut client = server.connect(path).await;

@@ -142,7 +142,7 @@ c.send(KEYLISTEN, 'k' * 256)"#;
 
 /// What a client must not miss waits with the program, and nothing else does.
 #[test]
-fn a_flood_of_widgets_waits_for_a_slow_client_and_commands_do_not() {
+fn flood_of_widgets_waits_for_a_slow_client_and_commands_do_not() {
     for binary in [false, true] {
         let server = TestServer::start(&[]);
         let word = unique("widgets");
@@ -402,7 +402,7 @@ fn without_descriptors_connections_wait() {
 
 /// A client that is gone keeps nothing of its programs alive, whatever they were saying.
 #[test]
-fn a_client_that_leaves_frees_a_program_that_is_held_up() {
+fn client_that_leaves_frees_a_program_that_is_held_up() {
     let server = TestServer::start(&[]);
     let word = unique("left");
     let file = server.folder.path().join("said");

@@ -146,7 +146,7 @@ const HEAR: &str = "def hear(c, count):\n\
     \x20   for part in got.split(b' endkeyevent ')[:-1]: say('<' + part.decode().rsplit(' ', 1)[0] + '>')\n";
 
 #[tokio::test]
-async fn a_listener_may_begin_anew() {
+async fn listener_may_begin_anew() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/run").await;
     // It comes late, is closed and made again, asked for anew and not; its connection is closed and accepted
@@ -320,7 +320,7 @@ async fn who_never_listens_costs_nothing_when_it_is_over() {
 
 /// What a program puts in the place of its folder holds nobody up who looks for it there.
 #[tokio::test]
-async fn a_folder_that_is_none_any_more_holds_nobody_up() {
+async fn folder_that_is_none_any_more_holds_nobody_up() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/run").await;
     for put in [

@@ -48,7 +48,7 @@ fn refusal(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Str
 }
 
 #[test]
-fn the_weight_of_the_sources() {
+fn weight_of_the_sources() {
     let folder = TempFolder::new();
     let folder = folder.path();
     let file = folder.join("my.toml");
@@ -110,7 +110,7 @@ fn the_weight_of_the_sources() {
 }
 
 #[test]
-fn the_form_for_people_is_a_file_that_says_the_same() {
+fn form_for_people_is_a_file_that_says_the_same() {
     let folder = TempFolder::new();
     let folder = folder.path();
     let file = folder.join("my.toml");
@@ -277,7 +277,7 @@ async fn python(server: &TestServer, data: Value) -> String {
 const WHERE: &str = "import os; print(os.getcwd())";
 
 #[tokio::test]
-async fn the_folders_are_where_the_variables_say() {
+async fn folders_are_where_the_variables_say() {
     let folder = TempFolder::new();
     let (work, temp) = (folder.path().join("a work"), folder.path().join("a temp"));
     std::fs::create_dir(&temp).unwrap();
@@ -316,7 +316,7 @@ async fn the_folders_are_where_the_variables_say() {
 }
 
 #[tokio::test]
-async fn the_virtual_environment_is_entered_by_python_alone() {
+async fn virtual_environment_is_entered_by_python_alone() {
     let folder = TempFolder::new();
     let venv = folder.path().join("venv");
     std::fs::create_dir_all(venv.join("bin")).unwrap();
@@ -394,7 +394,7 @@ fn tls_is_on_unless_the_variable_says_no() {
 }
 
 #[test]
-fn the_port_is_the_variables() {
+fn port_is_the_variables() {
     // An address of its own, so that no other test gets the port that was free a moment ago.
     const ADDRESS: &str = "127.0.28.28";
     let free = TcpListener::bind((ADDRESS, 0)).unwrap();
@@ -421,7 +421,7 @@ fn the_port_is_the_variables() {
 }
 
 #[test]
-fn the_log_is_as_verbose_as_the_variables_say() {
+fn log_is_as_verbose_as_the_variables_say() {
     let says_debug = |variables: &[(&str, &str)]| {
         let server = server_with(variables);
         server.get("/status");

@@ -457,7 +457,7 @@ fn compressed_messages_of_a_client_are_read() {
 }
 
 #[test]
-fn a_message_that_becomes_large_is_refused_before_it_is() {
+fn message_that_becomes_large_is_refused_before_it_is() {
     let server = TestServer::start(&[
         "--set",
         "server.compression=always",
@@ -611,7 +611,7 @@ fn without_a_free_compressor_messages_go_as_they_are() {
 }
 
 #[test]
-fn a_compressor_that_is_not_used_is_given_to_another() {
+fn compressor_that_is_not_used_is_given_to_another() {
     let server = TestServer::start(&ALWAYS);
     let once = "print('again ' * 40, end='', flush=True); input()";
     let mut resting = clients_of(&server, COMPRESSORS, once);

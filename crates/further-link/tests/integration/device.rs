@@ -82,7 +82,7 @@ async fn what_this_device_is() {
 }
 
 #[tokio::test]
-async fn a_stream_tells_what_changes() {
+async fn stream_tells_what_changes() {
     let server = TestServer::start(&[]);
     let mut watcher = Watcher::new(&server, "/device?watch");
     let (name, device) = watcher.event();
@@ -102,7 +102,7 @@ async fn a_stream_tells_what_changes() {
 }
 
 #[test]
-fn a_stream_is_asked_for_by_its_type_too() {
+fn stream_is_asked_for_by_its_type_too() {
     let server = TestServer::start(&[]);
     let mut stream = server.tcp();
     let head = head(&server, "GET", "/device", "Accept: text/event-stream");

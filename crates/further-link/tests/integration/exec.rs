@@ -15,7 +15,7 @@ async fn is_bad_message(client: &mut Client) {
 }
 
 #[tokio::test]
-async fn a_script_runs_and_is_talked_to() {
+async fn script_runs_and_is_talked_to() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/exec").await;
     for key in ["sourceScript", "souceScript"] {
@@ -48,7 +48,7 @@ async fn a_script_runs_and_is_talked_to() {
 }
 
 #[tokio::test]
-async fn a_file_of_the_work_dir_runs() {
+async fn file_of_the_work_dir_runs() {
     let server = TestServer::start(&[]);
     write_file(
         &server.work_dir().join("p/main.py"),

@@ -618,7 +618,7 @@ fn only_get_knows_ranges() {
 }
 
 #[test]
-fn a_list_ends_by_what_is_sent() {
+fn list_ends_by_what_is_sent() {
     // Each such character is six in JSON.
     let server = TestServer::start(&[]);
     let many = server.work_dir().join("many");

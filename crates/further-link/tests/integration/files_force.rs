@@ -233,7 +233,7 @@ fn accounts_reach_what_is_theirs() {
 }
 
 #[test]
-fn an_upload_that_is_broken_off_leaves_the_old_file() {
+fn upload_that_is_broken_off_leaves_the_old_file() {
     let server = TestServer::start(&[]);
     let work = server.work_dir();
     let etag = put(&server, "/fs/a", b"old").etag();
@@ -268,7 +268,7 @@ fn temporaries(folder: &Path) -> usize {
 }
 
 #[test]
-fn a_server_that_is_killed_leaves_the_old_file_or_the_new_one() {
+fn server_that_is_killed_leaves_the_old_file_or_the_new_one() {
     for sent in [100_000, 300_000, 600_000] {
         let mut server = TestServer::start(&[]);
         let work = server.work_dir();
@@ -298,7 +298,7 @@ fn a_server_that_is_killed_leaves_the_old_file_or_the_new_one() {
 }
 
 #[test]
-fn a_file_that_becomes_shorter_breaks_the_connection() {
+fn file_that_becomes_shorter_breaks_the_connection() {
     let server = TestServer::start(&[]);
     let path = server.work_dir().join("a");
     std::fs::create_dir_all(server.work_dir()).unwrap();
@@ -373,7 +373,7 @@ fn slow_clients_keep_nobody_waiting() {
 }
 
 #[test]
-fn a_locked_folder_is_said_to_be_busy() {
+fn locked_folder_is_said_to_be_busy() {
     let server = TestServer::start(&[]);
     let work = server.work_dir();
     put(&server, "/fs/a", b"old");

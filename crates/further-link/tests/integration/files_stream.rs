@@ -32,7 +32,7 @@ fn read_zip(bytes: &[u8]) -> BTreeMap<String, serde_json::Value> {
 }
 
 #[test]
-fn a_folder_is_downloaded_as_an_archive() {
+fn folder_is_downloaded_as_an_archive() {
     let server = TestServer::start(&[]);
     let work = server.work_dir();
     write_file(&work.join("p/main.py"), "print(1)");
@@ -103,7 +103,7 @@ fn a_folder_is_downloaded_as_an_archive() {
 }
 
 #[test]
-fn an_archive_that_cannot_be_finished_is_broken_off() {
+fn archive_that_cannot_be_finished_is_broken_off() {
     let server = TestServer::start(&[]);
     let work = server.work_dir();
     write_file(&work.join("p/a"), "");
@@ -283,7 +283,7 @@ async fn changes_that_a_program_makes_are_told() {
 }
 
 #[test]
-fn a_flood_of_changes_is_an_overflow() {
+fn flood_of_changes_is_an_overflow() {
     let server = TestServer::start(&[]);
     let work = server.work_dir();
     std::fs::create_dir_all(&work).unwrap();

@@ -109,7 +109,7 @@ fn files_are_written_under_conditions() {
 }
 
 #[test]
-fn a_client_may_ask_before_it_sends() {
+fn client_may_ask_before_it_sends() {
     let server = TestServer::start(&[]);
     put(&server, "/fs/a", b"old");
     let ask = |headers: &str| {
@@ -209,7 +209,7 @@ fn what_is_private_is_so_while_it_is_written() {
 }
 
 #[test]
-fn a_part_of_a_file_does_not_replace_it() {
+fn part_of_a_file_does_not_replace_it() {
     let server = TestServer::start(&[]);
     assert_eq!(put(&server, "/fs/a", b"0123456789").status, 201);
     for range in ["bytes 8-9/10", "bytes 0-1/*", "nonsense"] {

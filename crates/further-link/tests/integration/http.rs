@@ -361,7 +361,7 @@ fn other_methods_and_paths() {
 }
 
 #[test]
-fn the_gate_is_around_every_route() {
+fn gate_is_around_every_route() {
     let server = with_site();
     let host = own_host(&server);
     let own = format!("http://{host}");

@@ -63,7 +63,7 @@ fn settled(file: &std::path::Path) -> String {
 }
 
 #[test]
-fn a_message_may_be_as_long_as_the_limit() {
+fn message_may_be_as_long_as_the_limit() {
     const LIMIT: usize = 4096;
     let server = TestServer::start(&["--set", "limits.message_bytes=4096"]);
     let message = ping_of(LIMIT);
@@ -282,7 +282,7 @@ fn flood(lines: usize, progress: &std::path::Path) -> String {
 }
 
 #[test]
-fn a_client_that_does_not_read_holds_only_its_own_program_up() {
+fn client_that_does_not_read_holds_only_its_own_program_up() {
     const LINES: usize = 400_000;
     let folder = TempFolder::new();
     let progress = folder.path().join("progress");
@@ -324,7 +324,7 @@ fn a_client_that_does_not_read_holds_only_its_own_program_up() {
 }
 
 #[test]
-fn a_flood_does_not_delay_ping_and_stop() {
+fn flood_does_not_delay_ping_and_stop() {
     /// What the kernel's buffers may hold on the way to the client.
     const ON_THE_WAY: usize = 2 * 1024 * 1024;
     let folder = TempFolder::new();
@@ -357,7 +357,7 @@ fn a_flood_does_not_delay_ping_and_stop() {
 const SLEEP: &str = "import time\nwhile True: time.sleep(100)";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_dead_are_given_up_and_the_living_are_not() {
+async fn dead_are_given_up_and_the_living_are_not() {
     let server = TestServer::start(&["--set", "limits.pong_timeout=1"]);
     let word = unique("dead");
     let folder = TempFolder::new();

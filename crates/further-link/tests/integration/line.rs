@@ -10,7 +10,7 @@ async fn ask(client: &mut Client, line: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_command_is_answered_with_its_output() {
+async fn command_is_answered_with_its_output() {
     let server = TestServer::start(&[]);
     for query in ["", "?mode=command"] {
         let mut client = server.connect(&format!("/ws{query}")).await;
@@ -83,7 +83,7 @@ async fn what_is_no_command_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_command_that_reads_finds_nothing() {
+async fn command_that_reads_finds_nothing() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/ws").await;
     assert_eq!(ask(&mut client, "cat").await, "");
@@ -107,7 +107,7 @@ async fn messages_in_a_row_are_answered_in_their_order() {
 }
 
 #[tokio::test]
-async fn a_large_answer_is_one_message_and_one_that_is_too_large_an_error() {
+async fn large_answer_is_one_message_and_one_that_is_too_large_an_error() {
     let server = TestServer::start(&["--set", "limits.message_bytes=3000000"]);
     let mut client = server.connect("/ws").await;
     let answer = ask(&mut client, "seq 1 300000").await;
@@ -134,7 +134,7 @@ async fn a_large_answer_is_one_message_and_one_that_is_too_large_an_error() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_ends_what_runs_for_it() {
+async fn client_that_leaves_ends_what_runs_for_it() {
     let server = TestServer::start(&[]);
     let word = unique("left");
     let mut client = server.connect("/ws").await;
@@ -166,7 +166,7 @@ async fn modes_are_two() {
 }
 
 #[tokio::test]
-async fn an_unknown_user_is_an_error_in_each_answer() {
+async fn unknown_user_is_an_error_in_each_answer() {
     let server = TestServer::start(&[]);
     for mode in ["command", "python"] {
         let mut client = server
@@ -231,7 +231,7 @@ async fn blocks_come_in_one_message_or_in_several() {
 }
 
 #[tokio::test]
-async fn a_mistake_is_answered_with_its_traceback() {
+async fn mistake_is_answered_with_its_traceback() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/ws?mode=python").await;
     for (line, error) in [
@@ -271,7 +271,7 @@ async fn all_that_is_put_out_is_in_order() {
 }
 
 #[tokio::test]
-async fn an_interpreter_that_ended_is_replaced() {
+async fn interpreter_that_ended_is_replaced() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/ws?mode=python").await;
     let ended = "error: the interpreter has ended; the next message starts a new one\n";

@@ -263,7 +263,7 @@ async fn all_output_comes_before_stopped() {
 }
 
 #[tokio::test]
-async fn a_program_may_close_its_streams_and_go_on() {
+async fn program_may_close_its_streams_and_go_on() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/run").await;
     let marker = server.folder.path().join("marker");
@@ -282,7 +282,7 @@ async fn a_program_may_close_its_streams_and_go_on() {
 
 /// Of what a program writes to its two streams shortly after each other, the first comes first.
 #[tokio::test]
-async fn an_error_comes_behind_the_lines_before_it() {
+async fn error_comes_behind_the_lines_before_it() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/run").await;
     // In one go, or else the server has read the line before the error is there.
@@ -305,7 +305,7 @@ async fn an_error_comes_behind_the_lines_before_it() {
 
 /// The same of more output than a pipe holds: none of it comes behind the error, however far the server is with reading.
 #[tokio::test]
-async fn an_error_comes_behind_much_output_before_it() {
+async fn error_comes_behind_much_output_before_it() {
     const LENGTH: usize = 100_000;
     let server = TestServer::start(&[]);
     let mut client = server.connect("/run").await;

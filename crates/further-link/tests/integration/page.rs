@@ -52,7 +52,7 @@ fn files(server: &TestServer) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_page_is_complete_and_closed() {
+fn page_is_complete_and_closed() {
     let server = TestServer::start(&[]);
     for path in files(&server) {
         let file = get(&server, &path, "");
@@ -143,7 +143,7 @@ fn every_form_is_of_the_same_file() {
 }
 
 #[test]
-fn a_head_is_that_of_the_whole_answer() {
+fn head_is_that_of_the_whole_answer() {
     let server = TestServer::start(&[]);
     for path in files(&server) {
         for accepted in ["", BROWSER] {

@@ -29,7 +29,7 @@ async fn environment(client: &mut Client, runner: &str) -> BTreeMap<String, Stri
 }
 
 #[tokio::test]
-async fn the_environment_is_that_of_the_account_and_nothing_of_the_servers() {
+async fn environment_is_that_of_the_account_and_nothing_of_the_servers() {
     let account = nix::unistd::User::from_uid(nix::unistd::Uid::effective())
         .unwrap()
         .unwrap();
@@ -111,7 +111,7 @@ async fn the_environment_is_that_of_the_account_and_nothing_of_the_servers() {
 }
 
 #[tokio::test]
-async fn the_virtual_environment_is_entered_by_python_alone() {
+async fn virtual_environment_is_entered_by_python_alone() {
     let folder = crate::support::TempFolder::new();
     let venv = folder.path().join("venv");
     let python = venv.join("bin/python3");
@@ -182,7 +182,7 @@ async fn signals_are_as_in_a_fresh_login_whatever_the_server_was_given() {
 }
 
 #[tokio::test]
-async fn a_program_inherits_no_descriptors() {
+async fn program_inherits_no_descriptors() {
     for mode in MODES {
         let server = TestServer::start(&["--set", mode]);
         let mut others = server.connect("/run").await;
@@ -205,7 +205,7 @@ async fn a_program_inherits_no_descriptors() {
 }
 
 #[tokio::test]
-async fn a_program_has_a_session_and_a_group_of_its_own() {
+async fn program_has_a_session_and_a_group_of_its_own() {
     for mode in MODES {
         let server = TestServer::start(&["--set", mode]);
         for query in ["", "?pty=1"] {
@@ -248,7 +248,7 @@ async fn umask_and_limits_are_not_the_servers() {
 }
 
 #[tokio::test]
-async fn the_exit_code_is_the_programs() {
+async fn exit_code_is_the_programs() {
     for mode in MODES {
         let server = TestServer::start(&["--set", mode]);
         for query in ["", "?pty=1"] {
@@ -266,7 +266,7 @@ async fn the_exit_code_is_the_programs() {
 }
 
 #[tokio::test]
-async fn a_signals_number_is_told_negative() {
+async fn signals_number_is_told_negative() {
     for mode in MODES {
         let server = TestServer::start(&["--set", mode]);
         let mut client = server.connect("/run").await;

@@ -111,7 +111,7 @@ async fn pictures_of_opencv_have_their_colours() {
 }
 
 #[tokio::test]
-async fn a_plot_gets_every_point_in_order() {
+async fn plot_gets_every_point_in_order() {
     let mut program = Programs::new().file("examples/live_plot.py").await;
     program.ends_well().await;
     assert_eq!(program.lines(), ["100 points"]);
@@ -232,7 +232,7 @@ async fn asyncio_is_told_of_buttons() {
 }
 
 #[tokio::test]
-async fn a_program_of_a_program_shows_pictures_itself() {
+async fn program_of_a_program_shows_pictures_itself() {
     let mut program = Programs::new()
         .file("examples/subprocess_pictures.py")
         .await;
@@ -308,7 +308,7 @@ async fn numpy_calculates_with_what_is_typed() {
 }
 
 #[tokio::test]
-async fn a_project_of_several_files_runs_in_its_folder() {
+async fn project_of_several_files_runs_in_its_folder() {
     let mut program = Programs::new().file("examples/rover/main.py").await;
     program.ends_well().await;
     assert_eq!(
@@ -345,7 +345,7 @@ async fn curses_draws_in_a_terminal_and_gets_its_keys() {
 }
 
 #[tokio::test]
-async fn a_program_in_c_is_compiled_and_asked() {
+async fn program_in_c_is_compiled_and_asked() {
     let compiler = std::process::Command::new("cc").arg("--version").output();
     if !compiler.is_ok_and(|output| output.status.success()) {
         eprintln!("not run: there is no C compiler");
@@ -369,7 +369,7 @@ async fn a_program_in_c_is_compiled_and_asked() {
 }
 
 #[tokio::test]
-async fn the_first_program_runs_by_itself_and_through_the_small_client() {
+async fn first_program_runs_by_itself_and_through_the_small_client() {
     let mut program = Programs::new().file("examples/first.py").await;
     program.until_printed("your name? ").await;
     program.stdin("Ann\n").await;

@@ -58,7 +58,7 @@ async fn show_returns_when_the_person_closes_the_figure() {
 }
 
 #[tokio::test]
-async fn a_program_goes_on_beside_a_figure_that_does_not_block() {
+async fn program_goes_on_beside_a_figure_that_does_not_block() {
     let mut program = Programs::new()
         .file("examples/matplotlib_subplots.py")
         .await;
@@ -83,7 +83,7 @@ async fn a_program_goes_on_beside_a_figure_that_does_not_block() {
 }
 
 #[tokio::test]
-async fn an_animation_moves_until_it_is_closed() {
+async fn animation_moves_until_it_is_closed() {
     let mut program = Programs::new()
         .file("examples/matplotlib_animation.py")
         .await;
@@ -110,7 +110,7 @@ async fn pause_shows_what_has_changed_and_goes_on() {
 }
 
 #[tokio::test]
-async fn a_loop_with_pause_ends_when_the_person_closes_the_figure() {
+async fn loop_with_pause_ends_when_the_person_closes_the_figure() {
     let mut program = Programs::new()
         .file("programs/figure_until_closed.py")
         .await;
@@ -124,7 +124,7 @@ async fn a_loop_with_pause_ends_when_the_person_closes_the_figure() {
 }
 
 #[tokio::test]
-async fn a_figure_follows_a_program_that_only_waits_for_lines() {
+async fn figure_follows_a_program_that_only_waits_for_lines() {
     let mut program = Programs::new()
         .file("programs/figure_beside_input.py")
         .await;
@@ -227,7 +227,7 @@ async fn show_can_be_stopped_and_interrupted() {
 }
 
 #[tokio::test]
-async fn a_client_that_shows_no_figures_gets_none_and_the_program_does_not_wait() {
+async fn client_that_shows_no_figures_gets_none_and_the_program_does_not_wait() {
     if !crate::support::names_in(Path::new("/tmp/.X11-unix")).is_empty() {
         eprintln!("not run: this device has a display, on which windows would open");
         return;
@@ -253,7 +253,7 @@ async fn a_client_that_shows_no_figures_gets_none_and_the_program_does_not_wait(
 }
 
 #[tokio::test]
-async fn a_program_that_chooses_our_figures_is_told_that_nobody_sees_them() {
+async fn program_that_chooses_our_figures_is_told_that_nobody_sees_them() {
     let code = "import matplotlib\nmatplotlib.use('module://further_link.matplotlib')\n";
     let data = json!({"runner": "python3",
         "code": code.to_owned() + &source("examples/matplotlib_plot.py")});
@@ -276,7 +276,7 @@ async fn assert_not_ours(mut program: Session, backend: &str) {
 }
 
 #[tokio::test]
-async fn the_backend_that_somebody_has_chosen_is_used() {
+async fn backend_that_somebody_has_chosen_is_used() {
     let plot = source("examples/matplotlib_plot.py") + "print(plt.get_backend().lower())";
     // In the configuration of the server.
     let programs = Programs::new().variable("MPLBACKEND", "svg");
@@ -304,7 +304,7 @@ async fn the_backend_that_somebody_has_chosen_is_used() {
 }
 
 #[tokio::test]
-async fn a_person_who_likes_svg_gets_it() {
+async fn person_who_likes_svg_gets_it() {
     let programs = Programs::new().variable("FURTHER_LINK_FIGURE_FORMAT", "svg");
     let mut program = programs.file("examples/matplotlib_plot.py").await;
     until_shown(&mut program, 1).await;

@@ -62,7 +62,7 @@ async fn script(code: &str) -> Session {
 }
 
 #[tokio::test]
-async fn the_package_is_there_where_nobody_has_installed_anything() {
+async fn package_is_there_where_nobody_has_installed_anything() {
     let folder = TempFolder::new();
     for venv in [None, Some(empty_venv(&folder))] {
         let programs = Programs::in_venv(venv.as_deref());
@@ -87,7 +87,7 @@ async fn the_package_is_there_where_nobody_has_installed_anything() {
 }
 
 #[tokio::test]
-async fn a_picture_that_nothing_can_encode_is_explained() {
+async fn picture_that_nothing_can_encode_is_explained() {
     let folder = TempFolder::new();
     let empty = empty_venv(&folder);
     let others = packages_of(&venv());
@@ -112,7 +112,7 @@ async fn a_picture_that_nothing_can_encode_is_explained() {
 }
 
 #[tokio::test]
-async fn an_installed_older_package_wins_and_works() {
+async fn installed_older_package_wins_and_works() {
     let folder = TempFolder::new();
     let old = venv_with_old_package(&folder);
     for (venv, version) in [
@@ -172,7 +172,7 @@ async fn what_the_configuration_puts_on_the_path_stays_in_front() {
 }
 
 #[tokio::test]
-async fn a_module_that_a_shell_starts_finds_it() {
+async fn module_that_a_shell_starts_finds_it() {
     let mut program = script("python3 -m main").await;
     program.ends_well().await;
     assert_eq!(program.lines().len(), 2);
@@ -181,7 +181,7 @@ async fn a_module_that_a_shell_starts_finds_it() {
 }
 
 #[tokio::test]
-async fn an_isolated_python_has_only_what_is_installed() {
+async fn isolated_python_has_only_what_is_installed() {
     let code = "import further_link; print(further_link.__version__)";
     let mut program = script(&format!("exec python3 -I -c '{code}'")).await;
     program.ends_with(1).await;

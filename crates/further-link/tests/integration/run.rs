@@ -80,7 +80,7 @@ async fn each_message_has_four_keys_in_their_order() {
 }
 
 #[tokio::test]
-async fn the_client_id_is_echoed_as_it_is() {
+async fn client_id_is_echoed_as_it_is() {
     let server = TestServer::start(&[]);
     for (query, expected) in [
         ("", ""),
@@ -101,7 +101,7 @@ async fn the_client_id_is_echoed_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_binary_frame_is_the_text_that_it_holds() {
+async fn binary_frame_is_the_text_that_it_holds() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/run").await;
     for text in [
@@ -410,7 +410,7 @@ async fn input_before_started_is_delivered() {
 }
 
 #[tokio::test]
-async fn a_stop_before_started_ends_the_program_too() {
+async fn stop_before_started_ends_the_program_too() {
     for mode in ["auto", "off"] {
         let server = TestServer::start(&["--set", &format!("run.cgroup={mode}")]);
         let mut client = server.connect("/run").await;
@@ -441,7 +441,7 @@ async fn a_stop_before_started_ends_the_program_too() {
 }
 
 #[tokio::test]
-async fn a_program_that_does_not_read_holds_nothing_up() {
+async fn program_that_does_not_read_holds_nothing_up() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/run").await;
     client
@@ -485,7 +485,7 @@ async fn keys_for_a_running_program_are_taken() {
 }
 
 #[tokio::test]
-async fn the_pty_option_is_1_or_true_in_any_case() {
+async fn pty_option_is_1_or_true_in_any_case() {
     let server = TestServer::start(&[]);
     for (value, terminal) in [
         ("1", true),
@@ -507,7 +507,7 @@ async fn the_pty_option_is_1_or_true_in_any_case() {
 }
 
 #[tokio::test]
-async fn an_unknown_user_is_told_at_each_start() {
+async fn unknown_user_is_told_at_each_start() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/run?user=no-such-user-here").await;
     client.answers().await;
@@ -521,7 +521,7 @@ async fn an_unknown_user_is_told_at_each_start() {
 
 /// Only what was sent before the end counts: a client that sends and leaves has its programs stopped.
 #[tokio::test]
-async fn a_client_that_leaves_at_once_leaves_nothing_behind() {
+async fn client_that_leaves_at_once_leaves_nothing_behind() {
     let server = TestServer::start(&[]);
     let word = crate::support::unique("leaver");
     for _ in 0..5 {

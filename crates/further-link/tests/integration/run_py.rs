@@ -62,7 +62,7 @@ async fn each_message_has_two_keys() {
 }
 
 #[tokio::test]
-async fn the_script_runs_in_the_temp_folder_or_the_one_that_is_named() {
+async fn script_runs_in_the_temp_folder_or_the_one_that_is_named() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/run-py").await;
     let code = "import os; print(os.getcwd())";
@@ -196,7 +196,7 @@ async fn whatever_is_malformed_or_out_of_order_is_a_bad_message() {
 }
 
 #[tokio::test]
-async fn an_uploaded_project_is_run_while_another_program_goes_on() {
+async fn uploaded_project_is_run_while_another_program_goes_on() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/run-py").await;
     let upload = |text: &str| {
@@ -221,7 +221,7 @@ async fn an_uploaded_project_is_run_while_another_program_goes_on() {
 }
 
 #[tokio::test]
-async fn an_upload_that_fails_says_why() {
+async fn upload_that_fails_says_why() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/run-py").await;
     let good = json!({"name": "p", "files": {}});

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::process::Command;
 
 #[test]
-fn the_shipped_runners_are_listed() {
+fn shipped_runners_are_listed() {
     let server = TestServer::start(&[]);
     let answer = server.get("/runners");
     assert_eq!(answer.header("content-type"), Some("application/json"));

@@ -67,7 +67,7 @@ while True: time.sleep(100)
 }
 
 #[tokio::test]
-async fn an_ordered_end() {
+async fn ordered_end() {
     for signal in ["TERM", "INT"] {
         let word = unique("end");
         let marks = TempFolder::new();
@@ -129,7 +129,7 @@ async fn an_ordered_end() {
 }
 
 #[test]
-fn a_program_that_does_not_listen_is_killed_after_the_grace() {
+fn program_that_does_not_listen_is_killed_after_the_grace() {
     let mut server = TestServer::start(&["--stop-grace", "0.2"]);
     let mut client = RawClient::connect(&server, "/run");
     let code = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('up')\nwhile True: time.sleep(100)";
@@ -250,7 +250,7 @@ async fn programs_do_not_learn_of_systemd() {
 }
 
 #[test]
-fn a_port_in_use_is_named() {
+fn port_in_use_is_named() {
     let server = TestServer::start(&[]);
     let port = server.port.to_string();
     let text = refusal(&["--port", &port]);

@@ -165,7 +165,7 @@ async fn any_binary_can_be_executed() {
 }
 
 #[tokio::test]
-async fn a_shell_starts_in_its_folder() {
+async fn shell_starts_in_its_folder() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/run").await;
     std::fs::create_dir_all(server.work_dir().join("there")).unwrap();
@@ -370,7 +370,7 @@ async fn failed_starts_say_why() {
 }
 
 #[tokio::test]
-async fn a_path_that_is_too_long_fails_alone() {
+async fn path_that_is_too_long_fails_alone() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/run").await;
     for length in [300, 5_000, 200_000, 3_000_000] {
@@ -395,7 +395,7 @@ async fn a_path_that_is_too_long_fails_alone() {
 }
 
 #[tokio::test]
-async fn a_pipe_in_place_of_a_file_holds_nothing_up() {
+async fn pipe_in_place_of_a_file_holds_nothing_up() {
     let server = TestServer::start(&[]);
     std::fs::create_dir_all(server.work_dir()).unwrap();
     let pipe = server.work_dir().join("pipe");
@@ -414,7 +414,7 @@ async fn a_pipe_in_place_of_a_file_holds_nothing_up() {
 
 /// `start` says by itself what its program gets, whatever the connection says.
 #[tokio::test]
-async fn a_start_with_arguments_and_a_terminal_of_its_own() {
+async fn start_with_arguments_and_a_terminal_of_its_own() {
     let server = TestServer::start(&[]);
     let ask = "import os, sys; print(sys.argv[1:], os.isatty(0), os.isatty(0) and os.get_terminal_size())";
     for query in ["/run", "/run?pty=1"] {

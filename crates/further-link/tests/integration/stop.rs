@@ -392,7 +392,7 @@ async fn a_killed_spawner_ends_the_server(mode: &str) {
 }
 
 #[tokio::test]
-async fn a_cgroup_that_somebody_removed_is_made_again() {
+async fn cgroup_that_somebody_removed_is_made_again() {
     let server = server("auto", "1");
     let mut client = server.connect("/run").await;
     let data = json!({"runner": "exec", "code": "#!/bin/echo again\n"});

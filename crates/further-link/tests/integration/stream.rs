@@ -42,7 +42,7 @@ fn hex(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn the_specifications_example_to_the_byte() {
+fn specifications_example_to_the_byte() {
     const HEAD: &str = "00010100 00000001 00000000000000";
     let server = TestServer::start(&[]);
     // Python writes what `print` is given in pieces, so its output may come in several frames; in the
@@ -470,7 +470,7 @@ fn numbers_tell_programs_apart_and_are_never_used_again() {
 }
 
 #[test]
-fn a_stop_in_a_flood_ends_behind_its_last_byte() {
+fn stop_in_a_flood_ends_behind_its_last_byte() {
     let server = TestServer::start(&[]);
     let mut client = StreamClient::binary(&server, "/run");
     let code = "import os\nblock = bytes(range(256)) * 256\nwhile True: os.write(1, block)";

@@ -159,7 +159,7 @@ fn small_output_needs_no_acknowledgement() {
 
 /// A client that takes a while for each byte, as a page does that draws them.
 #[tokio::test]
-async fn a_slow_consumer_gets_little_in_advance() {
+async fn slow_consumer_gets_little_in_advance() {
     const RATE: f64 = 1e6;
     let server = TestServer::start(&[]);
     let url = format!("ws://127.0.0.1:{}/run", server.port);
@@ -211,7 +211,7 @@ async fn a_slow_consumer_gets_little_in_advance() {
 
 /// A client of plain JSON that reads slowly: what its program has written is soon seen.
 #[test]
-fn a_slow_reader_of_json_is_soon_up_to_date() {
+fn slow_reader_of_json_is_soon_up_to_date() {
     const RATE: f64 = 1e6;
     const BLOCKS: usize = 3;
     let server = TestServer::start(&[]);
@@ -242,7 +242,7 @@ fn a_slow_reader_of_json_is_soon_up_to_date() {
 
 /// Reads nothing at all: what is on its way is bounded, not only by what sockets can hold.
 #[test]
-fn a_client_that_does_not_read_is_not_sent_megabytes() {
+fn client_that_does_not_read_is_not_sent_megabytes() {
     let server = TestServer::start(&[]);
     let file = server.folder.path().join("progress");
     let mut client = StreamClient::json(&server, "/run");

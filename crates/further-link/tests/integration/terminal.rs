@@ -70,7 +70,7 @@ async fn everything_comes_as_stdout() {
 }
 
 #[tokio::test]
-async fn a_new_size_is_told_to_the_program() {
+async fn new_size_is_told_to_the_program() {
     for mode in MODES {
         let server = TestServer::start(&["--set", mode]);
         let mut client = server.connect("/run?pty=1").await;
@@ -87,7 +87,7 @@ async fn a_new_size_is_told_to_the_program() {
 }
 
 #[tokio::test]
-async fn a_size_before_started_is_kept() {
+async fn size_before_started_is_kept() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/run?pty=1").await;
     let code = "import os, time\nwhile tuple(os.get_terminal_size()) != (100, 30): time.sleep(0.01)\n\
@@ -185,7 +185,7 @@ async fn ctrl_d_ends_the_input() {
 }
 
 #[tokio::test]
-async fn a_shell_has_job_control() {
+async fn shell_has_job_control() {
     for mode in MODES {
         let server = TestServer::start(&["--set", mode]);
         let mut client = server.connect("/run?pty=1").await;
@@ -256,7 +256,7 @@ async fn vim_edits_a_file() {
 }
 
 #[tokio::test]
-async fn a_large_paste_arrives_and_large_output_leaves() {
+async fn large_paste_arrives_and_large_output_leaves() {
     const SIZE: usize = 300_000;
     let server = TestServer::start(&[]);
     let mut client = server.connect("/run?pty=1").await;
@@ -276,7 +276,7 @@ async fn a_large_paste_arrives_and_large_output_leaves() {
 }
 
 #[tokio::test]
-async fn the_terminal_of_one_program_is_not_anothers() {
+async fn terminal_of_one_program_is_not_anothers() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/run?pty=1").await;
     for name in ["a", "b"] {

@@ -57,7 +57,7 @@ fn who_guesses_an_id_has_nothing_of_it() {
 }
 
 #[test]
-fn a_wrong_token_is_refused_and_none_is_right_where_there_is_none() {
+fn wrong_token_is_refused_and_none_is_right_where_there_is_none() {
     let server = with_token();
     for wrong in [
         "Bearer wrong-token-here",

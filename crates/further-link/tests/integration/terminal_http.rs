@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const ECHO: &str = "exec sh -c \"stty raw -echo; echo re''ady; exec cat\"\r";
 
 #[test]
-fn a_shell_is_started_told_its_size_and_answers() {
+fn shell_is_started_told_its_size_and_answers() {
     let server = TerminalServer::start(&[]);
     let mut page = server.page();
     let answer = page.get("/?size=24x80&session=one");
@@ -62,7 +62,7 @@ fn characters_that_come_in_pieces_are_whole() {
 }
 
 #[test]
-fn a_request_that_waits_is_answered_as_soon_as_there_is_output() {
+fn request_that_waits_is_answered_as_soon_as_there_is_output() {
     let server = TerminalServer::start(&[]);
     let mut page = server.page();
     page.keys("w", ECHO);
@@ -158,7 +158,7 @@ fn sessions_are_listed_and_ended() {
 }
 
 #[test]
-fn a_request_that_waits_is_told_that_the_session_was_ended() {
+fn request_that_waits_is_told_that_the_session_was_ended() {
     let server = TerminalServer::start(&["--no-welcome"]);
     let mut page = server.page();
     page.keys("k", ECHO);
@@ -176,7 +176,7 @@ fn a_request_that_waits_is_told_that_the_session_was_ended() {
 }
 
 #[test]
-fn a_shell_that_ends_says_its_last_words_and_then_there_is_a_new_one() {
+fn shell_that_ends_says_its_last_words_and_then_there_is_a_new_one() {
     let server = TerminalServer::start(&["--no-welcome"]);
     let mut page = server.page();
     page.keys("e", "echo la''st; exit\r");
@@ -253,7 +253,7 @@ fn what_is_not_fetched_holds_the_program_up_and_none_of_it_is_lost() {
 }
 
 #[test]
-fn a_client_with_a_cookie_alone_has_one_session() {
+fn client_with_a_cookie_alone_has_one_session() {
     let server = TerminalServer::start(&[]);
     let mut page = server.page();
     // As pages do it: first the page itself, which brings the cookie.
@@ -272,7 +272,7 @@ fn a_client_with_a_cookie_alone_has_one_session() {
 }
 
 #[test]
-fn a_client_without_cookies_is_told_what_it_needs() {
+fn client_without_cookies_is_told_what_it_needs() {
     let server = TerminalServer::start(&["--token", "a-secret-of-some-length"]);
     let port = server.server.port;
     let nobody = || crate::support::terminal::Page::new(port);

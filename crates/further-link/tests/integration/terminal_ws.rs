@@ -6,7 +6,7 @@ use crate::support::{processes_with, unique, wait_for};
 use serde_json::json;
 
 #[tokio::test]
-async fn a_shell_on_either_port() {
+async fn shell_on_either_port() {
     let server = TerminalServer::start(&[]);
     for port in [server.websocket_port, server.server.port] {
         let mut terminal = Terminal::connect(port, "/").await;
@@ -38,7 +38,7 @@ async fn a_shell_on_either_port() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_wrong_is_told_and_takes_nothing_with_it() {
+async fn message_that_is_wrong_is_told_and_takes_nothing_with_it() {
     let server = TerminalServer::start(&[]);
     let mut terminal = server.socket().await;
     terminal.client.send(json!({"size": "0x0"})).await;
@@ -50,7 +50,7 @@ async fn a_message_that_is_wrong_is_told_and_takes_nothing_with_it() {
 }
 
 #[tokio::test]
-async fn a_shell_that_ends_closes_its_socket() {
+async fn shell_that_ends_closes_its_socket() {
     let server = TerminalServer::start(&[]);
     let mut terminal = server.socket().await;
     terminal.keys("echo la''st; exit\r").await;
@@ -60,7 +60,7 @@ async fn a_shell_that_ends_closes_its_socket() {
 }
 
 #[tokio::test]
-async fn a_socket_that_is_closed_ends_its_shell_and_all_in_it() {
+async fn socket_that_is_closed_ends_its_shell_and_all_in_it() {
     let server = TerminalServer::start(&[]);
     for cut in [false, true] {
         let word = unique("closed");
@@ -79,7 +79,7 @@ async fn a_socket_that_is_closed_ends_its_shell_and_all_in_it() {
 }
 
 #[tokio::test]
-async fn a_session_is_listed_and_ended_by_its_owner() {
+async fn session_is_listed_and_ended_by_its_owner() {
     let server = TerminalServer::start(&[]);
     let mut page = server.page();
     assert_eq!(page.status("/"), 200);
@@ -165,7 +165,7 @@ async fn input_that_nobody_reads_has_an_end_and_this_is_told() {
 }
 
 #[tokio::test]
-async fn the_end_of_the_server_is_told() {
+async fn end_of_the_server_is_told() {
     let mut server = TerminalServer::start(&[]);
     let word = unique("end");
     let mut terminal = server.socket().await;

@@ -81,7 +81,7 @@ fn configuration() -> (TempFolder, String) {
 }
 
 #[tokio::test]
-async fn a_certificate_is_made_once_and_kept() {
+async fn certificate_is_made_once_and_kept() {
     let state = TempFolder::new();
     let place = format!("state.dir={}", json!(state.path().join("kept")));
     let folder = state.path().join("kept/tls");
@@ -165,7 +165,7 @@ async fn one_port_takes_all_four() {
 }
 
 #[tokio::test]
-async fn the_administrators_certificate_is_used() {
+async fn administrators_certificate_is_used() {
     for sub_folder in ["", "extra"] {
         let (folder, file) = configuration();
         make_pair(&folder.path().join(sub_folder), "cert.pem", "key.pem");
@@ -407,7 +407,7 @@ fn broken_hellos_harm_nobody() {
 }
 
 #[test]
-fn the_key_of_the_state_folder_is_for_the_server_alone() {
+fn key_of_the_state_folder_is_for_the_server_alone() {
     // A folder that somebody has opened up does not make the key readable.
     let state = TempFolder::new();
     std::fs::create_dir(state.path().join("tls")).unwrap();

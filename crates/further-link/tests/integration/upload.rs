@@ -35,7 +35,7 @@ fn start(newer: bool) -> TestServer {
 }
 
 #[test]
-fn the_folder_is_what_was_uploaded() {
+fn folder_is_what_was_uploaded() {
     for newer in [true, false] {
         let server = start(newer);
         let work = server.work_dir();
@@ -83,7 +83,7 @@ fn the_folder_is_what_was_uploaded() {
 }
 
 #[tokio::test]
-async fn an_uploaded_project_runs() {
+async fn uploaded_project_runs() {
     let server = TestServer::start(&[]);
     let files = [
         ("main.py", "import words; print(words.text)"),
@@ -168,7 +168,7 @@ fn what_is_no_upload_is_a_bad_request() {
 }
 
 #[test]
-fn a_forbidden_name_changes_nothing() {
+fn forbidden_name_changes_nothing() {
     for newer in [true, false] {
         let server = start(newer);
         let work = server.work_dir();
@@ -281,7 +281,7 @@ fn what_has_the_name_is_replaced_and_not_what_it_leads_to() {
 }
 
 #[test]
-fn a_miniscreen_project_is_copied() {
+fn miniscreen_project_is_copied() {
     for newer in [true, false] {
         let server = start(newer);
         let mini = server.folder.path().join("mini");
@@ -333,7 +333,7 @@ fn chunked(body: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_body_may_be_so_large_and_no_larger() {
+fn body_may_be_so_large_and_no_larger() {
     const MAX: usize = 100_000;
     let server = TestServer::start(&["--set", &format!("limits.upload_bytes={MAX}")]);
     let empty = project("p", &[("f", "")]).to_string().len();

@@ -182,7 +182,7 @@ impl Spawner for TestServer {
 }
 
 #[test]
-fn a_killed_server_leaves_the_old_project_or_the_new_one() {
+fn killed_server_leaves_the_old_project_or_the_new_one() {
     killed(true, |server| is_alive(server.pid()).then(|| server.pid()));
 }
 
@@ -234,7 +234,7 @@ fn on_disk(mount: &str) -> (TestServer, PathBuf) {
 }
 
 #[test]
-fn a_full_disk_leaves_the_old_project() {
+fn full_disk_leaves_the_old_project() {
     if !is_root() {
         return;
     }
@@ -315,7 +315,7 @@ fn a_full_disk_leaves_the_old_project() {
 }
 
 #[test]
-fn a_copy_that_cannot_be_replaced_leaves_the_old_project() {
+fn copy_that_cannot_be_replaced_leaves_the_old_project() {
     if !is_root() {
         return;
     }

@@ -173,7 +173,7 @@ fn one_project_does_not_poison_anothers_file() {
 }
 
 #[test]
-fn a_download_that_fails_changes_nothing() {
+fn download_that_fails_changes_nothing() {
     let (server, site) = (start(), Site::new(&[("/cat", "cat")]));
     uploaded(&server, &with_urls("p", &[]), true);
     let before = snapshot(&server.work_dir(), &[]);

@@ -71,7 +71,7 @@ fn links_that_lead_out_are_not_followed() {
 
 /// A program exchanges a folder and a link to the outside, as quickly as it can, while files are made in it.
 #[test]
-fn a_folder_that_becomes_a_link_meanwhile_leads_nowhere_else() {
+fn folder_that_becomes_a_link_meanwhile_leads_nowhere_else() {
     const FILE_COUNT: usize = 5_000;
     let folder = Folder::new();
     for path in ["in/a/b", "in/sub", "outside/b"] {

@@ -26,7 +26,7 @@ fn found(folder: &Folder, place: &str, source: &str) -> Option<String> {
 }
 
 #[test]
-fn a_file_is_found_by_its_place_and_its_source() {
+fn file_is_found_by_its_place_and_its_source() {
     let folder = Folder::new();
     assert_eq!(found(&folder, "b/f", SOURCE_URL), None);
     kept(&folder, "b/f", SOURCE_URL, "cat").unwrap();
@@ -122,7 +122,7 @@ fn what_is_in_the_way_keeps_the_cache_from_nothing_else() {
 }
 
 #[test]
-fn a_copy_is_a_file_of_its_own() {
+fn copy_is_a_file_of_its_own() {
     let folder = Folder::new();
     let text = "cat".repeat(100_000);
     folder.write("from", &text);
@@ -137,7 +137,7 @@ fn a_copy_is_a_file_of_its_own() {
 }
 
 #[test]
-fn a_source_is_an_address_without_its_permission() {
+fn source_is_an_address_without_its_permission() {
     for (url, source) in [
         ("https://h/a", "https://h/a"),
         ("https://h/a#part", "https://h/a"),

@@ -76,7 +76,7 @@ fn what_is_dropped_or_taken_back_leaves_nothing() {
 }
 
 #[test]
-fn a_folder_of_others_or_without_rights_is_replaced_too() {
+fn folder_of_others_or_without_rights_is_replaced_too() {
     for exchange in WITH_AND_WITHOUT_EXCHANGE {
         let folder = Folder::new();
         folder.write("p/closed/old", "o");

@@ -258,7 +258,7 @@ async fn silence_is_found_out_by_the_first_downloads() {
 }
 
 #[tokio::test]
-async fn a_failed_download_changes_nothing() {
+async fn failed_download_changes_nothing() {
     let folder = Folder::new();
     let web = Web::new(&[(CAT_URL, "cat")]);
     let files = [text("project.cfg", "old"), text("old", "old")];
@@ -312,7 +312,7 @@ async fn four_at_once_and_each_once() {
 }
 
 #[tokio::test]
-async fn a_miniscreen_project_is_in_both_places() {
+async fn miniscreen_project_is_in_both_places() {
     let folder = Folder::new();
     let web = Web::new(&[(CAT_URL, "cat")]);
     let files = [

@@ -42,7 +42,7 @@ const MEMORY: &str =
     "MemTotal:        3885396 kB\nMemFree:          200000 kB\nMemAvailable:    2885396 kB\n";
 
 #[test]
-fn a_raspberry_pi() {
+fn raspberry_pi() {
     let pi = Machine::new(
         "pi",
         &[
@@ -81,7 +81,7 @@ fn a_raspberry_pi() {
 }
 
 #[test]
-fn a_laptop() {
+fn laptop() {
     let laptop = Machine::new(
         "laptop",
         &[
@@ -125,7 +125,7 @@ fn a_laptop() {
 }
 
 #[test]
-fn a_computer_with_other_sensors() {
+fn computer_with_other_sensors() {
     let desktop = Machine::new(
         "desktop",
         &[
@@ -292,7 +292,7 @@ fn cores_are_bounded() {
 }
 
 #[test]
-fn a_disk_is_that_of_the_nearest_folder() {
+fn disk_is_that_of_the_nearest_folder() {
     let there = disk(Path::new("/")).unwrap();
     assert!(there["total"].as_u64() >= there["free"].as_u64());
     let missing = disk(Path::new("/no/such/folder")).unwrap();

@@ -9,7 +9,7 @@ fn public() -> AddressFilter {
 }
 
 #[test]
-fn the_internet_is_public() {
+fn internet_is_public() {
     for ip in [
         "1.1.1.1",
         "8.8.8.8",
@@ -154,7 +154,7 @@ fn what_is_around_this_device_is_not_asked_by_public_addresses_either() {
 }
 
 #[test]
-fn a_connection_from_itself_is_to_this_device() {
+fn connection_from_itself_is_to_this_device() {
     let filter = public();
     // An address of no interface, which is routed to this device all the same.
     let routed = "9.9.9.9".parse().unwrap();
@@ -280,7 +280,7 @@ async fn this_device_is_asked_only_if_configured() {
 
 /// The settings choose the filter, and the system knows what `localhost` is.
 #[tokio::test]
-async fn the_real_one_obeys_its_settings() {
+async fn real_one_obeys_its_settings() {
     let site = Site::sending(ok("secret")).await;
     let url = format!("http://localhost:{}/", site.address.port());
     for private_addresses in [false, true] {
@@ -303,7 +303,7 @@ async fn the_real_one_obeys_its_settings() {
 
 /// Otherwise a second look-up could find another address than the one that was checked.
 #[tokio::test]
-async fn a_name_is_looked_up_once() {
+async fn name_is_looked_up_once() {
     let site = Site::sending(ok("x")).await;
     let resolver = Table::with([("once.example", vec![site.address])]);
     let downloader = build(
@@ -319,7 +319,7 @@ async fn a_name_is_looked_up_once() {
 
 /// Of a name that has both, only what passes is connected to.
 #[tokio::test]
-async fn the_rest_of_a_names_addresses_is_not_connected_to() {
+async fn rest_of_a_names_addresses_is_not_connected_to() {
     let inside = Site::sending(ok("inside")).await;
     let port = inside.address.port();
     let both = vec![inside.address, SocketAddr::new(OUTSIDE, port)];
@@ -331,7 +331,7 @@ async fn the_rest_of_a_names_addresses_is_not_connected_to() {
 }
 
 #[tokio::test]
-async fn a_device_that_does_not_know_its_addresses_asks_nobody() {
+async fn device_that_does_not_know_its_addresses_asks_nobody() {
     let site = Site::sending(ok("x")).await;
     let failing = || Err(nix::errno::Errno::EAFNOSUPPORT);
     let downloader = build(SETTINGS, Table::with([]), failing, SHORT);

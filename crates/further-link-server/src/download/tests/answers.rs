@@ -6,7 +6,7 @@ use std::io::Write as _;
 use tokio::time::Instant;
 
 #[tokio::test]
-async fn a_file_arrives_as_it_is() {
+async fn file_arrives_as_it_is() {
     let body = "x".repeat(3 * WRITE_BUFFER_BYTES + 17);
     let site = Site::sending(ok(&body)).await;
     let (result, content) = fetch(&open(), &site.url("/a%20b/c?d=e&f#g")).await;
@@ -54,7 +54,7 @@ async fn all_ways_to_send_a_body_are_understood() {
 }
 
 #[tokio::test]
-async fn an_empty_file_is_a_file() {
+async fn empty_file_is_a_file() {
     let site = Site::sending(ok("")).await;
     assert_eq!(fetch(&open(), &site.url("/")).await.0.unwrap(), 0);
 }
@@ -111,7 +111,7 @@ async fn compressed_answers_are_refused() {
 }
 
 #[tokio::test]
-async fn a_truncated_body_is_no_file() {
+async fn truncated_body_is_no_file() {
     for answer in [
         "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
         "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n",
@@ -134,7 +134,7 @@ async fn a_truncated_body_is_no_file() {
 }
 
 #[tokio::test]
-async fn the_largest_file_is_as_large_as_the_limit() {
+async fn largest_file_is_as_large_as_the_limit() {
     let settings = DownloadSettings {
         max_bytes: 1000,
         ..SETTINGS
@@ -155,7 +155,7 @@ async fn the_largest_file_is_as_large_as_the_limit() {
 
 /// The head alone is enough to refuse it.
 #[tokio::test]
-async fn a_file_that_says_it_is_too_large_is_not_waited_for() {
+async fn file_that_says_it_is_too_large_is_not_waited_for() {
     let site = Site::with(|mut stream, _| async move {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 1_u64 << 60);
         stream.write_all(head.as_bytes()).await.unwrap();
@@ -167,7 +167,7 @@ async fn a_file_that_says_it_is_too_large_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn an_endless_body_is_cut_at_the_limit() {
+async fn endless_body_is_cut_at_the_limit() {
     for head in [
         "HTTP/1.1 200 OK\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -187,7 +187,7 @@ async fn an_endless_body_is_cut_at_the_limit() {
 
 /// Each byte may come just in time, but not all of them.
 #[tokio::test]
-async fn a_body_that_drips_is_given_up() {
+async fn body_that_drips_is_given_up() {
     let settings = DownloadSettings {
         timeout: Duration::from_millis(800),
         ..SETTINGS
@@ -247,7 +247,7 @@ async fn who_is_slow_but_not_silent_is_not_given_up() {
 }
 
 #[tokio::test]
-async fn a_head_has_a_limit() {
+async fn head_has_a_limit() {
     for answer in [
         format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(1 << 20)),
         format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(1000)),
@@ -266,7 +266,7 @@ async fn a_head_has_a_limit() {
 }
 
 #[tokio::test]
-async fn an_address_has_a_limit() {
+async fn address_has_a_limit() {
     let site = Site::sending(ok("x")).await;
     let url = site.url("/");
     let path = "x".repeat(URL_MAX_BYTES - url.len());
@@ -287,7 +287,7 @@ async fn endless_announcements_are_given_up() {
 }
 
 #[tokio::test]
-async fn a_download_that_is_dropped_hangs_up() {
+async fn download_that_is_dropped_hangs_up() {
     let (told, hung_up) = tokio::sync::oneshot::channel();
     let told = Arc::new(Mutex::new(Some(told)));
     let site = Site::with(move |mut stream, _| {
@@ -312,7 +312,7 @@ async fn a_download_that_is_dropped_hangs_up() {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_not_the_hosts_fault() {
+async fn full_disk_is_not_the_hosts_fault() {
     let site = Site::sending(ok("abc")).await;
     let full = File::options().write(true).open("/dev/full").unwrap();
     let error = open().fetch(&site.url("/"), full).await.unwrap_err();

@@ -131,7 +131,7 @@ async fn who_is_not_is_refused() {
 
 /// With the authorities that this machine has, whichever they are.
 #[tokio::test]
-async fn the_systems_authorities_do_not_trust_a_made_up_one() {
+async fn systems_authorities_do_not_trust_a_made_up_one() {
     let acceptor = Authority::new("unknown").server(&["127.0.0.1"], |_| {});
     let (address, _task) = encrypted(acceptor, ok("x"), true).await;
     let sentence = failure(&open(), &format!("https://{address}/")).await;
@@ -173,7 +173,7 @@ async fn who_speaks_no_tls_is_a_failure() {
 
 /// Without its end, nobody knows whether there was more: somebody on the way may have cut it.
 #[tokio::test]
-async fn a_body_that_is_cut_is_a_failure() {
+async fn body_that_is_cut_is_a_failure() {
     let authority = Authority::new("school");
     let answer = "HTTP/1.1 200 OK\r\n\r\nabc";
     for close in [true, false] {
@@ -191,7 +191,7 @@ async fn a_body_that_is_cut_is_a_failure() {
 }
 
 #[tokio::test]
-async fn a_redirect_may_lead_to_https_and_not_back() {
+async fn redirect_may_lead_to_https_and_not_back() {
     let authority = Authority::new("school");
     let downloader = trusting(&[&authority], Table::with([]));
 

@@ -39,7 +39,7 @@ async fn is_unreachable(url: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_device_without_a_network_knows_it() {
+async fn device_without_a_network_knows_it() {
     if !alone(&[]) {
         return;
     }
@@ -53,7 +53,7 @@ async fn a_device_without_a_network_knows_it() {
 
 /// The cable is in, but nothing is at its other end.
 #[tokio::test]
-async fn a_network_without_anybody_is_given_up() {
+async fn network_without_anybody_is_given_up() {
     if !alone(&[
         "link set lo up",
         "link add net type veth peer name far",
@@ -95,7 +95,7 @@ async fn this_devices_public_address_is_not_asked() {
 
 /// No interface has the address, but the kernel takes what is sent to it.
 #[tokio::test]
-async fn an_address_that_is_routed_here_is_asked_nothing() {
+async fn address_that_is_routed_here_is_asked_nothing() {
     if !alone(&["link set lo up", "route add local 8.8.4.0/24 dev lo"]) {
         return;
     }

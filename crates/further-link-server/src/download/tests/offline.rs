@@ -54,7 +54,7 @@ async fn unreachable(downloader: &Downloader, url: &str) -> String {
 
 /// With the real times, and the resolver of the system.
 #[tokio::test]
-async fn a_network_that_leads_nowhere_is_known_within_three_seconds() {
+async fn network_that_leads_nowhere_is_known_within_three_seconds() {
     let hole = BlackHole::new();
     let downloader = Downloader::new(DownloadSettings {
         timeout: Duration::from_secs(60),
@@ -103,7 +103,7 @@ async fn who_refuses_was_reached() {
 }
 
 #[tokio::test]
-async fn an_address_that_leads_nowhere_delays_the_next_a_little() {
+async fn address_that_leads_nowhere_delays_the_next_a_little() {
     let hole = BlackHole::new();
     // The same port of another address, where somebody listens.
     let listener = TcpListener::bind((OUTSIDE, hole.address.port()))
@@ -187,7 +187,7 @@ async fn look_ups_that_hang_are_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_name_that_does_not_exist_is_not_the_networks_fault() {
+async fn name_that_does_not_exist_is_not_the_networks_fault() {
     let sentence = failure(&open(), "http://missing.example/").await;
     assert_eq!(
         sentence,

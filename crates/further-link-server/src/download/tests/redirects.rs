@@ -42,7 +42,7 @@ async fn all_kinds_of_redirects_are_followed() {
 }
 
 #[tokio::test]
-async fn a_location_may_be_relative() {
+async fn location_may_be_relative() {
     let site = Site::with(|mut stream, head| async move {
         let answer = match path(&head) {
             "/a/b" => redirect_to("../c?d"),
@@ -85,14 +85,14 @@ async fn five_redirects_are_followed_and_not_six() {
 }
 
 #[tokio::test]
-async fn a_loop_ends() {
+async fn loop_ends() {
     let site = Site::sending(redirect_to("/again")).await;
     failure(&open(), &site.url("/again")).await;
     assert_eq!(site.heads().len(), 6);
 }
 
 #[tokio::test]
-async fn a_redirect_without_a_place_is_a_failure() {
+async fn redirect_without_a_place_is_a_failure() {
     for answer in [
         "HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n".to_owned(),
         redirect_to("http://"),
@@ -155,7 +155,7 @@ async fn no_redirect_leads_to_this_device() {
 
 /// Somebody has answered, so it is not as if there were no network.
 #[tokio::test]
-async fn a_redirect_to_nowhere_is_a_failure() {
+async fn redirect_to_nowhere_is_a_failure() {
     let site = Site::sending(redirect_to("http://255.255.255.255/")).await;
     let sentence = failure(&open(), &site.url("/")).await;
     assert_eq!(

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_repeats_another_is_short() {
+    fn message_that_repeats_another_is_short() {
         let line = b"-rw-r--r-- 1 root root 4711 Jan  1 12:00 some-file-or-other.txt\r\n".repeat(4);
         let agreement = agreement(15, true);
         let (mut compressor, mut client) = (Compressor::new(&agreement), Client::new(&agreement));
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_message_counts_for_those_after_it() {
+    fn small_message_counts_for_those_after_it() {
         let agreement = agreement(15, true);
         let (mut compressor, mut client) = (Compressor::new(&agreement), Client::new(&agreement));
         // Letters without repetition: little to gain in the first.

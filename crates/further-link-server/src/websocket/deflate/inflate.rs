@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_in_several_frames_with_a_ping_between() {
+    fn message_in_several_frames_with_a_ping_between() {
         let text = "größer ".repeat(100);
         let compressed = deflated(text.as_bytes());
         let (first, second) = compressed.split_at(compressed.len() / 2);

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_acceptable_offer_is_taken() {
+    fn first_acceptable_offer_is_taken() {
         const PLAIN: Option<&str> = Some("permessage-deflate; client_no_context_takeover");
         const TWELVE: Option<&str> =
             Some("permessage-deflate; client_no_context_takeover; server_max_window_bits=12");
