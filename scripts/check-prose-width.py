@@ -49,11 +49,15 @@ BLOCK_COMMENTS = {".rs", ".ts", ".tsx", ".js", ".mjs", ".css"}
 MARKER = re.compile(r"\s*(//[/!]?|/?\*+(?=\s)|<!--|#+(?=\s))?\s*([-*+]\s|\d+\.\s)?\s*")
 # Not broken either: code, and a number and its unit.
 TOGETHER = re.compile(r"`[^`]{1,60}`|\d (?:s|ms|B|kB|MB|GB|KiB|MiB|GiB)\b")
+# What would be a list item or a heading at the beginning of a line.
+NOT_FIRST = re.compile(r"(?<=\S) (?=(?:[-+*>]|#+|\d+[.)])(?:\s|$))")
+# A tool reads these, and one line only.
+DIRECTIVE = re.compile(r"biome-ignore|@ts-|# noqa|# type:|# shellcheck |# pragma")
 
 
 def breakable(line: str) -> bool:
     """Returns whether the line is too long and has a space at which it could be broken."""
-    if len(line) <= WIDTH_COLUMNS:
+    if len(line) <= WIDTH_COLUMNS or DIRECTIVE.search(line):
         return False
     start = MARKER.match(line).end()
     text = line[start:]
@@ -129,16 +133,16 @@ def prose(path: Path):
         yield from comment_lines(text, LINE_COMMENTS.get(kind), kind in BLOCK_COMMENTS)
 
 
-def wrapped(lines: "list[str]", wide: "set[int]") -> "list[str]":
-    """Returns the lines of a file with the wide ones (numbers from 1) wrapped.
+def wrapped(lines: "list[str]", in_prose: "set[int]") -> "list[str]":
+    """Returns the lines of a file with the wide ones wrapped; the numbers count from 1.
 
-    From a wide line on, its paragraph is filled anew: it ends where the marker changes, at a line
-    without text, a list item, a table or a fence.
+    From a wide line on, its paragraph is filled anew: it ends with the comment, where the marker
+    changes, and at a line without text, a list item, a table or a fence.
     """
     result = []
     index = 0
     while index < len(lines):
-        if index + 1 not in wide:
+        if index + 1 not in in_prose or not breakable(lines[index]):
             result.append(lines[index])
             index += 1
             continue
@@ -153,16 +157,25 @@ def wrapped(lines: "list[str]", wide: "set[int]") -> "list[str]":
             following = first
         words = [lines[index][start:]]
         index += 1
-        while index < len(lines):
+        while index + 1 in in_prose:
             line = lines[index]
             end = MARKER.match(line).end()
             text = line[end:]
             same = line[:end].rstrip() == following.rstrip() and len(line[:end]) == len(following)
-            if not same or not text or text.startswith(("|", "```")):
+            if not same or not text or text.startswith(("|", "```")) or DIRECTIVE.search(line):
                 break
             words.append(text)
             index += 1
         paragraph = TOGETHER.sub(lambda part: part[0].replace(" ", "\0"), " ".join(words))
+        paragraph = NOT_FIRST.sub("\0", paragraph)
+        closing = []
+        if first.lstrip() == "/** ":
+            # JSDoc of several lines has its marks on lines of their own.
+            result.append(first.rstrip())
+            first = following
+            if paragraph.endswith("*/"):
+                paragraph = paragraph[:-2].rstrip()
+                closing = [following.rstrip() + "/"]
         filled = textwrap.wrap(
             paragraph,
             WIDTH_COLUMNS,
@@ -171,7 +184,7 @@ def wrapped(lines: "list[str]", wide: "set[int]") -> "list[str]":
             break_long_words=False,
             break_on_hyphens=False,
         )
-        result += [line.replace("\0", " ") for line in filled]
+        result += [line.replace("\0", " ") for line in filled] + closing
     return result
 
 
@@ -194,7 +207,7 @@ def main(arguments: "list[str]") -> int:
         wide = [(number, line) for number, line in prose(path) if breakable(line)]
         if wide and "--fix" in options:
             lines = path.read_text(encoding="utf-8").split("\n")
-            path.write_text("\n".join(wrapped(lines, {number for number, _ in wide})))
+            path.write_text("\n".join(wrapped(lines, {number for number, _ in prose(path)})))
             wide = [(number, line) for number, line in prose(path) if breakable(line)]
         total += len(wide)
         if "--count" in options and wide:
