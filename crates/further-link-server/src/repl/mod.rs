@@ -4,6 +4,7 @@
 use crate::SharedApp;
 use crate::websocket::connection::{self, Handler, SendCredit};
 use crate::websocket::frames::Frames;
+use crate::websocket::outbox::Outbox;
 use crate::websocket::{Reader, Received, Writer};
 use bytes::Bytes;
 use further_link_engine::{Account, AccountError, Cursor, Engine, Job, JobState, Read, StartError};
@@ -39,11 +40,11 @@ pub(crate) async fn run(
     account: Result<Account, AccountError>,
     mode: Mode,
 ) {
+    let wake = Arc::new(Notify::new());
     let session = Session {
         queues: Mutex::default(),
-        wake: Notify::new(),
+        answers: Outbox::new(ANSWER_QUEUE_MAX_COUNT, Arc::clone(&wake)),
         arrived: Notify::new(),
-        room: Notify::new(),
     };
     let mut worker = Worker {
         app: Arc::clone(&app),
@@ -52,18 +53,15 @@ pub(crate) async fn run(
         news: Arc::new(Notify::new()),
         interpreter: None,
     };
-    let beside = session.answer_all(&mut worker);
-    connection::run(&app, &session, &session.wake, beside, io).await;
+    let evaluating = session.answer_all(&mut worker);
+    connection::run(&app, &session, &wake, evaluating, io).await;
 }
 
 struct Session {
     queues: Mutex<Queues>,
-    /// There may be something to send.
-    wake: Notify,
-    /// There is a line to be answered.
+    answers: Outbox<String>,
+    /// Wakes the worker: there is a line to be answered.
     arrived: Notify,
-    /// An answer was sent.
-    room: Notify,
 }
 
 #[derive(Default)]
@@ -73,7 +71,6 @@ struct Queues {
     waiting: usize,
     /// Messages behind `lines` that there was no room for: each is answered in its turn, with an error.
     overflow: u64,
-    answers: VecDeque<String>,
     /// The program that is being waited for.
     running: Option<Arc<Job>>,
 }
@@ -99,10 +96,9 @@ impl Handler for Session {
         if credit.bytes == 0 {
             return false;
         }
-        let Some(answer) = self.queues().answers.pop_front() else {
+        let Some(answer) = self.answers.pop() else {
             return false;
         };
-        self.room.notify_one();
         if answer.is_empty() {
             // A message without text is a message all the same.
             out.empty_text();
@@ -146,11 +142,7 @@ impl Session {
                 Err(error) => Err(error),
             };
             let answer = answer.unwrap_or_else(|error| format!("error: {error}"));
-            while self.queues().answers.len() >= ANSWER_QUEUE_MAX_COUNT {
-                self.room.notified().await;
-            }
-            self.queues().answers.push_back(answer);
-            self.wake.notify_one();
+            self.answers.push(answer).await;
         }
     }
 }

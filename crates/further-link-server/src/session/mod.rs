@@ -13,6 +13,7 @@ use crate::http::upload;
 use crate::session::output::Output;
 use crate::websocket::connection::{self, Handler, SendCredit, WRITE_BATCH_BYTES};
 use crate::websocket::frames::Frames;
+use crate::websocket::outbox::Outbox;
 use crate::websocket::{Reader, Received, Writer};
 use answer::{Answer, bad_message, bad_upload, failed_start, no_such_process, start_error};
 use further_link_engine::{Account, AccountError, InputRefused, Job, StartError};
@@ -63,17 +64,18 @@ pub(crate) struct SessionOptions {
 
 /// Runs the session of one client until it is gone; then its jobs are stopped.
 pub(crate) async fn run(app: SharedApp, io: (Reader, Writer), options: SessionOptions) {
-    let outbox = Outbox {
+    let wake = Arc::new(Notify::new());
+    let viewers = Viewers {
         features: options.features,
-        ..Outbox::default()
+        ..Viewers::default()
     };
     let (uploads, waiting) = mpsc::channel(UPLOAD_QUEUE_MAX_COUNT);
     let session = Session {
         app: Arc::clone(&app),
         options,
-        outbox: Mutex::new(outbox),
-        wake: Arc::new(Notify::new()),
-        room: Notify::new(),
+        answers: Outbox::new(ANSWER_QUEUE_MAX_COUNT, Arc::clone(&wake)),
+        viewers: Mutex::new(viewers),
+        wake,
         uploads,
     };
     // Boxed: most clients never upload.
@@ -84,11 +86,12 @@ pub(crate) async fn run(app: SharedApp, io: (Reader, Writer), options: SessionOp
 struct Session {
     app: SharedApp,
     options: SessionOptions,
-    outbox: Mutex<Outbox>,
-    /// There may be something to send.
+    /// The lane ahead of output.
+    answers: Outbox<Answer>,
+    /// Output of the jobs, in turns.
+    viewers: Mutex<Viewers>,
+    /// Wakes the writer: there may be something to send.
     wake: Arc<Notify>,
-    /// Answers were sent: there is room for more.
-    room: Notify,
     /// Uploads that wait for their turn.
     uploads: mpsc::Sender<Upload>,
 }
@@ -101,11 +104,10 @@ struct Upload {
     user: Option<String>,
 }
 
-/// What is to be sent: answers first, then output of the jobs in turns.
+/// The client's viewers of its jobs. The first one is served next (round robin).
 #[derive(Default)]
-struct Outbox {
-    answers: VecDeque<Answer>,
-    viewers: VecDeque<Viewer>,
+struct Viewers {
+    queue: VecDeque<Viewer>,
     /// How many jobs there were.
     last_number: u32,
     /// The additions that the client knows.
@@ -128,30 +130,27 @@ impl Handler for Session {
             }
         };
         if let Some(answer) = answer {
-            self.answer(answer).await;
+            self.answers.push(answer).await;
         }
     }
 
     /// Appends all answers, or else output of one job after the other (round robin).
     fn fill(&self, out: &mut Frames, credit: SendCredit) -> bool {
         let dialect = &*self.options.dialect;
-        let outbox = &mut *self.outbox();
-        let answers = outbox.answers.len();
-        for item in outbox.answers.drain(..) {
-            item.encode(&self.app, dialect, out);
-        }
-        if answers > 0 {
-            if answers >= ANSWER_QUEUE_MAX_COUNT {
-                self.room.notify_one();
+        let answers = self.answers.take_all();
+        if !answers.is_empty() {
+            for answer in &answers {
+                answer.encode(&self.app, dialect, out);
             }
             return true;
         }
+        let viewers = &mut *self.viewers();
         let before = out.uncompressed_bytes();
         let mut waiting_count = 0;
-        while waiting_count < outbox.viewers.len()
+        while waiting_count < viewers.queue.len()
             && out.uncompressed_bytes() - before < WRITE_BATCH_BYTES
         {
-            let Some(mut viewer) = outbox.viewers.pop_front() else {
+            let Some(mut viewer) = viewers.queue.pop_front() else {
                 break;
             };
             let used = match self.options.binary_stream {
@@ -162,17 +161,17 @@ impl Handler for Session {
                 bytes: credit.bytes.saturating_sub(used),
                 ..credit
             };
-            let (scratch, features) = (&mut outbox.scratch, outbox.features);
+            let (scratch, features) = (&mut viewers.scratch, viewers.features);
             match viewer.send_next(&self.app, dialect, out, scratch, features, credit) {
                 SendOutcome::Sent => waiting_count = 0,
                 SendOutcome::Waiting => waiting_count += 1,
                 SendOutcome::Finished => continue,
             }
-            outbox.viewers.push_back(viewer);
+            viewers.queue.push_back(viewer);
         }
         // The memory of a flood is not kept for a prompt.
         if out.uncompressed_bytes() == before {
-            outbox.scratch = String::new();
+            viewers.scratch = String::new();
         }
         out.uncompressed_bytes() > before
     }
@@ -182,30 +181,15 @@ impl Handler for Session {
     }
 
     fn on_close(&self) {
-        for viewer in self.outbox().viewers.drain(..) {
+        for viewer in self.viewers().queue.drain(..) {
             viewer.job.stop();
         }
     }
 }
 
 impl Session {
-    fn outbox(&self) -> MutexGuard<'_, Outbox> {
-        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Queues an answer; waits while the queue is full.
-    async fn answer(&self, answer: Answer) {
-        loop {
-            {
-                let mut outbox = self.outbox();
-                if outbox.answers.len() < ANSWER_QUEUE_MAX_COUNT {
-                    outbox.answers.push_back(answer);
-                    self.wake.notify_one();
-                    return;
-                }
-            }
-            self.room.notified().await;
-        }
+    fn viewers(&self) -> MutexGuard<'_, Viewers> {
+        self.viewers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs uploads, one after the other, while the client's jobs go on.
@@ -219,7 +203,7 @@ impl Session {
                 Ok(_) => Answer::Uploaded,
                 Err(error) => bad_upload(error.to_string()),
             };
-            self.answer(answer).await;
+            self.answers.push(answer).await;
         }
         std::future::pending().await
     }
@@ -230,8 +214,8 @@ impl Session {
             Command::Ping => Some(Answer::Pong),
             Command::Start { process, request } => self.start(process, &request),
             Command::Stdin { process, input } => {
-                let mut outbox = self.outbox();
-                match outbox.viewer(|other| other.name == process) {
+                let mut viewers = self.viewers();
+                match viewers.find(|other| other.name == process) {
                     Some(process) => self.input(process, input.as_bytes()),
                     None => Some(no_such_process(process)),
                 }
@@ -249,7 +233,7 @@ impl Session {
             },
             Command::Channel { process, event } => self.send_event(process, &event),
             Command::Hello { features } => {
-                self.outbox().features = features;
+                self.viewers().features = features;
                 Some(Answer::Hello(features))
             }
             Command::Stop { process } => match self.job(&process) {
@@ -297,13 +281,13 @@ impl Session {
             Ok(read) => read,
             Err(error) => return Some(bad_message(None, error.to_string())),
         };
-        let mut outbox = self.outbox();
-        if number == 0 || number > outbox.last_number {
+        let mut viewers = self.viewers();
+        if number == 0 || number > viewers.last_number {
             let detail = "There was never a program with this number.";
             return Some(bad_message(None, detail.to_owned()));
         }
         // One that is over has ended while this was on its way.
-        let process = outbox.viewer(|process| process.number == number)?;
+        let process = viewers.find(|process| process.number == number)?;
         let wrong = |process: &Viewer, detail: String| {
             Some(bad_message(Some(process.name.clone()), detail))
         };
@@ -354,8 +338,8 @@ impl Session {
     }
 
     fn job(&self, name: &ProcessName) -> Option<Arc<Job>> {
-        let mut outbox = self.outbox();
-        let process = outbox.viewer(|process| process.name == *name)?;
+        let mut viewers = self.viewers();
+        let process = viewers.find(|process| process.name == *name)?;
         Some(Arc::clone(&process.job))
     }
 
@@ -381,7 +365,7 @@ impl Session {
                 format!("There is no such runner. There are: {}.", known.join(", ")),
             ));
         };
-        if self.outbox().viewers.len() >= max {
+        if self.viewers().queue.len() >= max {
             self.app.metrics.refused("jobs");
             return Some(failed_start(
                 name,
@@ -399,7 +383,7 @@ impl Session {
             .terminal
             .unwrap_or(self.options.terminal)
             .then(|| request.size.unwrap_or(TerminalSize::INITIAL));
-        let features = self.outbox().features;
+        let features = self.viewers().features;
         match engine.start(runner, request, account, terminal, features) {
             Ok(job) => {
                 tracing::info!(
@@ -408,15 +392,15 @@ impl Session {
                     "starting a program"
                 );
                 let cursor = job.cursor(true, Arc::clone(&self.wake));
-                let mut outbox = self.outbox();
-                outbox.last_number = outbox.last_number.wrapping_add(1);
-                let number = outbox.last_number;
+                let mut viewers = self.viewers();
+                viewers.last_number = viewers.last_number.wrapping_add(1);
+                let number = viewers.last_number;
                 let terminal = job.has_terminal();
                 let output = match self.options.binary_stream {
                     true => Output::as_binary(cursor, terminal, number),
                     false => Output::as_text(cursor, terminal),
                 };
-                outbox.viewers.push_back(Viewer {
+                viewers.queue.push_back(Viewer {
                     name,
                     number,
                     channels: job.view_channels(),
@@ -429,7 +413,7 @@ impl Session {
                     input: 0,
                     input_acknowledged: 0,
                 });
-                drop(outbox);
+                drop(viewers);
                 // It may have failed before the cursor was there to be woken.
                 self.wake.notify_one();
                 None
@@ -445,8 +429,8 @@ impl Session {
     }
 }
 
-impl Outbox {
-    fn viewer(&mut self, wanted: impl Fn(&Viewer) -> bool) -> Option<&mut Viewer> {
-        self.viewers.iter_mut().find(|process| wanted(process))
+impl Viewers {
+    fn find(&mut self, wanted: impl Fn(&Viewer) -> bool) -> Option<&mut Viewer> {
+        self.queue.iter_mut().find(|process| wanted(process))
     }
 }

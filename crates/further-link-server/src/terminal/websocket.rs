@@ -9,6 +9,7 @@ use crate::http::error::HttpError;
 use crate::http::routes::upgrade;
 use crate::websocket::connection::{self, Handler, SendCredit, WRITE_BATCH_BYTES};
 use crate::websocket::frames::Frames;
+use crate::websocket::outbox::Outbox;
 use crate::websocket::{Reader, Received, Writer, is_upgrade};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
@@ -24,6 +25,9 @@ use tokio::sync::Notify;
 const OUTPUT_MESSAGE_MAX_BYTES: usize = 16 * 1024;
 /// Bytes that are read from the program in advance: for slow clients, and for quick ones.
 const READ_AHEAD_BYTES: std::ops::RangeInclusive<usize> = 16 * 1024..=32 * 1024;
+
+/// Messages of ours that wait to be sent, at most.
+const NOTICE_QUEUE_MAX_COUNT: usize = 1;
 
 /// Answers everything on the WebSocket port, and upgrades on the other one.
 pub(super) async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
@@ -59,11 +63,11 @@ fn open(shared: &Arc<Shared>, client: Client, request: Request) -> Result<Respon
 /// Carries one client until it is gone or the shell has ended.
 async fn run(shared: Arc<Shared>, client: Client, query: TerminalQuery, io: (Reader, Writer)) {
     let wake = Arc::new(Notify::new());
-    let mut refused = None;
+    let notices = Outbox::new(NOTICE_QUEUE_MAX_COUNT, Arc::clone(&wake));
     let opened = match open_session(&shared, client, &query, &wake).await {
         Ok(opened) => Some(opened),
         Err(sentence) => {
-            refused = Some(format!("{sentence}\r\n"));
+            let _ = notices.try_push(format!("{sentence}\r\n"));
             None
         }
     };
@@ -73,14 +77,13 @@ async fn run(shared: Arc<Shared>, client: Client, query: TerminalQuery, io: (Rea
         session,
         out: Mutex::new(Out {
             output,
-            notice: refused.unwrap_or_default(),
             over: false,
             scratch: String::new(),
         }),
-        wake: Arc::clone(&wake),
+        notices,
         killed: AtomicBool::new(false),
     };
-    let beside = async {
+    let watch_end = async {
         if let Some(session) = &terminal.session {
             session.ended().await;
             terminal.killed.store(true, Ordering::Relaxed);
@@ -88,7 +91,7 @@ async fn run(shared: Arc<Shared>, client: Client, query: TerminalQuery, io: (Rea
         }
         std::future::pending().await
     };
-    connection::run(&shared.app, &terminal, &wake, beside, io).await;
+    connection::run(&shared.app, &terminal, &wake, watch_end, io).await;
     if let Some(session) = &terminal.session {
         shared.sessions.remove(session);
     }
@@ -134,15 +137,14 @@ struct Terminal {
     /// `None` if there could be none.
     session: Option<Arc<Session>>,
     out: Mutex<Out>,
-    wake: Arc<Notify>,
+    /// Messages from us rather than from the shell.
+    notices: Outbox<String>,
     /// Another client has ended the session.
     killed: AtomicBool,
 }
 
 struct Out {
     output: Option<OutputReader>,
-    /// Something from us rather than from the shell.
-    notice: String,
     /// All was said.
     over: bool,
     scratch: String,
@@ -177,8 +179,7 @@ impl Handler for Terminal {
     fn fill(&self, out: &mut Frames, credit: SendCredit) -> bool {
         let before = out.uncompressed_bytes();
         let state = &mut *self.out();
-        if !state.notice.is_empty() {
-            let notice = std::mem::take(&mut state.notice);
+        if let Some(notice) = self.notices.pop() {
             out.text(|out| write_terminal_output(&notice, false, out));
         }
         let job = self.session.as_ref().map(|session| &session.job);
@@ -247,13 +248,9 @@ impl Terminal {
         self.out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the person something between what the shell says. One at a time: of the same mistake made a hundred times, one
-    /// is enough.
+    /// Shows the person a message among the shell's output. One at a time: of the same mistake made a
+    /// hundred times, one is enough.
     fn notice(&self, sentence: &str) {
-        let mut out = self.out();
-        if out.notice.is_empty() {
-            out.notice = format!("\r\n[{sentence}]\r\n");
-            self.wake.notify_one();
-        }
+        let _ = self.notices.try_push(format!("\r\n[{sentence}]\r\n"));
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod deflate;
 pub(crate) mod frames;
 mod handshake;
 mod heartbeat;
+pub(crate) mod outbox;
 mod reader;
 pub(crate) mod send_window;
 mod writer;
