@@ -7,12 +7,12 @@ mod system_files;
 use crate::SharedApp;
 use crate::access::fetch_metadata::is_cross_site_embed;
 use crate::http::error::HttpError;
+use crate::http::event_stream;
 use crate::http::query::QueryString;
-use crate::http::streaming_body::{self, Sender};
-use axum::body::Body;
 use axum::extract::State;
+use axum::response::sse::Event;
 use axum::response::{IntoResponse as _, Response};
-use bytes::Bytes;
+use futures_util::{Stream, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
 use std::path::PathBuf;
@@ -34,11 +34,6 @@ const SAMPLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Those who watch or wait at the same time. Each keeps a connection and some hundred bytes.
 const MAX_WATCHERS: usize = 64;
 
-const SSE_EVENT_PREFIX: &str = "event: device\ndata: ";
-const EVENT_END: &str = "\n\n";
-/// What begins a stream: how long a client waits before it connects again, in milliseconds.
-const SSE_PREAMBLE: &str = "retry: 2000\n\n";
-
 /// What is known elsewhere in the server.
 struct About {
     version: String,
@@ -49,17 +44,10 @@ struct About {
 /// How the device was at a time.
 #[derive(Clone, Debug)]
 struct Sample {
-    /// A whole event. Its data is JSON.
-    event: Bytes,
+    /// One line.
+    json: Arc<str>,
     /// The load is among it, if it can be had at all.
     is_complete: bool,
-}
-
-impl Sample {
-    fn json(&self) -> Bytes {
-        let end = self.event.len() - EVENT_END.len();
-        self.event.slice(SSE_EVENT_PREFIX.len()..end)
-    }
 }
 
 /// The last sample.
@@ -224,7 +212,7 @@ impl Shared {
         value["programs"] = about.programs.into();
         let sample = Sample {
             // Line ends within strings are escaped, so this is one line.
-            event: format!("{SSE_EVENT_PREFIX}{value}{EVENT_END}").into(),
+            json: value.to_string().into(),
             is_complete: ticks.is_none() || before.is_some(),
         };
         *last = Some(Last {
@@ -263,10 +251,9 @@ pub(crate) async fn answer(
         )
         .with_header(header::RETRY_AFTER, "10")
     })?;
-    let (kind, body) = if wants_events(&query, &headers) {
-        let (sender, body) = streaming_body::body();
-        tokio::spawn(tell(watcher, sender, app.stopping.clone()));
-        ("text/event-stream", body)
+    let (kind, mut response) = if wants_events(&query, &headers) {
+        let response = event_stream::response(events(watcher), app.stopping.clone());
+        ("text/event-stream", response)
     } else {
         let complete = watcher
             .samples
@@ -280,9 +267,8 @@ pub(crate) async fn answer(
             )
             .with_header(header::RETRY_AFTER, "10")
         })?;
-        ("application/json", Body::from(sample.json()))
+        ("application/json", sample.json.to_string().into_response())
     };
-    let mut response = body.into_response();
     let fixed = [
         (header::CONTENT_TYPE, kind),
         (header::CACHE_CONTROL, "no-store"),
@@ -308,23 +294,13 @@ fn wants_events(query: &QueryString, headers: &HeaderMap) -> bool {
     query.switch("watch").unwrap_or(accepts)
 }
 
-/// Tells one client. One that is slow gets the newest sample when it is ready for it.
-async fn tell(mut watcher: Watcher, sender: Sender, mut ending: watch::Receiver<bool>) {
-    let mut text = Bytes::from_static(SSE_PREAMBLE.as_bytes());
-    loop {
-        if sender.send(Ok(text)).await.is_err() {
-            return;
-        }
-        let sample = tokio::select! {
-            sample = watcher.next() => sample,
-            () = sender.closed() => return,
-            _ = ending.wait_for(|ending| *ending) => return,
-        };
-        let Some(sample) = sample else {
-            return;
-        };
-        text = sample.event;
-    }
+/// Returns the samples as events. A client that is slow gets the newest one when it is ready for it.
+fn events(watcher: Watcher) -> impl Stream<Item = Event> + Send {
+    stream::unfold(watcher, |mut watcher| async {
+        let sample = watcher.next().await?;
+        let event = Event::default().event("device").data(sample.json);
+        Some((event, watcher))
+    })
 }
 
 #[cfg(test)]

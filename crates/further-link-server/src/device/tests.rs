@@ -11,7 +11,7 @@ fn about() -> About {
 }
 
 fn data(sample: &Sample) -> Value {
-    serde_json::from_slice(&sample.json()).unwrap()
+    serde_json::from_str(&sample.json).unwrap()
 }
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn first_comes_at_once_and_the_second_has_the_load() {
     assert!(late.next().await.unwrap().is_complete);
     drop((watcher, late));
     let mut again = device.watch(about).unwrap();
-    assert_eq!(again.next().await.unwrap().event, second.event);
+    assert_eq!(again.next().await.unwrap().json, second.json);
 }
 
 #[tokio::test]
@@ -47,8 +47,8 @@ async fn it_is_read_for_all_and_only_while_somebody_watches() {
     let sample = one.next().await.unwrap();
     // The same bytes, not only equal ones.
     assert_eq!(
-        other.next().await.unwrap().event.as_ptr(),
-        sample.event.as_ptr()
+        other.next().await.unwrap().json.as_ptr(),
+        sample.json.as_ptr()
     );
     let task = device
         .running

@@ -14,18 +14,17 @@ mod connect;
 #[cfg(test)]
 mod tests;
 
+use crate::http::body_data::next_data;
 use address_filter::AddressFilter;
 use axum::body::Body;
 use connect::{Connector, SystemResolver, Timeouts};
 use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
-use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::body::{Body as _, Incoming};
 use hyper_util::rt::TokioIo;
 use rustls_native_certs::load_native_certs;
 use std::error::Error;
 use std::fs::File;
-use std::future::poll_fn;
 use std::io::{self, Write as _};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -251,7 +250,7 @@ impl Inner {
         }
         let mut total = 0;
         let mut block = Vec::new();
-        while let Some(bytes) = self.with_idle_timeout(url, next_bytes(&mut body)).await? {
+        while let Some(bytes) = self.with_idle_timeout(url, next_data(&mut body)).await? {
             let bytes = bytes.map_err(|error| failed(url, response_error(&error)))?;
             total += bytes.len() as u64;
             if total > max {
@@ -350,21 +349,6 @@ fn is_encoded(headers: &HeaderMap) -> bool {
             let encoding = encoding.as_bytes().trim_ascii();
             !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity")
         })
-}
-
-/// The next bytes of a body; `None` at its proper end.
-async fn next_bytes(body: &mut Incoming) -> Option<hyper::Result<Bytes>> {
-    loop {
-        match poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await? {
-            Ok(frame) => {
-                // The other kind are trailers, of which nothing is needed.
-                if let Ok(bytes) = frame.into_data() {
-                    return Some(Ok(bytes));
-                }
-            }
-            Err(error) => return Some(Err(error)),
-        }
-    }
 }
 
 /// Writes the block where waiting for a disk holds nobody up, and gives it back empty.

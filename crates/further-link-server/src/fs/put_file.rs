@@ -3,16 +3,15 @@
 use super::error::FsError;
 use super::request::FsRequest;
 use super::{X_TIMESTAMP, conditions};
+use crate::http::body_data::next_data;
 use crate::http::error::HttpError;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
-use bytes::Bytes;
 use further_link_engine::{FilesError, WriteOptions, Written};
 use http::{HeaderMap, StatusCode, header};
 use hyper::body::Body as _;
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::pin::Pin;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -146,7 +145,7 @@ impl Incoming {
     /// Appends what comes until that is a whole piece or the end.
     async fn fill(&mut self, piece: &mut Vec<u8>) -> Result<(), FsError> {
         while piece.len() < CHUNK_BYTES {
-            match timeout(BODY_IDLE_TIMEOUT, self.next()).await {
+            match timeout(BODY_IDLE_TIMEOUT, next_data(&mut self.body)).await {
                 Ok(Some(Ok(bytes))) => {
                     self.taken += bytes.len() as u64;
                     if self.taken > self.most {
@@ -167,21 +166,6 @@ impl Incoming {
         Ok(())
     }
 
-    async fn next(&mut self) -> Option<Result<Bytes, axum::Error>> {
-        loop {
-            let frame =
-                std::future::poll_fn(|context| Pin::new(&mut self.body).poll_frame(context)).await;
-            match frame? {
-                Ok(frame) => {
-                    if let Ok(bytes) = frame.into_data() {
-                        return Some(Ok(bytes));
-                    }
-                }
-                Err(error) => return Some(Err(error)),
-            }
-        }
-    }
-
     fn too_large(&self) -> FsError {
         let detail = format!("A file may have at most {} bytes.", self.most);
         HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into()
@@ -190,7 +174,7 @@ impl Incoming {
     /// Reads on for a while, for nothing.
     async fn drain(mut self) {
         let end = Instant::now() + REFUSED_LINGER;
-        while let Ok(Some(Ok(_))) = tokio::time::timeout_at(end, self.next()).await {}
+        while let Ok(Some(Ok(_))) = tokio::time::timeout_at(end, next_data(&mut self.body)).await {}
     }
 }
 

@@ -1,7 +1,9 @@
 //! Plain HTTP: the routes and what the short ones answer, bodies in both directions, errors.
 
 pub(crate) mod apt;
+pub(crate) mod body_data;
 pub(crate) mod error;
+pub(crate) mod event_stream;
 pub(crate) mod query;
 pub(crate) mod request_body;
 pub(crate) mod routes;

@@ -1,13 +1,11 @@
 //! Reading the body of a request whole: only as much as is permitted, from clients that keep sending, and
 //! so that all bodies together take no more memory than a few of the largest.
 
+use super::body_data::next_data;
 use crate::http::error::HttpError;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::Request;
 use http::{StatusCode, header};
-use hyper::body::Body as _;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -98,7 +96,7 @@ impl Bodies {
     async fn collect(&self, body: &mut Body) -> Result<Vec<u8>, HttpError> {
         let mut bytes = Vec::new();
         loop {
-            match timeout(BODY_IDLE_TIMEOUT, next(body)).await {
+            match timeout(BODY_IDLE_TIMEOUT, next_data(body)).await {
                 Err(_) => return Err(too_slow()),
                 Ok(None) => return Ok(bytes),
                 Ok(Some(Err(error))) => {
@@ -131,33 +129,21 @@ fn too_slow() -> HttpError {
     HttpError::new(StatusCode::REQUEST_TIMEOUT, detail).with_header(header::CONNECTION, "close")
 }
 
-/// The next piece of a body; trailers are left out.
-async fn next(body: &mut Body) -> Option<Result<Bytes, axum::Error>> {
-    loop {
-        match poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await? {
-            Ok(frame) => {
-                if let Ok(data) = frame.into_data() {
-                    return Some(Ok(data));
-                }
-            }
-            Err(error) => return Some(Err(error)),
-        }
-    }
-}
-
 /// Reads what is still sent of a body, for nothing and for a while.
 pub(crate) async fn discard(body: &mut Body) {
-    let rest = async { while let Some(Ok(_)) = next(body).await {} };
+    let rest = async { while let Some(Ok(_)) = next_data(body).await {} };
     let _ = timeout(DISCARD_TIMEOUT, rest).await;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::body::Bytes;
     use axum::response::IntoResponse as _;
     use hyper::body::Frame;
     use std::collections::VecDeque;
     use std::convert::Infallible;
+    use std::pin::Pin;
     use std::task::{Context, Poll};
     use tokio::time::{Instant, Sleep};
 
