@@ -1,9 +1,10 @@
-//! Access control: every request and every upgrade passes [`check_access`], whatever its route.
+//! Access control: every request and every upgrade passes [`middleware::check_access`], whatever its route.
 //! `host` checks what `Host` names (DNS rebinding), `origin` which page sends the request (CORS).
 
 mod denied;
 pub(crate) mod fetch_metadata;
 mod host;
+pub(crate) mod middleware;
 mod origin;
 #[cfg(test)]
 mod tests;
@@ -11,14 +12,9 @@ mod tests;
 pub(crate) use denied::AccessDenied;
 pub(crate) use origin::allow_private_network;
 
-use crate::SharedApp;
-use crate::http::error::HttpError;
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
 use host::HostCheck;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use origin::{OriginCheck, allow_origin, preflight_answer};
+use http::{HeaderMap, HeaderValue, Uri};
+use origin::OriginCheck;
 
 /// Who may use the server.
 #[derive(Clone, Debug, Default)]
@@ -66,42 +62,4 @@ impl Access {
     pub(crate) fn is_own_page(&self, page: &str, headers: &HeaderMap) -> bool {
         self.origin.is_own_page(page, headers)
     }
-}
-
-/// Middleware around all routes: denies requests, answers preflights, and adds the headers of CORS.
-pub(crate) async fn check_access(
-    State(app): State<SharedApp>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let is_preflight = request.method() == Method::OPTIONS
-        && request
-            .headers()
-            .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    let mut response = match app.access.check(request.uri(), request.headers()) {
-        Err(denied) => {
-            app.metrics.refused(denied.metric_reason());
-            tracing::info!(?denied, path = request.uri().path(), "access denied");
-            HttpError::from(denied).into_response()
-        }
-        Ok(origin) => {
-            let preflight = is_preflight.then(|| preflight_answer(request.headers()));
-            let mut response = match preflight {
-                Some(headers) => {
-                    let mut response = StatusCode::OK.into_response();
-                    response.headers_mut().extend(headers);
-                    response
-                }
-                None => next.run(request).await,
-            };
-            let headers = response.headers_mut();
-            if let Some(origin) = origin {
-                allow_origin(headers, origin);
-            }
-            headers.append(header::VARY, HeaderValue::from_static("Origin"));
-            response
-        }
-    };
-    allow_private_network(response.headers_mut());
-    response
 }

@@ -2,18 +2,11 @@
 //!
 //! One task samples for all who watch, while somebody does; nothing is read otherwise.
 
+mod http;
 mod system_files;
 
-use crate::SharedApp;
-use crate::access::fetch_metadata::is_cross_site_embed;
-use crate::http::error::HttpError;
-use crate::http::event_stream;
-use crate::http::query::QueryString;
-use axum::extract::State;
-use axum::response::sse::Event;
-use axum::response::{IntoResponse as _, Response};
-use futures_util::{Stream, stream};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+pub(crate) use self::http::answer;
+
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -29,13 +22,11 @@ const SAMPLE_INTERVAL: Duration = Duration::from_secs(2);
 const FIRST_SAMPLE_INTERVAL: Duration = Duration::from_millis(200);
 /// Until when the load since an earlier sample still says something.
 const LOAD_MAX_AGE: Duration = Duration::from_secs(10);
-/// How long somebody who asks once waits. Only a disk that does not answer takes as long.
-const SAMPLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Those who watch or wait at the same time. Each keeps a connection and some hundred bytes.
 const MAX_WATCHERS: usize = 64;
 
 /// What is known elsewhere in the server.
-struct About {
+struct ServerInfo {
     version: String,
     programs: usize,
     work: Option<PathBuf>,
@@ -122,12 +113,12 @@ impl Device {
     }
 
     /// Begins to watch. None if too many do.
-    fn watch(&self, about: impl Fn() -> About + Send + 'static) -> Option<Watcher> {
+    fn watch(&self, server_info: impl Fn() -> ServerInfo + Send + 'static) -> Option<Watcher> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         let mut weak = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let running = weak.upgrade().unwrap_or_else(|| {
             let (sender, samples) = watch::channel(None);
-            let task = tokio::spawn(sample_on(Arc::clone(&self.shared), about, sender));
+            let task = tokio::spawn(sample_on(Arc::clone(&self.shared), server_info, sender));
             let task = task.abort_handle();
             Arc::new(Running { samples, task })
         });
@@ -146,12 +137,12 @@ impl Device {
 /// Samples again and again, until the task is ended.
 async fn sample_on(
     shared: Arc<Shared>,
-    about: impl Fn() -> About,
+    server_info: impl Fn() -> ServerInfo,
     sender: watch::Sender<Option<Sample>>,
 ) {
     let mut sample = match shared.recent() {
         Some(sample) => sample,
-        None => shared.sample(about()).await,
+        None => shared.sample(server_info()).await,
     };
     loop {
         let wait = match sample.is_complete {
@@ -160,7 +151,7 @@ async fn sample_on(
         };
         sender.send_replace(Some(sample));
         tokio::time::sleep(wait).await;
-        sample = shared.sample(about()).await;
+        sample = shared.sample(server_info()).await;
     }
 }
 
@@ -177,10 +168,10 @@ impl Shared {
             .then(|| last.sample.clone())
     }
 
-    async fn sample(&self, about: About) -> Sample {
+    async fn sample(&self, server_info: ServerInfo) -> Sample {
         let turn = Arc::clone(&self.turn).acquire_owned().await;
         let files = self.files.clone();
-        let work = about.work;
+        let work = server_info.work;
         let reading = tokio::task::spawn_blocking(move || {
             let read = (files.cpu_ticks(), files.rest(work.as_deref()));
             drop(turn);
@@ -208,8 +199,8 @@ impl Shared {
             .map(|system| system.machine().to_string_lossy().into_owned())
             .unwrap_or_default()
             .into();
-        value["version"] = about.version.into();
-        value["programs"] = about.programs.into();
+        value["version"] = server_info.version.into();
+        value["programs"] = server_info.programs.into();
         let sample = Sample {
             // Line ends within strings are escaped, so this is one line.
             json: value.to_string().into(),
@@ -222,85 +213,6 @@ impl Shared {
         });
         sample
     }
-}
-
-/// Answers `GET /device`: with events if `?watch` or `Accept: text/event-stream` asks for them.
-pub(crate) async fn answer(
-    State(app): State<SharedApp>,
-    query: QueryString,
-    headers: HeaderMap,
-) -> Result<Response, HttpError> {
-    if is_cross_site_embed(&headers) {
-        return Err(HttpError::new(
-            StatusCode::FORBIDDEN,
-            "Pages of other sites may not embed this.",
-        ));
-    }
-    let account = app.engine.account(None).await.ok();
-    let work = account.map(|account| app.engine.work_dir(&account));
-    let known = Arc::clone(&app);
-    let about = move || About {
-        version: known.settings.version.clone(),
-        programs: known.engine.active_jobs(),
-        work: work.clone(),
-    };
-    let mut watcher = app.device.watch(about).ok_or_else(|| {
-        HttpError::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "Too many are watching this device at the moment.",
-        )
-        .with_header(header::RETRY_AFTER, "10")
-    })?;
-    let (kind, mut response) = if wants_events(&query, &headers) {
-        let response = event_stream::response(events(watcher), app.stopping.clone());
-        ("text/event-stream", response)
-    } else {
-        let complete = watcher
-            .samples
-            .wait_for(|sample| sample.as_ref().is_some_and(|sample| sample.is_complete));
-        // Rather one without the load than none.
-        let _ = tokio::time::timeout(SAMPLE_TIMEOUT, complete).await;
-        let sample = watcher.samples.borrow().clone().ok_or_else(|| {
-            HttpError::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The device does not tell how it is: something on it, perhaps a disk, does not answer.",
-            )
-            .with_header(header::RETRY_AFTER, "10")
-        })?;
-        ("application/json", sample.json.to_string().into_response())
-    };
-    let fixed = [
-        (header::CONTENT_TYPE, kind),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::VARY, "Accept"),
-    ];
-    for (name, value) in fixed {
-        response
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
-    }
-    Ok(response)
-}
-
-fn wants_events(query: &QueryString, headers: &HeaderMap) -> bool {
-    let accepts = headers.get_all(header::ACCEPT).iter().any(|value| {
-        let mut kinds = value.to_str().unwrap_or_default().split(',');
-        kinds.any(|kind| {
-            let kind = kind.split(';').next().unwrap_or_default();
-            kind.trim().eq_ignore_ascii_case("text/event-stream")
-        })
-    });
-    query.switch("watch").unwrap_or(accepts)
-}
-
-/// Returns the samples as events. A client that is slow gets the newest one when it is ready for it.
-fn events(watcher: Watcher) -> impl Stream<Item = Event> + Send {
-    stream::unfold(watcher, |mut watcher| async {
-        let sample = watcher.next().await?;
-        let event = Event::default().event("device").data(sample.json);
-        Some((event, watcher))
-    })
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! Why something was not done, as a status and a sentence.
 
-use super::path::FsPath;
 use crate::http::error::HttpError;
 use axum::response::{IntoResponse, Response};
-use further_link_engine::{AccountError, FilesError, StartError, Version};
+use further_link_engine::{AccountError, FilesError, Name, StartError, Version};
 use http::{HeaderValue, StatusCode, header};
 
 /// Seconds after which a client may try again what was too much at once.
@@ -25,8 +24,8 @@ impl FsError {
     }
 
     /// A file that is not what the client believes it to be; `current` is what it is.
-    pub(super) fn condition(path: &FsPath, current: Option<Version>) -> Self {
-        let name = path.name.as_str().to_owned();
+    pub(super) fn condition(name: &Name, current: Option<Version>) -> Self {
+        let name = name.as_str().to_owned();
         let error = match current {
             Some(_) => FilesError::Changed(name),
             None => FilesError::NotFound(name),

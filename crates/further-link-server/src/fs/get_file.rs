@@ -38,7 +38,7 @@ pub(super) fn response(file: OpenFile, request: &FsRequest) -> Result<Response, 
         Wanted::Whole => (StatusCode::OK, 0, size),
         Wanted::Part(first, end) => (StatusCode::PARTIAL_CONTENT, first, end),
         Wanted::NotModified => (StatusCode::NOT_MODIFIED, 0, 0),
-        Wanted::Changed => return Err(FsError::condition(&request.path, Some(version))),
+        Wanted::Changed => return Err(FsError::condition(&request.path.name, Some(version))),
         Wanted::NoSuchRange => return Err(FsError::range(size)),
     };
     let body = match request.is_head || first == end {

@@ -14,8 +14,8 @@ mod request;
 pub(crate) mod single_file;
 mod watch;
 
-use crate::SharedApp;
 use crate::access::fetch_metadata::is_cross_site_embed;
+use crate::app::SharedApp;
 use crate::http::error::HttpError;
 use crate::http::query::QueryString;
 use axum::extract::{Request, State};
@@ -197,7 +197,7 @@ impl FsRequest {
             .await?;
         match removed {
             Ok(()) => Ok(StatusCode::NO_CONTENT.into_response()),
-            Err(current) => Err(FsError::condition(&self.path, current)),
+            Err(current) => Err(FsError::condition(&self.path.name, current)),
         }
     }
 

@@ -73,7 +73,7 @@ async fn write(request: &FsRequest, body: &mut Incoming, waits: bool) -> Result<
     let name = request.path.name.clone();
     let (writing, file) = match request.tree.write(name, options).await? {
         Ok(begun) => begun,
-        Err(current) => return Err(FsError::condition(&request.path, current)),
+        Err(current) => return Err(FsError::condition(&request.path.name, current)),
     };
     pour(body, piece, file).await?;
     match writing.finish().await? {
@@ -84,7 +84,7 @@ async fn write(request: &FsRequest, body: &mut Incoming, waits: bool) -> Result<
             };
             Ok((status, [(header::ETAG, conditions::etag(version))]).into_response())
         }
-        Written::Refused { current } => Err(FsError::condition(&request.path, current)),
+        Written::Refused { current } => Err(FsError::condition(&request.path.name, current)),
     }
 }
 

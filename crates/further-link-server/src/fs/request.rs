@@ -1,7 +1,7 @@
 //! A request below `/fs/`, parsed.
 
 use super::path::FsPath;
-use crate::SharedApp;
+use crate::app::SharedApp;
 use crate::http::query::QueryString;
 use further_link_engine::Tree;
 use http::HeaderMap;

@@ -4,7 +4,7 @@
 use super::path::FsPath;
 use super::request::{FsOptions, FsRequest};
 use super::{get_file, put_file};
-use crate::SharedApp;
+use crate::app::SharedApp;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use further_link_engine::{FilesError, Name, Tree};

@@ -9,3 +9,4 @@ pub(crate) mod request_body;
 pub(crate) mod routes;
 pub(crate) mod streaming_body;
 pub(crate) mod upload;
+pub(crate) mod upload_queues;

@@ -5,13 +5,14 @@ use super::{
     apt, request_body,
     upload::{self, UploadError},
 };
+use crate::app::SharedApp;
 use crate::http::error::HttpError;
 use crate::http::query::QueryString;
 use crate::listen::Peer;
 use crate::session::{self, SessionOptions};
 use crate::websocket;
 use crate::websocket::deflate::Agreement;
-use crate::{SharedApp, access, device, fs, page, repl};
+use crate::{access, device, fs, page, repl};
 use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
@@ -57,7 +58,7 @@ pub(crate) fn router(app: SharedApp) -> Router {
     // Around the whole router, not around each route: those add to answers that are not theirs.
     Router::new()
         .fallback_service(routes)
-        .layer(from_fn_with_state(app, access::check_access))
+        .layer(from_fn_with_state(app, access::middleware::check_access))
 }
 
 /// Answers every other method with 405, `HEAD` too.
@@ -152,7 +153,7 @@ async fn upload(
     query: QueryString,
     request: Request,
 ) -> Result<Response, HttpError> {
-    let body = app.projects.bodies.read(request).await?;
+    let body = app.uploads.bodies.read(request).await?;
     let account = app.engine.account(query.user()).await;
     let uploaded = upload::upload(&app, &account, body.bytes).await;
     drop(body.memory);

@@ -8,13 +8,15 @@ pub(crate) use peer::Peer;
 use self::peer::is_local;
 use self::write_timeout::WriteTimeout;
 use crate::access::{self, Access};
+use crate::app::{App, SharedApp};
 use crate::device::Device;
 use crate::download::Downloader;
 use crate::http::error::HttpError;
 use crate::http::routes;
-use crate::http::upload::Projects;
+use crate::http::upload_queues::UploadQueues;
 use crate::metrics::Metrics;
-use crate::{App, ServerSettings, SharedApp, page};
+use crate::page;
+use crate::settings::ServerSettings;
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
@@ -129,7 +131,7 @@ impl Server {
             engine,
             metrics: Metrics::new().map_err(io::Error::other)?,
             access: Access::new(&settings.access, hostname),
-            projects: Projects::new(settings.max_upload_bytes),
+            uploads: UploadQueues::new(settings.max_upload_bytes),
             stopping: stopping.subscribe(),
             downloads: Downloader::new(settings.downloads.clone()),
             device: Device::new("/"),

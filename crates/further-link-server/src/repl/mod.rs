@@ -1,7 +1,7 @@
 //! The dialect of one line in, one answer out (`/ws`): each message is a command, or in the other mode
 //! a piece of Python for an interpreter that keeps its state. `docs/protocol.md` section 7.
 
-use crate::SharedApp;
+use crate::app::SharedApp;
 use crate::websocket::connection::{self, Handler, SendCredit};
 use crate::websocket::frames::Frames;
 use crate::websocket::outbox::Outbox;

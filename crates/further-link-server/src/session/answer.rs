@@ -1,6 +1,6 @@
 //! Answers: what a client is told beside what its programs say.
 
-use crate::SharedApp;
+use crate::app::SharedApp;
 use crate::websocket::frames::Frames;
 use further_link_engine::StartError;
 use further_link_protocol::wire::{self, Dialect};

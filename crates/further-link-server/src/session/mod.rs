@@ -8,7 +8,7 @@ mod answer;
 pub(crate) mod output;
 mod viewer;
 
-use crate::SharedApp;
+use crate::app::SharedApp;
 use crate::http::upload;
 use crate::session::output::Output;
 use crate::websocket::connection::{self, Handler, SendCredit, WRITE_BATCH_BYTES};
@@ -25,7 +25,7 @@ use further_link_protocol::{
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::{Notify, mpsc};
 use viewer::{SendOutcome, Viewer};
 
@@ -35,19 +35,6 @@ const ANSWER_QUEUE_MAX_COUNT: usize = 256;
 
 /// Uploads of one client that wait while another of its own runs, at most.
 const UPLOAD_QUEUE_MAX_COUNT: usize = 4;
-
-/// What one client may use.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Bytes of one message.
-    pub message_bytes: usize,
-    /// Bytes of a file that a client writes.
-    pub file_bytes: u64,
-    /// Programs that run at the same time.
-    pub jobs_per_client: usize,
-    /// Heartbeat timeout: time without any sign of life after which the connection is closed.
-    pub pong_timeout: Duration,
-}
 
 /// How a client connected, and what it may.
 pub(crate) struct SessionOptions {

@@ -2,7 +2,7 @@
 //! and output in turns, its end last.
 
 use super::answer::start_error;
-use crate::SharedApp;
+use crate::app::SharedApp;
 use crate::session::output::{Output, Step};
 use crate::websocket::connection::{SendCredit, WRITE_BATCH_BYTES};
 use crate::websocket::frames::Frames;

@@ -2,7 +2,7 @@
 
 use super::sessions::Sessions;
 use super::settings::TerminalSettings;
-use crate::SharedApp;
+use crate::app::SharedApp;
 use crate::http::error::HttpError;
 use crate::http::request_body::Bodies;
 use further_link_engine::{Account, Job, StartError};

@@ -19,10 +19,10 @@ mod websocket;
 
 pub use settings::TerminalSettings;
 
-use crate::ServerSettings;
 use crate::access;
 use crate::http::request_body::Bodies;
 use crate::listen::Server;
+use crate::settings::ServerSettings;
 use app::Shared;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -124,7 +124,7 @@ impl Shared {
             .fallback_service(routes)
             .layer(from_fn_with_state(
                 Arc::clone(&self.app),
-                access::check_access,
+                access::middleware::check_access,
             ))
     }
 }

@@ -6,7 +6,7 @@ use super::heartbeat::Heartbeat;
 use super::reader::{Incoming, ReadError, Reader, Received};
 use super::send_window::{SendWindow, SendWindowLimits};
 use super::writer::Writer;
-use crate::App;
+use crate::app::App;
 use bytes::Bytes;
 use further_link_protocol::CloseCode;
 use std::convert::Infallible;

@@ -15,6 +15,7 @@ mod heartbeat;
 pub(crate) mod outbox;
 mod reader;
 pub(crate) mod send_window;
+mod socket;
 mod writer;
 
 pub(crate) use handshake::{accept, is_upgrade, offers};
@@ -23,9 +24,7 @@ pub(crate) use writer::Writer;
 
 use deflate::Agreement;
 use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
-
-type Socket = TokioIo<Upgraded>;
+use socket::Socket;
 
 /// Splits an upgraded connection. Messages may have `message_max_bytes`.
 pub(crate) fn split(
@@ -33,7 +32,7 @@ pub(crate) fn split(
     message_max_bytes: usize,
     compression: Option<Agreement>,
 ) -> (Reader, Writer) {
-    let (read, write) = tokio::io::split(TokioIo::new(upgraded));
+    let (read, write) = tokio::io::split(Socket::new(upgraded));
     let reader = Reader::new(read, message_max_bytes, compression.is_some());
     (reader, Writer::new(write, compression))
 }

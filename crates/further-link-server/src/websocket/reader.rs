@@ -1,7 +1,7 @@
 //! Reading: bytes of the socket into messages.
 
-use super::Socket;
 use super::deflate::Inflater;
+use super::socket::Socket;
 use bytes::{Bytes, BytesMut};
 use further_link_protocol::CloseCode;
 use sockudo_ws::protocol::{Protocol, Role};

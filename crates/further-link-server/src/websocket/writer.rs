@@ -1,8 +1,8 @@
 //! Writing: bytes of frames to the socket.
 
-use super::Socket;
 use super::deflate::{Agreement, Compressor};
 use super::frames::Frames;
+use super::socket::Socket;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
