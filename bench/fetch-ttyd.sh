@@ -1,12 +1,13 @@
 #!/bin/bash
-# Makes ttyd available without installing anything: unpacks Debian's package and the libraries that it
-# needs into a folder of its own, and prints the path of a program that runs it.
+# Makes ttyd available without installing anything: unpacks Debian's package and the libraries that
+# it needs into a folder of its own, and prints the path of a program that runs it.
 #
 #   bench/fetch-ttyd.sh
 #
-# A ttyd that is installed is taken as it is. Else the package comes from Debian's unstable branch, as
-# older branches do not have it, from the mirror that apt uses on this machine. apt does it, with lists
-# and a cache of its own and with Debian's keys, so what is unpacked is what Debian has signed.
+# A ttyd that is installed is taken as it is. Else the package comes from Debian's unstable branch,
+# as older branches do not have it, from the mirror that apt uses on this machine. apt does it, with
+# lists and a cache of its own and with Debian's keys, so what is unpacked is what Debian has
+# signed.
 set -euo pipefail
 
 if command -v ttyd; then
@@ -65,8 +66,8 @@ for package in "$cache"/apt/archives/*.deb; do
 done
 rm -rf "$cache/apt"
 
-# libwebsockets looks for the plugin with its event loop where LD_LIBRARY_PATH says. What ttyd starts
-# inherits that variable, so it names a folder in which there is nothing but this plugin.
+# libwebsockets looks for the plugin with its event loop where LD_LIBRARY_PATH says. What ttyd
+# starts inherits that variable, so it names a folder in which there is nothing but this plugin.
 cp "$cache/root/usr/lib/$triplet"/libwebsockets-evlib_uv.so "$cache/plugin/"
 cat >"$program.new" <<END
 #!/bin/sh

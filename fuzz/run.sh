@@ -1,10 +1,10 @@
 #!/bin/sh
-# Builds the fuzz targets with stable Rust, without cargo-fuzz, and runs each of them for the given number
-# of seconds (default 10), starting from the messages of the golden files. Fails if a target fails; the
-# input that made it fail is then in fuzz/artifacts/.
+# Builds the fuzz targets with stable Rust, without cargo-fuzz, and runs each of them for the given
+# number of seconds (default 10), starting from the messages of the golden files. Fails if a target
+# fails; the input that made it fail is then in fuzz/artifacts/.
 #
-# Needs a C++ compiler (for libFuzzer, which libfuzzer-sys brings along) and python3 (to unpack the golden
-# files). Usage: fuzz/run.sh [seconds] [target...]
+# Needs a C++ compiler (for libFuzzer, which libfuzzer-sys brings along) and python3 (to unpack the
+# golden files). Usage: fuzz/run.sh [seconds] [target...]
 set -eu
 
 cd "$(dirname "$0")"
@@ -12,7 +12,8 @@ seconds=${1:-10}
 [ $# -eq 0 ] || shift
 [ $# -gt 0 ] || set -- run_decode run_py_decode exec_decode stream_decode channel_decode upload_decode terminal_decode utf8
 
-# With an explicit --target the flags do not reach build scripts, which have no main function of libFuzzer.
+# With an explicit --target the flags do not reach build scripts, which have no main function of
+# libFuzzer.
 host=$(rustc -vV | sed -n 's/^host: //p')
 target_dir=${CARGO_TARGET_DIR:-$PWD/target}
 

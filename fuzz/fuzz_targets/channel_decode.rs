@@ -1,12 +1,12 @@
-//! What programs say to the sockets of user code: none may make the server panic, and however the bytes are
-//! cut, the messages are the same.
+//! What programs say to the sockets of user code: none may make the server panic, and however the
+//! bytes are cut, the messages are the same.
 #![no_main]
 
 use further_link_protocol::channel::{MessageDecoder, MessageRefused, SocketKind};
 use libfuzzer_sys::fuzz_target;
 
-// The first byte says which socket it is, and how many of the next ones are lengths of pieces; the rest is
-// what the program has sent.
+// The first byte says which socket it is, and how many of the next ones are lengths of pieces; the
+// rest is what the program has sent.
 fuzz_target!(|input: &[u8]| {
     let Some((&first, input)) = input.split_first() else {
         return;

@@ -1,4 +1,5 @@
-//! Messages of strangers to `/run-py`: none may make the server panic, and what it answers stays short.
+//! Messages of strangers to `/run-py`: none may make the server panic, and what it answers stays
+//! short.
 #![no_main]
 
 use further_link_protocol::wire::{Dialect, RunPy};

@@ -1,5 +1,5 @@
-//! Binary frames of strangers: none may make the server panic, and what is understood is written the
-//! same again.
+//! Binary frames of strangers: none may make the server panic, and what is understood is written
+//! the same again.
 #![no_main]
 
 use further_link_protocol::wire::stream::FrameHeader;

@@ -1,5 +1,5 @@
-//! Messages of strangers to the terminal server: none may make it panic, what it answers stays short, and a size is one
-//! that a terminal can have.
+//! Messages of strangers to the terminal server: none may make it panic, what it answers stays
+//! short, and a size is one that a terminal can have.
 #![no_main]
 
 use further_link_protocol::wire::read_terminal_input;

@@ -1,4 +1,5 @@
-//! Uploads of strangers: none may make the server panic, what it answers stays short, and no name comes twice.
+//! Uploads of strangers: none may make the server panic, what it answers stays short, and no name
+//! comes twice.
 #![no_main]
 
 use further_link_protocol::wire::read_upload;

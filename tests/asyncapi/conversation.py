@@ -1,4 +1,5 @@
-"""A client of the real server. It holds every message against the document that it sends or that comes."""
+"""A client of the real server. It holds every message against the document that it sends or that
+comes."""
 
 import json
 import struct
@@ -34,7 +35,8 @@ class Conversation:
         self.seen = set()
         # The offset of the last frame.
         self.offset = None
-        # Of `further-link.3`: bytes of output that have come of each program, and those of them that were acknowledged.
+        # Of `further-link.3`: bytes of output that have come of each program, and those of them
+        # that were acknowledged.
         self.output = {}
         self._acknowledged = {}
         value = document()["channels"][channel]
@@ -83,7 +85,8 @@ class Conversation:
         """A message (or its text) that no client should send, and that the server takes."""
         text = message if isinstance(message, str) else json.dumps(message)
         value = decode(text)
-        # Halves of surrogate pairs are not mentioned in what clients should send: no client's text has one.
+        # Halves of surrogate pairs are not mentioned in what clients should send: no client's text
+        # has one.
         assert matching(self.channel, CLIENT, value) == [] or "\\ud" in text
         assert len(matching(self.channel, CLIENT, value, taken=True)) == 1
         self.socket.send(text)
@@ -117,7 +120,8 @@ class Conversation:
     # From the server
 
     def receive(self):
-        """The next message: its key in the document, and what it says. A frame says (number, bytes)."""
+        """The next message: its key in the document, and what it says. A frame says (number,
+        bytes)."""
         raw = self.socket.recv(timeout=DEADLINE)
         binary = isinstance(raw, bytes)
         if binary:
@@ -171,7 +175,8 @@ class Conversation:
         self.send_frame("outputAck", number, self.output[number])
 
     def expect(self, key):
-        """The next message, which has to be this one; that input was taken may be told at any time."""
+        """The next message, which has to be this one; that input was taken may be told at any
+        time."""
         found, value = self.receive()
         while found == "inputAckFrame" != key:
             found, value = self.receive()
@@ -179,7 +184,8 @@ class Conversation:
         return value
 
     def output_until(self, wanted):
-        """Reads output until it holds this text; returns all of it. Other messages may come between, but no error."""
+        """Reads output until it holds this text; returns all of it. Other messages may come
+        between, but no error."""
         text = ""
         while wanted not in text:
             key, value = self.receive()
@@ -191,7 +197,8 @@ class Conversation:
         return text
 
     def finish_bytes(self):
-        """Reads to the end of the program; returns the data of `stopped`, and all that it put out."""
+        """Reads to the end of the program; returns the data of `stopped`, and all that it put
+        out."""
         out = {"stdout": b"", "stderr": b""}
         while True:
             key, value = self.receive()

@@ -114,7 +114,8 @@ def all_messages():
 
 
 def matching(channel, direction, value, *, taken=False, binary=False):
-    """The messages of which `value` may be one. Exactly one is right; a frame comes as hexadecimal digits."""
+    """The messages of which `value` may be one. Exactly one is right; a frame comes as hexadecimal
+    digits."""
     return [
         message
         for message in messages(channel)
@@ -143,7 +144,8 @@ class NotJson(ValueError):
 
 
 def decode(text):
-    """Reads JSON as strictly as the server does. 24.0 becomes a `Decimal`, so that it is no integer."""
+    """Reads JSON as strictly as the server does. 24.0 becomes a `Decimal`, so that it is no
+    integer."""
 
     def refuse(word):
         raise NotJson(word)

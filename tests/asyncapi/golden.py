@@ -7,7 +7,8 @@ from document import ROOT
 
 FOLDER = ROOT / "tests/golden"
 
-# The files with what clients send and what the server sends, of each channel of the document that has samples.
+# The files with what clients send and what the server sends, of each channel of the document that
+# has samples.
 FILES = {
     "run": ("run/from-client.json", "run/to-client.json"),
     # Text frames from a client are those of `run`.

@@ -26,7 +26,8 @@ def binary():
 
 class Server:
     def __init__(self, *settings, wrapper=()):
-        """With settings such as `limits.jobs=3`. A wrapper starts it with the command that it is given."""
+        """With settings such as `limits.jobs=3`. A wrapper starts it with the command that it is
+        given."""
         self.folder = Path(tempfile.mkdtemp(prefix="further-link-asyncapi-"))
         # A server started as root gives its rights up, and has to get in here all the same.
         self.folder.chmod(0o755)

@@ -206,7 +206,8 @@ def test_sections_named_are_there():
 
 
 def test_servers_messages_are_closed():
-    """The envelopes of all messages of the server, and their data where the specification fixes the keys."""
+    """The envelopes of all messages of the server, and their data where the specification fixes the
+    keys."""
     for message in all_messages():
         if message.direction == SERVER and message.content == "application/json":
             schema = look_up(message.payload.schema["$ref"].removeprefix(BASE))

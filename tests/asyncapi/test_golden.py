@@ -24,7 +24,8 @@ HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 def test_each_folder_of_samples_belongs_to_a_channel():
     files = {str(path.relative_to(golden.FOLDER)) for path in golden.FOLDER.glob("*/*")}
-    # What programs and the server say to each other is no matter of clients; the terminal server is another one.
+    # What programs and the server say to each other is no matter of clients; the terminal server is
+    # another one.
     files -= {file for file in files if file.startswith(("channel/", "terminal/"))}
     known = {file for pair in golden.FILES.values() for file in pair}
     known |= {golden.FRAMES, golden.UPLOADS}
@@ -56,7 +57,8 @@ def test_from_client(channel, case):
         assert right in ([], taken)
     else:
         assert taken == [], case
-        # What clients should send does not mention halves of surrogate pairs: no client's text has one.
+        # What clients should send does not mention halves of surrogate pairs: no client's text has
+        # one.
         assert right == [] or has_half_pair(value), case
         assert details_like(channel, golden.rejected_detail(case)), case["rejected"]
 

@@ -1,4 +1,5 @@
-"""The document against the real server. `Conversation` holds every message against it that is sent or comes."""
+"""The document against the real server. `Conversation` holds every message against it that is sent
+or comes."""
 
 import base64
 import json
@@ -332,7 +333,8 @@ def plain(value):
     return json.loads(json.dumps(value, default=float))
 
 
-# By kind, what the package that ships with the server says of a widget beside `id`, `kind` and `label`.
+# By kind, what the package that ships with the server says of a widget beside `id`, `kind` and
+# `label`.
 WIDGET_KEYS = {
     "button": set(),
     "slider": {"minimum", "maximum", "step", "value"},
@@ -531,7 +533,8 @@ def test_everything_that_may_be_wrong(server, channel):
                 client.send_wrong(case["message"])
                 client.refused(case["process"])
         if channel == "runStream":
-            # Of text frames this is the business of the WebSocket protocol, and binary ones are no text.
+            # Of text frames this is the business of the WebSocket protocol, and binary ones are no
+            # text.
             seen.add("the message is not UTF-8 text")
         else:
             client.send_wrong(b"\xff")

@@ -45,9 +45,8 @@ def places(value, path=()):
 def mutants(message):
     """What is changed, and the message with that change.
 
-    `a.b -c` is without the key c of a.b, `a.b +` with a key more, `a.b=null` with a value of another
-    type, `a.b~` with another text. `*` is any item of a list, `.` the message.
-    """
+    `a.b -c` is without the key c of a.b, `a.b +` with a key more, `a.b=null` with a value of
+    another type, `a.b~` with another text. `*` is any item of a list, `.` the message."""
 
     def change(path, edit):
         root = [copy.deepcopy(message)]
