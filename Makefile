@@ -147,6 +147,7 @@ lint: lint-rust lint-web lint-python lint-text ## check format, lints and types 
 
 lint-rust: deps-lint
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 	@scripts/check-crate-dependencies.sh
 
@@ -191,6 +192,7 @@ deny: deps-build ## check licences and duplicates of the dependencies (cargo-den
 
 fmt: deps-lint $(WEB_MODULES) $(VENV_MARK) ## format the code of all languages
 	cargo fmt --all
+	cargo fmt --manifest-path fuzz/Cargo.toml
 	cd web && npm run format --silent
 	"$(VENV)/bin/python" -m ruff check --cache-dir "$(TARGET_DIR)/ruff" --select I --fix .
 	"$(VENV)/bin/python" -m ruff format --cache-dir "$(TARGET_DIR)/ruff" .
