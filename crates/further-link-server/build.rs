@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
-const FOLDER: &str = "FURTHER_LINK_WEB_DIST";
+const WEB_DIST_VARIABLE: &str = "FURTHER_LINK_WEB_DIST";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let own = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
@@ -20,8 +20,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=build");
-    println!("cargo:rerun-if-env-changed={FOLDER}");
-    let folder = match env::var_os(FOLDER).filter(|folder| !folder.is_empty()) {
+    println!("cargo:rerun-if-env-changed={WEB_DIST_VARIABLE}");
+    let folder = match env::var_os(WEB_DIST_VARIABLE).filter(|folder| !folder.is_empty()) {
         Some(folder) => root.join(folder),
         None => {
             let folder = root.join("web/dist");
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             folder
         }
     };
-    if folder.exists() || env::var_os(FOLDER).is_some() {
+    if folder.exists() || env::var_os(WEB_DIST_VARIABLE).is_some() {
         println!("cargo:rerun-if-changed={}", folder.display());
     }
 
@@ -60,9 +60,9 @@ fn write(source: &Path, out: &Path, built: bool) -> Result<(), Box<dyn Error>> {
         out.join("page.rs"),
         format!(
             "/// Whether this is the page, and not the one in its place.\n\
-             const BUILT: bool = {built};\n\
+             const IS_PAGE_BUILT: bool = {built};\n\
              /// The page's files.\n\
-             static FILES: &[EmbeddedFile] = {};\n",
+             static EMBEDDED_FILES: &[EmbeddedFile] = {};\n",
             table.trim_end()
         ),
     )?;

@@ -16,7 +16,7 @@ const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Folders inside of folders, at the most; more is a link that leads round in a circle.
 const MAX_DEPTH: usize = 8;
 /// A folder of pages that people try things with. Without a page of its own it gets one that lists them.
-const EXAMPLES: &str = "examples";
+const EXAMPLES_DIR: &str = "examples";
 
 /// One file of the page, and what of it is embedded.
 #[derive(Debug)]
@@ -59,11 +59,11 @@ pub(crate) fn files(folder: &Path, made: &Path) -> io::Result<Vec<EmbeddedFile>>
             files.push(file(folder, path, &mut total)?);
         }
     }
-    let index = format!("{EXAMPLES}/index.html");
+    let index = format!("{EXAMPLES_DIR}/index.html");
     let has_index = files.iter().any(|file| file.path == index);
     if let (false, Some(listing)) = (has_index, listing(folder, &files)?) {
         let folder = made.join("page");
-        fs::create_dir_all(folder.join(EXAMPLES))?;
+        fs::create_dir_all(folder.join(EXAMPLES_DIR))?;
         fs::write(folder.join(&index), listing)?;
         files.push(file(&folder, &index, &mut total)?);
     }
@@ -161,7 +161,7 @@ fn listing(folder: &Path, files: &[EmbeddedFile]) -> io::Result<Option<Vec<u8>>>
     for file in files {
         let name = file
             .path
-            .strip_prefix(EXAMPLES)
+            .strip_prefix(EXAMPLES_DIR)
             .and_then(|rest| rest.strip_prefix('/'));
         let Some(name) = name.filter(|name| name.ends_with(".html") && !name.contains('/')) else {
             continue;

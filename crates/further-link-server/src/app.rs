@@ -1,7 +1,7 @@
 //! State that all requests share.
 
 use crate::access::Access;
-use crate::device::Device;
+use crate::device::sampler::Device;
 use crate::download::Downloader;
 use crate::http::upload_queues::UploadQueues;
 use crate::metrics::Metrics;

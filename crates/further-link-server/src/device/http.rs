@@ -1,6 +1,6 @@
 //! `GET /device`.
 
-use super::{ServerInfo, Watcher};
+use super::sampler::{ServerInfo, Watcher};
 use crate::access::fetch_metadata::is_cross_site_embed;
 use crate::app::SharedApp;
 use crate::http::error::HttpError;

@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_quoted() {
+    fn archive_name_is_quoted() {
         assert_eq!(
             disposition("my \"robot\" 雪\r\n"),
             "attachment; filename=\"my _robot_ ___.zip\"; \

@@ -59,7 +59,7 @@ mod tests {
     use super::is_package_name;
 
     #[test]
-    fn only_package_names_are_asked_for() {
+    fn only_valid_package_names_are_queried() {
         for name in [
             "bash",
             "libc6",

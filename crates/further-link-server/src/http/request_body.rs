@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_who_keeps_sending_is_read_and_one_who_is_silent_is_not() {
+    async fn slow_body_is_read_and_stalled_body_times_out() {
         let bodies = Bodies::new(5_000);
         let second = Duration::from_secs(1);
         let whole = slow(&[&b"so"[..], b"", b" slow"], 9 * second, true);
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn memory_for_bodies_has_an_end() {
+    async fn body_waits_for_memory_and_small_body_does_not() {
         let bodies = Bodies::new(10 * 1024);
         let sized = |size: usize| {
             let request = Request::builder().header(header::CONTENT_LENGTH, size);

@@ -8,7 +8,7 @@ use super::{
 use crate::app::SharedApp;
 use crate::http::error::HttpError;
 use crate::http::query::QueryString;
-use crate::listen::Peer;
+use crate::listen::peer::Peer;
 use crate::session::{self, SessionOptions};
 use crate::websocket;
 use crate::websocket::deflate::Agreement;

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn queue_has_an_end() {
+    async fn full_queue_refuses_uploads() {
         let uploads = UploadQueues::new(1024);
         let queue: Vec<_> = (0..=WAITING_UPLOADS_MAX_COUNT)
             .map(|_| uploads.queue(key("p")).unwrap())

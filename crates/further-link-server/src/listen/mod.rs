@@ -1,15 +1,13 @@
 //! The port: accepting connections, telling TLS from plain HTTP, and serving requests on them.
 
-mod peer;
+pub(crate) mod peer;
 mod write_timeout;
 
-pub(crate) use peer::Peer;
-
-use self::peer::is_local;
+use self::peer::{Peer, is_local};
 use self::write_timeout::WriteTimeout;
 use crate::access::{self, Access};
 use crate::app::{App, SharedApp};
-use crate::device::Device;
+use crate::device::sampler::Device;
 use crate::download::Downloader;
 use crate::http::error::HttpError;
 use crate::http::routes;

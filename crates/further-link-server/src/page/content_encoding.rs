@@ -84,7 +84,7 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
-    const ALL: [Encoding; 3] = [Encoding::Brotli, Encoding::Gzip, Encoding::Plain];
+    const ALL_ENCODINGS: [Encoding; 3] = [Encoding::Brotli, Encoding::Gzip, Encoding::Plain];
 
     fn choose(lines: &[&str], there: &[Encoding]) -> Encoding {
         let mut headers = HeaderMap::new();
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_likes_best() {
+    fn encoding_with_highest_weight_is_chosen() {
         use Encoding::{Brotli, Gzip, Plain};
         let table: [(&[&str], Encoding); 26] = [
             (&[], Plain),
@@ -129,12 +129,12 @@ mod tests {
             (&["é"], Plain),
         ];
         for (lines, wanted) in table {
-            assert_eq!(choose(lines, &ALL), wanted, "{lines:?}");
+            assert_eq!(choose(lines, &ALL_ENCODINGS), wanted, "{lines:?}");
         }
     }
 
     #[test]
-    fn only_what_is_there() {
+    fn encoding_is_chosen_among_available_ones() {
         assert_eq!(choose(&["br, gzip"], &[Encoding::Gzip]), Encoding::Gzip);
         assert_eq!(choose(&["br, gzip"], &[Encoding::Plain]), Encoding::Plain);
         assert_eq!(choose(&["*"], &[]), Encoding::Plain);
@@ -143,8 +143,8 @@ mod tests {
     proptest::proptest! {
         /// Whatever is sent, something is negotiate, and what was not named is not.
         #[test]
-        fn never_what_was_not_named(value in "[ -~]{0,200}") {
-            let negotiate = choose(&[&value], &ALL);
+        fn encoding_that_was_not_named_is_never_chosen(value in "[ -~]{0,200}") {
+            let negotiate = choose(&[&value], &ALL_ENCODINGS);
             let lower = value.to_ascii_lowercase();
             match negotiate {
                 Encoding::Brotli => proptest::prop_assert!(lower.contains("br") || lower.contains('*')),

@@ -62,13 +62,13 @@ struct EmbeddedFile {
 
 /// Whether the page is embedded, and not one that says how to build it.
 pub(crate) const fn is_built() -> bool {
-    BUILT
+    IS_PAGE_BUILT
 }
 
 /// Answers a request (`GET` or `HEAD`) for a file of the page by its path, and says nothing if there is none of that name.
 /// `/` and whatever ends with it is the `index.html` there.
 pub(crate) fn answer(path: &str, headers: &HeaderMap) -> Option<Response> {
-    answer_from(FILES, path, headers)
+    answer_from(EMBEDDED_FILES, path, headers)
 }
 
 fn answer_from(

@@ -115,7 +115,7 @@ fn get(page: &'static [EmbeddedFile], path: &str, asked: &[(&str, &str)]) -> Res
 }
 
 #[tokio::test]
-async fn each_form_of_a_file() {
+async fn client_gets_the_form_it_accepts() {
     let folder = Folder::new("forms");
     let content = long();
     folder.write_forms("assets/app-0123abcd.js", &content);
@@ -167,7 +167,7 @@ async fn each_form_of_a_file() {
 }
 
 #[tokio::test]
-async fn who_has_it_does_not_get_it_again() {
+async fn matching_etag_gets_not_modified() {
     let folder = Folder::new("tags");
     folder.write_forms("index.html", "<p>one");
     let page = folder.page();
@@ -216,7 +216,7 @@ async fn who_has_it_does_not_get_it_again() {
 }
 
 #[tokio::test]
-async fn folder_of_examples_is_listed() {
+async fn examples_directory_is_listed() {
     let folder = Folder::new("examples");
     folder.write("index.html", "<p>index");
     folder.write_forms("examples/minimal.html", "<title> A <b> title\n</title>");
@@ -245,7 +245,7 @@ async fn folder_of_examples_is_listed() {
 }
 
 #[test]
-fn nothing_else_is_found() {
+fn unknown_path_is_not_found() {
     let folder = Folder::new("paths");
     folder.write_forms("index.html", "<p>index");
     folder.write("assets/a-01234567.js", "a");
@@ -283,7 +283,7 @@ fn nothing_else_is_found() {
 }
 
 #[test]
-fn every_answer_is_closed() {
+fn every_response_has_security_headers() {
     let folder = Folder::new("closed");
     folder.write_forms("index.html", "<p>index");
     folder.write("a.svg", "<svg/>");
@@ -315,7 +315,7 @@ fn every_answer_is_closed() {
 }
 
 #[test]
-fn build_refuses_what_cannot_be_served() {
+fn build_fails_for_files_that_cannot_be_served() {
     let refused = |name: &str, write: &dyn Fn(&Folder)| {
         let folder = Folder::new(name);
         folder.write("index.html", "<p>index");
@@ -349,7 +349,7 @@ fn build_refuses_what_cannot_be_served() {
 
 /// A gzip form with a name or more in its head is right, but not what the server reads.
 #[tokio::test]
-async fn longer_gzip_head_keeps_the_file_itself() {
+async fn file_with_long_gzip_header_is_embedded_plain() {
     let folder = Folder::new("head");
     folder.write_forms("index.html", "<p>index");
     let mut named = gzip(b"<p>index");
@@ -362,7 +362,7 @@ async fn longer_gzip_head_keeps_the_file_itself() {
 }
 
 #[tokio::test]
-async fn broken_form_breaks_the_answer_off() {
+async fn corrupt_gzip_aborts_response() {
     let mut broken = gzip(long().as_bytes());
     let middle = broken.len() / 2;
     broken.truncate(middle);
@@ -372,7 +372,7 @@ async fn broken_form_breaks_the_answer_off() {
 }
 
 #[test]
-fn table_is_rust() {
+fn table_is_valid_rust() {
     let folder = Folder::new("table");
     folder.write_forms("index.html", "<p>index");
     let text = embed::table(&folder.embed().unwrap());
@@ -392,10 +392,10 @@ fn table_is_rust() {
 
 /// What is really embedded: complete, in order, and each file's forms are of that file as far as can be told.
 #[tokio::test]
-async fn what_is_embedded_is_whole() {
-    assert!(FILES.is_sorted_by(|one, other| one.path < other.path));
-    for file in FILES {
-        let plain = body(get(FILES, file.path, &[])).await;
+async fn embedded_files_are_complete() {
+    assert!(EMBEDDED_FILES.is_sorted_by(|one, other| one.path < other.path));
+    for file in EMBEDDED_FILES {
+        let plain = body(get(EMBEDDED_FILES, file.path, &[])).await;
         assert_eq!(plain.len(), file.length, "{}", file.path);
         if let Some(gzip) = file.gzip {
             let check = &gzip[gzip.len() - 8..gzip.len() - 4];
@@ -408,6 +408,6 @@ async fn what_is_embedded_is_whole() {
         }
         assert!(file.plain.is_some() || file.gzip.is_some());
     }
-    assert_eq!(get(FILES, "/", &[]).status(), 200);
-    assert_eq!(BUILT, is_built());
+    assert_eq!(get(EMBEDDED_FILES, "/", &[]).status(), 200);
+    assert_eq!(IS_PAGE_BUILT, is_built());
 }

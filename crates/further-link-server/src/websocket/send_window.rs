@@ -260,7 +260,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const KIB: usize = 1024;
+    const KIB_BYTES: usize = 1024;
 
     /// Sends as fast as the window allows to a consumer of `rate` bytes per second at a distance of
     /// `delay`. Returns how long the last bytes took and how many bytes arrived.
@@ -278,7 +278,7 @@ mod tests {
         let mut last = Duration::ZERO;
         for _ in 0..turns {
             while window.available() > 0 {
-                let count = window.available().min(8 * KIB);
+                let count = window.available().min(8 * KIB_BYTES);
                 window.add(count);
                 window.mark(now);
                 done = done.max(now + delay) + Duration::from_secs_f64(count as f64 / rate);
@@ -294,9 +294,9 @@ mod tests {
 
     fn window() -> SendWindow {
         SendWindow::new(SendWindowLimits {
-            min_bytes: 32 * KIB,
-            initial_bytes: 128 * KIB,
-            max_bytes: 4096 * KIB,
+            min_bytes: 32 * KIB_BYTES,
+            initial_bytes: 128 * KIB_BYTES,
+            max_bytes: 4096 * KIB_BYTES,
             ack_interval_bytes: 0,
             queueing_delay: Duration::from_millis(2),
         })
@@ -311,7 +311,7 @@ mod tests {
         let (last, _) = simulate(&mut window, 1e6, LOCAL_RTT, 500);
         // It probes for more now and then.
         assert!(last < Duration::from_millis(80), "{last:?}");
-        assert!(window.size() <= 80 * KIB, "{}", window.size());
+        assert!(window.size() <= 80 * KIB_BYTES, "{}", window.size());
     }
 
     #[test]
@@ -321,8 +321,8 @@ mod tests {
         let (last, _) = simulate(&mut window, 100e6, LOCAL_RTT, 5000);
         assert!(last < Duration::from_millis(3), "{last:?}");
         let (_, arrived) = simulate(&mut window, 1e9, LOCAL_RTT, 5000);
-        assert!(window.size() >= 256 * KIB, "{}", window.size());
-        assert_eq!(arrived % (KIB as u64), 0);
+        assert!(window.size() >= 256 * KIB_BYTES, "{}", window.size());
+        assert_eq!(arrived % (KIB_BYTES as u64), 0);
     }
 
     #[test]
@@ -332,7 +332,7 @@ mod tests {
         window.min_rtt = delay;
         simulate(&mut window, 50e6, delay, 5000);
         // 50 MB/s × 0.1 s are 5 MB; the window is what it can be.
-        assert_eq!(window.size(), 4096 * KIB);
+        assert_eq!(window.size(), 4096 * KIB_BYTES);
     }
 
     #[test]
@@ -342,7 +342,7 @@ mod tests {
         let delay = Duration::from_millis(60);
         simulate(&mut window, 20e6, delay, 5000);
         // 20 MB/s × 60 ms are 1.2 MB.
-        assert!(window.size() >= 1024 * KIB, "{}", window.size());
+        assert!(window.size() >= 1024 * KIB_BYTES, "{}", window.size());
     }
 
     #[test]
@@ -350,9 +350,9 @@ mod tests {
         let mut window = window();
         window.min_rtt = LOCAL_RTT;
         simulate(&mut window, 0.2e6, LOCAL_RTT, 500);
-        assert!(window.size() <= 80 * KIB, "{}", window.size());
+        assert!(window.size() <= 80 * KIB_BYTES, "{}", window.size());
         simulate(&mut window, 1e9, LOCAL_RTT, 5000);
-        assert!(window.size() >= 256 * KIB, "{}", window.size());
+        assert!(window.size() >= 256 * KIB_BYTES, "{}", window.size());
     }
 
     proptest! {
@@ -362,14 +362,14 @@ mod tests {
         fn window_stays_within_limits_whatever_client_acknowledges(
             steps in proptest::collection::vec((0..3u8, any::<u64>(), 0..400u64), 1..300)
         ) {
-            let limits = SendWindowLimits { min_bytes: 32 * KIB, initial_bytes: 64 * KIB, max_bytes: 256 * KIB, ack_interval_bytes: 16 * KIB, queueing_delay: LOCAL_RTT };
+            let limits = SendWindowLimits { min_bytes: 32 * KIB_BYTES, initial_bytes: 64 * KIB_BYTES, max_bytes: 256 * KIB_BYTES, ack_interval_bytes: 16 * KIB_BYTES, queueing_delay: LOCAL_RTT };
             let mut window = SendWindow::new(limits);
             let mut now = Instant::now();
             for (kind, value, milliseconds) in steps {
                 now += Duration::from_millis(milliseconds);
                 match kind {
                     0 => {
-                        let count = (value as usize % (16 * KIB)).min(window.available());
+                        let count = (value as usize % (16 * KIB_BYTES)).min(window.available());
                         window.add(count);
                     }
                     1 => window.mark(now),
@@ -378,8 +378,8 @@ mod tests {
                         prop_assert_eq!(window.acknowledge(offset, now), offset <= window.sent());
                     }
                 }
-                prop_assert!((32 * KIB..=256 * KIB).contains(&window.size()));
-                prop_assert!(window.in_flight() <= 256 * KIB as u64);
+                prop_assert!((32 * KIB_BYTES..=256 * KIB_BYTES).contains(&window.size()));
+                prop_assert!(window.in_flight() <= 256 * KIB_BYTES as u64);
                 prop_assert!(window.marks.len() <= MARKS_MAX_COUNT);
                 let available = window.available() as u64;
                 prop_assert!(available == 0 || available + window.in_flight() == window.size() as u64);

@@ -38,17 +38,17 @@ impl Drop for Machine {
     }
 }
 
-const MEMORY: &str =
+const MEMINFO_FILE: &str =
     "MemTotal:        3885396 kB\nMemFree:          200000 kB\nMemAvailable:    2885396 kB\n";
 
 #[test]
-fn raspberry_pi() {
+fn raspberry_pi_is_described() {
     let pi = Machine::new(
         "pi",
         &[
             ("proc/device-tree/model", "Raspberry Pi 4 Model B Rev 1.2\0"),
             ("proc/uptime", "350735.47 234388.90\n"),
-            ("proc/meminfo", MEMORY),
+            ("proc/meminfo", MEMINFO_FILE),
             (
                 "etc/os-release",
                 "NAME=\"Debian\"\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n",
@@ -81,7 +81,7 @@ fn raspberry_pi() {
 }
 
 #[test]
-fn laptop() {
+fn laptop_is_described() {
     let laptop = Machine::new(
         "laptop",
         &[
@@ -125,7 +125,7 @@ fn laptop() {
 }
 
 #[test]
-fn computer_with_other_sensors() {
+fn other_sensors_are_read() {
     let desktop = Machine::new(
         "desktop",
         &[
@@ -145,7 +145,7 @@ fn computer_with_other_sensors() {
 }
 
 #[test]
-fn nothing_is_there_or_makes_sense() {
+fn missing_or_invalid_files_are_omitted() {
     let nothing = json!({
         "model": null, "system": null, "uptime": null, "memory": null, "disk": null,
         "temperature": null, "battery": null, "throttled": null,
@@ -223,7 +223,7 @@ fn nothing_is_there_or_makes_sense() {
 }
 
 #[test]
-fn long_files_and_texts_that_are_none() {
+fn long_and_binary_files_are_bounded() {
     let odd = Machine::new("odd", &[]);
     odd.write(
         "proc/device-tree/model",
@@ -243,14 +243,14 @@ fn long_files_and_texts_that_are_none() {
     );
 }
 
-const BEFORE: &str = "cpu  100 0 100 800 0 0 0 0 0 0\n\
+const STAT_FILE_BEFORE: &str = "cpu  100 0 100 800 0 0 0 0 0 0\n\
     cpu0 50 0 50 400 0 0 0 0 0 0\n\
     cpu2 50 0 50 400 0 0 0 0 0 0\n\
     intr 1 2 3\nctxt 5\n";
 
 #[test]
-fn load_is_of_the_time_between() {
-    let before = parse_stat(BEFORE).unwrap();
+fn load_covers_time_between_samples() {
+    let before = parse_stat(STAT_FILE_BEFORE).unwrap();
     // Of 200 ticks, 50 were busy; waiting for a disk is not busy. A core came back.
     let after = "cpu  150 0 100 900 50 0 0 0 0 0\n\
         cpu0 100 0 50 450 0 0 0 0 0 0\n\
@@ -271,7 +271,7 @@ fn load_is_of_the_time_between() {
     // The time that a core waits for disks may become less (proc_stat(5)).
     let [before, after] = ["cpu 100 0 0 800 50", "cpu 200 0 0 800 20"].map(parse_stat);
     assert_eq!(after.unwrap().load(before.as_ref())["load"], 1.0);
-    let before = parse_stat(BEFORE).unwrap();
+    let before = parse_stat(STAT_FILE_BEFORE).unwrap();
     let most = format!("cpu {0} {0} {0} {0} {0} {0} {0} {0}\n", u64::MAX);
     let most = parse_stat(&most).unwrap();
     assert_eq!(most.load(Some(&before))["load"], 0.0);
@@ -285,14 +285,14 @@ fn cores_are_bounded() {
     }
     assert_eq!(parse_stat(&text).unwrap().cores.len(), MAX_CORES);
     // A beginning is enough, wherever it ends.
-    for end in 0..BEFORE.len() {
-        let ticks = parse_stat(&BEFORE[..end]);
+    for end in 0..STAT_FILE_BEFORE.len() {
+        let ticks = parse_stat(&STAT_FILE_BEFORE[..end]);
         assert_eq!(ticks.is_some(), end >= "cpu  100 0 100 8".len(), "{end}");
     }
 }
 
 #[test]
-fn disk_is_that_of_the_nearest_folder() {
+fn disk_is_that_of_nearest_existing_directory() {
     let there = disk(Path::new("/")).unwrap();
     assert!(there["total"].as_u64() >= there["free"].as_u64());
     let missing = disk(Path::new("/no/such/folder")).unwrap();
@@ -304,7 +304,7 @@ fn disk_is_that_of_the_nearest_folder() {
 proptest::proptest! {
     /// Whatever stands in the files.
     #[test]
-    fn loads_are_between_0_and_1(
+    fn load_is_between_0_and_1(
         before in proptest::collection::vec(proptest::num::u64::ANY, 4..9),
         after in proptest::collection::vec(proptest::num::u64::ANY, 4..9),
     ) {
@@ -317,7 +317,7 @@ proptest::proptest! {
     }
 
     #[test]
-    fn any_text_is_read(text in "(cpu|cpu[0-9]{0,12}| |[0-9]{1,25}|\\PC|\n){0,40}") {
+    fn arbitrary_stat_file_is_survived(text in "(cpu|cpu[0-9]{0,12}| |[0-9]{1,25}|\\PC|\n){0,40}") {
         let _ = parse_stat(&text);
     }
 }

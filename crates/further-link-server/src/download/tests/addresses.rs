@@ -9,7 +9,7 @@ fn public() -> AddressFilter {
 }
 
 #[test]
-fn internet_is_public() {
+fn internet_addresses_are_public() {
     for ip in [
         "1.1.1.1",
         "8.8.8.8",
@@ -43,7 +43,7 @@ fn internet_is_public() {
 }
 
 #[test]
-fn what_is_near_or_nowhere_is_not() {
+fn private_and_reserved_addresses_are_not_public() {
     for ip in [
         // Each network at both ends.
         "0.0.0.0",
@@ -116,7 +116,7 @@ fn what_is_near_or_nowhere_is_not() {
 }
 
 #[test]
-fn what_is_around_this_device_is_not_asked_by_public_addresses_either() {
+fn public_addresses_in_own_subnets_are_forbidden() {
     let around = |address: &str, mask: Option<&str>| {
         let mask = mask.map(|mask| mask.parse().unwrap());
         Subnet::around(address.parse().unwrap(), mask)
@@ -154,7 +154,7 @@ fn what_is_around_this_device_is_not_asked_by_public_addresses_either() {
 }
 
 #[test]
-fn connection_from_itself_is_to_this_device() {
+fn connection_to_own_address_is_forbidden() {
     let filter = public();
     // An address of no interface, which is routed to this device all the same.
     let routed = "9.9.9.9".parse().unwrap();
@@ -165,7 +165,7 @@ fn connection_from_itself_is_to_this_device() {
 }
 
 #[test]
-fn this_devices_addresses_are_found() {
+fn own_addresses_are_found() {
     let AddressFilter::Public(networks) = AddressFilter::public().unwrap() else {
         panic!("a filter that lets all pass");
     };
@@ -188,7 +188,7 @@ fn candidates_of(url: &str, found: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn near_addresses_are_no_candidates() {
+fn private_addresses_are_no_candidates() {
     let found = ["127.0.0.1", "8.8.8.8", "192.168.1.1", "::1", "1.1.1.1"];
     for (url, port) in [
         ("http://a.example/", 80),
@@ -201,7 +201,7 @@ fn near_addresses_are_no_candidates() {
 }
 
 #[test]
-fn candidates_are_of_both_families_in_turn() {
+fn candidates_alternate_between_families() {
     let found = ["2a00::1", "2a00::2", "2a00::3", "1.1.1.1", "1.1.1.2"];
     assert_eq!(
         candidates_of("http://a.example/", &found),
@@ -226,7 +226,7 @@ fn candidates_are_of_both_families_in_turn() {
 }
 
 #[tokio::test]
-async fn this_device_is_asked_only_if_configured() {
+async fn this_device_is_reached_only_if_configured() {
     let site = Site::sending(ok("secret")).await;
     let port = site.address.port();
     let own = vec![site.address];
@@ -271,7 +271,12 @@ async fn this_device_is_asked_only_if_configured() {
     refusal(&downloader, &format!(" ht\ntp:127.0.0.1:{port}/a")).await;
     assert_eq!(site.heads(), Vec::<String>::new());
 
-    let permitted = build(SETTINGS, resolver, || Ok(AddressFilter::Open), SHORT);
+    let permitted = build(
+        TEST_SETTINGS,
+        resolver,
+        || Ok(AddressFilter::Open),
+        SHORT_TIMEOUTS,
+    );
     for host in ["127.0.0.1", "2130706433", "rebound.example"] {
         let (_, content) = fetch(&permitted, &format!("http://{host}:{port}/")).await;
         assert_eq!(content, b"secret");
@@ -280,13 +285,13 @@ async fn this_device_is_asked_only_if_configured() {
 
 /// The settings choose the filter, and the system knows what `localhost` is.
 #[tokio::test]
-async fn real_one_obeys_its_settings() {
+async fn downloader_obeys_settings() {
     let site = Site::sending(ok("secret")).await;
     let url = format!("http://localhost:{}/", site.address.port());
     for private_addresses in [false, true] {
         let downloader = Downloader::new(DownloadSettings {
             private_addresses,
-            ..SETTINGS
+            ..TEST_SETTINGS
         });
         let (result, content) = fetch(&downloader, &url).await;
         if private_addresses {
@@ -303,14 +308,14 @@ async fn real_one_obeys_its_settings() {
 
 /// Otherwise a second look-up could find another address than the one that was checked.
 #[tokio::test]
-async fn name_is_looked_up_once() {
+async fn name_is_resolved_once() {
     let site = Site::sending(ok("x")).await;
     let resolver = Table::with([("once.example", vec![site.address])]);
     let downloader = build(
-        SETTINGS,
+        TEST_SETTINGS,
         resolver.clone(),
         || Ok(AddressFilter::Open),
-        SHORT,
+        SHORT_TIMEOUTS,
     );
     let url = format!("http://once.example:{}/", site.address.port());
     fetch(&downloader, &url).await.0.unwrap();
@@ -319,10 +324,10 @@ async fn name_is_looked_up_once() {
 
 /// Of a name that has both, only what passes is connected to.
 #[tokio::test]
-async fn rest_of_a_names_addresses_is_not_connected_to() {
+async fn forbidden_addresses_of_name_are_not_connected_to() {
     let inside = Site::sending(ok("inside")).await;
     let port = inside.address.port();
-    let both = vec![inside.address, SocketAddr::new(OUTSIDE, port)];
+    let both = vec![inside.address, SocketAddr::new(OUTSIDE_ADDRESS, port)];
     let downloader = outside(Table::with([("both.example", both)]));
     let url = format!("http://both.example:{port}/");
     // Nobody listens outside yet.
@@ -331,17 +336,17 @@ async fn rest_of_a_names_addresses_is_not_connected_to() {
 }
 
 #[tokio::test]
-async fn device_that_does_not_know_its_addresses_asks_nobody() {
+async fn unknown_own_addresses_fail_download() {
     let site = Site::sending(ok("x")).await;
     let failing = || Err(nix::errno::Errno::EAFNOSUPPORT);
-    let downloader = build(SETTINGS, Table::with([]), failing, SHORT);
+    let downloader = build(TEST_SETTINGS, Table::with([]), failing, SHORT_TIMEOUTS);
     let sentence = failure(&downloader, &site.url("/")).await;
     assert!(sentence.contains("own addresses"), "{sentence}");
     assert_eq!(site.heads(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn only_http_and_https_are_asked() {
+async fn other_schemes_than_http_and_https_are_forbidden() {
     for url in [
         "file:///etc/passwd",
         "ftp://127.0.0.1/",
@@ -364,7 +369,7 @@ async fn only_http_and_https_are_asked() {
 }
 
 #[tokio::test]
-async fn passwords_are_not_taken() {
+async fn url_with_password_is_forbidden() {
     let site = Site::sending(ok("x")).await;
     for user in ["me", "me:secret", ":secret"] {
         let url = format!("http://{user}@{}/", site.address);

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use tokio::time::Instant;
 
 #[tokio::test]
-async fn file_arrives_as_it_is() {
+async fn file_is_downloaded_unchanged() {
     let body = "x".repeat(3 * WRITE_BUFFER_BYTES + 17);
     let site = Site::sending(ok(&body)).await;
     let (result, content) = fetch(&open(), &site.url("/a%20b/c?d=e&f#g")).await;
@@ -30,7 +30,7 @@ async fn file_arrives_as_it_is() {
 }
 
 #[tokio::test]
-async fn nothing_is_loaded_for_plain_http() {
+async fn plain_http_loads_no_certificates() {
     let site = Site::sending(ok("x")).await;
     let downloader = open();
     fetch(&downloader, &site.url("/")).await.0.unwrap();
@@ -38,7 +38,7 @@ async fn nothing_is_loaded_for_plain_http() {
 }
 
 #[tokio::test]
-async fn all_ways_to_send_a_body_are_understood() {
+async fn every_body_framing_is_read() {
     for answer in [
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: u\r\n\r\n",
         "HTTP/1.1 200 OK\r\n\r\nabcde",
@@ -54,13 +54,13 @@ async fn all_ways_to_send_a_body_are_understood() {
 }
 
 #[tokio::test]
-async fn empty_file_is_a_file() {
+async fn empty_file_is_downloaded() {
     let site = Site::sending(ok("")).await;
     assert_eq!(fetch(&open(), &site.url("/")).await.0.unwrap(), 0);
 }
 
 #[tokio::test]
-async fn what_arrives_is_behind_what_the_file_holds() {
+async fn download_appends_to_file() {
     let site = Site::sending(ok("new")).await;
     let mut file = File::from(memfd_create("download", MFdFlags::MFD_CLOEXEC).unwrap());
     file.write_all(b"old ").unwrap();
@@ -73,7 +73,7 @@ async fn what_arrives_is_behind_what_the_file_holds() {
 }
 
 #[tokio::test]
-async fn only_status_200_brings_a_file() {
+async fn other_status_than_200_fails() {
     for status in [
         "201 Created",
         "204 No Content",
@@ -99,7 +99,7 @@ async fn only_status_200_brings_a_file() {
 }
 
 #[tokio::test]
-async fn compressed_answers_are_refused() {
+async fn compressed_response_fails() {
     for encoding in ["gzip", "br", "identity, gzip", "x-gzip"] {
         let site = Site::sending(format!(
             "HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: 1\r\n\r\nx"
@@ -111,7 +111,7 @@ async fn compressed_answers_are_refused() {
 }
 
 #[tokio::test]
-async fn truncated_body_is_no_file() {
+async fn truncated_body_fails() {
     for answer in [
         "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
         "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n",
@@ -134,10 +134,10 @@ async fn truncated_body_is_no_file() {
 }
 
 #[tokio::test]
-async fn largest_file_is_as_large_as_the_limit() {
+async fn file_of_maximum_size_is_downloaded() {
     let settings = DownloadSettings {
         max_bytes: 1000,
-        ..SETTINGS
+        ..TEST_SETTINGS
     };
     let downloader = with_settings(settings);
     let site = Site::sending(ok(&"x".repeat(1000))).await;
@@ -155,7 +155,7 @@ async fn largest_file_is_as_large_as_the_limit() {
 
 /// The head alone is enough to refuse it.
 #[tokio::test]
-async fn file_that_says_it_is_too_large_is_not_waited_for() {
+async fn announced_size_over_limit_fails_at_once() {
     let site = Site::with(|mut stream, _| async move {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 1_u64 << 60);
         stream.write_all(head.as_bytes()).await.unwrap();
@@ -167,7 +167,7 @@ async fn file_that_says_it_is_too_large_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn endless_body_is_cut_at_the_limit() {
+async fn endless_body_fails_at_limit() {
     for head in [
         "HTTP/1.1 200 OK\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -181,21 +181,21 @@ async fn endless_body_is_cut_at_the_limit() {
         let (result, content) = fetch(&open(), &site.url("/")).await;
         let sentence = result.unwrap_err().to_string();
         assert!(sentence.contains("larger"), "{sentence}");
-        assert!(content.len() as u64 <= SETTINGS.max_bytes);
+        assert!(content.len() as u64 <= TEST_SETTINGS.max_bytes);
     }
 }
 
 /// Each byte may come just in time, but not all of them.
 #[tokio::test]
-async fn body_that_drips_is_given_up() {
+async fn dripping_body_times_out() {
     let settings = DownloadSettings {
         timeout: Duration::from_millis(800),
-        ..SETTINGS
+        ..TEST_SETTINGS
     };
     let site = Site::with(|mut stream, _| async move {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
         while stream.write_all(b"x").await.is_ok() {
-            tokio::time::sleep(SHORT.idle / 10).await;
+            tokio::time::sleep(SHORT_TIMEOUTS.idle / 10).await;
         }
     })
     .await;
@@ -209,7 +209,7 @@ async fn body_that_drips_is_given_up() {
 }
 
 #[tokio::test]
-async fn who_falls_silent_is_given_up() {
+async fn stalled_host_times_out() {
     for said in [
         "",
         "HTTP/1.1 200 OK\r\nContent-",
@@ -226,19 +226,19 @@ async fn who_falls_silent_is_given_up() {
             sentence,
             "127.0.0.1 kept us waiting for more than 0.5 seconds."
         );
-        assert!(begin.elapsed() < SETTINGS.timeout / 2);
+        assert!(begin.elapsed() < TEST_SETTINGS.timeout / 2);
     }
 }
 
 #[tokio::test]
-async fn who_is_slow_but_not_silent_is_not_given_up() {
+async fn slow_host_does_not_time_out() {
     let site = Site::with(|mut stream, _| async move {
         stream
             .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n")
             .await
             .unwrap();
         for _ in 0..6 {
-            tokio::time::sleep(SHORT.idle / 3).await;
+            tokio::time::sleep(SHORT_TIMEOUTS.idle / 3).await;
             stream.write_all(b"x").await.unwrap();
         }
     })
@@ -247,7 +247,7 @@ async fn who_is_slow_but_not_silent_is_not_given_up() {
 }
 
 #[tokio::test]
-async fn head_has_a_limit() {
+async fn large_response_head_fails() {
     for answer in [
         format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(1 << 20)),
         format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(1000)),
@@ -266,7 +266,7 @@ async fn head_has_a_limit() {
 }
 
 #[tokio::test]
-async fn address_has_a_limit() {
+async fn long_url_is_forbidden() {
     let site = Site::sending(ok("x")).await;
     let url = site.url("/");
     let path = "x".repeat(URL_MAX_BYTES - url.len());
@@ -276,7 +276,7 @@ async fn address_has_a_limit() {
 
 /// Answers that only announce another may be many, but not for ever.
 #[tokio::test]
-async fn endless_announcements_are_given_up() {
+async fn endless_informational_responses_time_out() {
     let site = Site::with(|mut stream, _| async move {
         let piece = "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100);
         while stream.write_all(piece.as_bytes()).await.is_ok() {}
@@ -287,7 +287,7 @@ async fn endless_announcements_are_given_up() {
 }
 
 #[tokio::test]
-async fn download_that_is_dropped_hangs_up() {
+async fn dropped_download_closes_connection() {
     let (told, hung_up) = tokio::sync::oneshot::channel();
     let told = Arc::new(Mutex::new(Some(told)));
     let site = Site::with(move |mut stream, _| {
@@ -302,7 +302,7 @@ async fn download_that_is_dropped_hangs_up() {
         }
     })
     .await;
-    let mut settings = SETTINGS;
+    let mut settings = TEST_SETTINGS;
     settings.timeout = Duration::from_millis(200);
     failure(&with_settings(settings), &site.url("/")).await;
     tokio::time::timeout(Duration::from_secs(5), hung_up)
@@ -312,7 +312,7 @@ async fn download_that_is_dropped_hangs_up() {
 }
 
 #[tokio::test]
-async fn full_disk_is_not_the_hosts_fault() {
+async fn full_disk_is_file_error() {
     let site = Site::sending(ok("abc")).await;
     let full = File::options().write(true).open("/dev/full").unwrap();
     let error = open().fetch(&site.url("/"), full).await.unwrap_err();

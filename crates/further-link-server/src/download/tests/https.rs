@@ -48,8 +48,8 @@ fn trusting(authorities: &[&Authority], resolver: Arc<Table>) -> Downloader {
     let authorities = authorities.iter().map(|authority| authority.certificate());
     let tls = tls(authorities.collect()).unwrap();
     Downloader(Arc::new(Inner {
-        settings: SETTINGS,
-        network: Connector::new(resolver, || Ok(AddressFilter::Open), SHORT),
+        settings: TEST_SETTINGS,
+        network: Connector::new(resolver, || Ok(AddressFilter::Open), SHORT_TIMEOUTS),
         tls: OnceCell::new_with(Some(tls)),
     }))
 }
@@ -85,7 +85,7 @@ async fn encrypted(
 }
 
 #[tokio::test]
-async fn who_is_signed_by_a_trusted_authority_is_trusted() {
+async fn certificate_of_trusted_authority_is_accepted() {
     let authority = Authority::new("school");
     let acceptor = authority.server(&["school.example", "127.0.0.1"], |_| {});
     let (address, _task) = encrypted(acceptor, ok("by https"), true).await;
@@ -102,7 +102,7 @@ async fn who_is_signed_by_a_trusted_authority_is_trusted() {
 }
 
 #[tokio::test]
-async fn who_is_not_is_refused() {
+async fn certificate_of_unknown_authority_is_refused() {
     let trusted = Authority::new("school");
     let unknown = Authority::new("unknown").server(&["127.0.0.1"], |_| {});
     let other_name = trusted.server(&["other.example"], |_| {});
@@ -131,7 +131,7 @@ async fn who_is_not_is_refused() {
 
 /// With the authorities that this machine has, whichever they are.
 #[tokio::test]
-async fn systems_authorities_do_not_trust_a_made_up_one() {
+async fn system_authorities_refuse_made_up_certificate() {
     let acceptor = Authority::new("unknown").server(&["127.0.0.1"], |_| {});
     let (address, _task) = encrypted(acceptor, ok("x"), true).await;
     let sentence = failure(&open(), &format!("https://{address}/")).await;
@@ -143,13 +143,13 @@ async fn systems_authorities_do_not_trust_a_made_up_one() {
 }
 
 #[test]
-fn without_authorities_there_is_no_https() {
+fn https_fails_without_authorities() {
     assert!(tls(Vec::new()).is_none());
     assert!(tls(vec![CertificateDer::from(vec![1, 2, 3])]).is_none());
 }
 
 #[tokio::test]
-async fn who_speaks_no_tls_is_a_failure() {
+async fn host_without_tls_fails() {
     let authority = Authority::new("school");
     let downloader = trusting(&[&authority], Table::with([]));
     let plain = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -168,12 +168,12 @@ async fn who_speaks_no_tls_is_a_failure() {
     let url = format!("https://{}/", silent.local_addr().unwrap());
     let sentence = failure(&downloader, &url).await;
     assert!(sentence.contains("waiting"), "{sentence}");
-    assert!(begin.elapsed() < SETTINGS.timeout / 2);
+    assert!(begin.elapsed() < TEST_SETTINGS.timeout / 2);
 }
 
 /// Without its end, nobody knows whether there was more: somebody on the way may have cut it.
 #[tokio::test]
-async fn body_that_is_cut_is_a_failure() {
+async fn truncated_tls_body_fails() {
     let authority = Authority::new("school");
     let answer = "HTTP/1.1 200 OK\r\n\r\nabc";
     for close in [true, false] {
@@ -191,7 +191,7 @@ async fn body_that_is_cut_is_a_failure() {
 }
 
 #[tokio::test]
-async fn redirect_may_lead_to_https_and_not_back() {
+async fn redirect_from_https_to_http_is_forbidden() {
     let authority = Authority::new("school");
     let downloader = trusting(&[&authority], Table::with([]));
 

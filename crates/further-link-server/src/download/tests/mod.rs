@@ -24,20 +24,20 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
 /// Long enough for what is on this machine, and much shorter than a test may take.
-const SHORT: Timeouts = Timeouts {
+const SHORT_TIMEOUTS: Timeouts = Timeouts {
     connect: Duration::from_millis(500),
     attempt_delay: Duration::from_millis(20),
     idle: Duration::from_millis(500),
 };
-const SETTINGS: DownloadSettings = DownloadSettings {
+const TEST_SETTINGS: DownloadSettings = DownloadSettings {
     max_bytes: 1 << 20,
     timeout: Duration::from_secs(5),
     private_addresses: true,
 };
 /// No download of a test takes as long.
-const DEADLINE: Duration = Duration::from_secs(20);
+const TEST_DEADLINE: Duration = Duration::from_secs(20);
 /// An address of this device that some tests take for the internet.
-const OUTSIDE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+const OUTSIDE_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
 /// Resolver as a test wants them, and how often each was asked for.
 #[derive(Debug, Default)]
@@ -71,26 +71,41 @@ impl Resolver for Table {
 
 /// One that may connect to anything, and knows no resolver.
 fn open() -> Downloader {
-    build(SETTINGS, Table::with([]), || Ok(AddressFilter::Open), SHORT)
+    build(
+        TEST_SETTINGS,
+        Table::with([]),
+        || Ok(AddressFilter::Open),
+        SHORT_TIMEOUTS,
+    )
 }
 
 /// One that may connect to the internet alone.
 fn closed(resolver: Arc<Table>) -> Downloader {
-    build(SETTINGS, resolver, AddressFilter::public, SHORT)
+    build(
+        TEST_SETTINGS,
+        resolver,
+        AddressFilter::public,
+        SHORT_TIMEOUTS,
+    )
 }
 
-/// One for which the internet is [`OUTSIDE`].
+/// One for which the internet is [`OUTSIDE_ADDRESS`].
 fn outside(resolver: Arc<Table>) -> Downloader {
     build(
-        SETTINGS,
+        TEST_SETTINGS,
         resolver,
-        || Ok(AddressFilter::Only(OUTSIDE)),
-        SHORT,
+        || Ok(AddressFilter::Only(OUTSIDE_ADDRESS)),
+        SHORT_TIMEOUTS,
     )
 }
 
 fn with_settings(settings: DownloadSettings) -> Downloader {
-    build(settings, Table::with([]), || Ok(AddressFilter::Open), SHORT)
+    build(
+        settings,
+        Table::with([]),
+        || Ok(AddressFilter::Open),
+        SHORT_TIMEOUTS,
+    )
 }
 
 fn build(
@@ -110,7 +125,7 @@ fn build(
 async fn fetch(downloader: &Downloader, url: &str) -> (Result<u64, DownloadError>, Vec<u8>) {
     let file = File::from(memfd_create("download", MFdFlags::MFD_CLOEXEC).unwrap());
     let mut written = file.try_clone().unwrap();
-    let result = tokio::time::timeout(DEADLINE, downloader.fetch(url, file))
+    let result = tokio::time::timeout(TEST_DEADLINE, downloader.fetch(url, file))
         .await
         .expect("a download ends");
     let mut content = Vec::new();

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Instant;
 
 /// An address that is not of any private network.
-const PUBLIC: &str = "8.8.4.4";
+const PUBLIC_ADDRESS: &str = "8.8.4.4";
 
 /// Takes the test's thread, and all that it starts, to a network without any way out. `commands` of
 /// `ip(8)` change that.
@@ -27,7 +27,7 @@ fn real() -> Downloader {
     Downloader::new(DownloadSettings {
         private_addresses: false,
         timeout: Duration::from_secs(60),
-        ..SETTINGS
+        ..TEST_SETTINGS
     })
 }
 
@@ -39,11 +39,11 @@ async fn is_unreachable(url: &str) -> String {
 }
 
 #[tokio::test]
-async fn device_without_a_network_knows_it() {
+async fn device_without_network_is_unreachable_at_once() {
     if !alone(&[]) {
         return;
     }
-    for host in [PUBLIC, "[2606:4700::1111]", "example.org"] {
+    for host in [PUBLIC_ADDRESS, "[2606:4700::1111]", "example.org"] {
         let begin = Instant::now();
         let sentence = is_unreachable(&format!("http://{host}/?SECRET")).await;
         assert!(begin.elapsed() < Duration::from_secs(4), "{sentence}");
@@ -53,7 +53,7 @@ async fn device_without_a_network_knows_it() {
 
 /// The cable is in, but nothing is at its other end.
 #[tokio::test]
-async fn network_without_anybody_is_given_up() {
+async fn silent_network_times_out() {
     if !alone(&[
         "link set lo up",
         "link add net type veth peer name far",
@@ -64,7 +64,7 @@ async fn network_without_anybody_is_given_up() {
     ]) {
         return;
     }
-    for host in [PUBLIC, "example.org"] {
+    for host in [PUBLIC_ADDRESS, "example.org"] {
         let begin = Instant::now();
         let sentence = is_unreachable(&format!("http://{host}/")).await;
         assert!(begin.elapsed() < Duration::from_secs(4), "{sentence}");
@@ -72,17 +72,20 @@ async fn network_without_anybody_is_given_up() {
 }
 
 #[tokio::test]
-async fn this_devices_public_address_is_not_asked() {
+async fn own_public_address_is_forbidden() {
     if !alone(&["link set lo up", "address add 8.8.4.4/24 dev lo"]) {
         return;
     }
-    let site = Site::at(PUBLIC.parse().unwrap(), |mut stream, _| async move {
-        let _ = stream.write_all(ok("secret").as_bytes()).await;
-    })
+    let site = Site::at(
+        PUBLIC_ADDRESS.parse().unwrap(),
+        |mut stream, _| async move {
+            let _ = stream.write_all(ok("secret").as_bytes()).await;
+        },
+    )
     .await;
     for url in [
         site.url("/"),
-        format!("http://[::ffff:{PUBLIC}]:{}/", site.address.port()),
+        format!("http://[::ffff:{PUBLIC_ADDRESS}]:{}/", site.address.port()),
     ] {
         refusal(&real(), &url).await;
         assert_eq!(site.heads(), Vec::<String>::new());
@@ -95,7 +98,7 @@ async fn this_devices_public_address_is_not_asked() {
 
 /// No interface has the address, but the kernel takes what is sent to it.
 #[tokio::test]
-async fn address_that_is_routed_here_is_asked_nothing() {
+async fn address_routed_to_this_device_is_forbidden() {
     if !alone(&["link set lo up", "route add local 8.8.4.0/24 dev lo"]) {
         return;
     }
@@ -103,7 +106,7 @@ async fn address_that_is_routed_here_is_asked_nothing() {
         let _ = stream.write_all(ok("secret").as_bytes()).await;
     })
     .await;
-    let url = format!("http://{PUBLIC}:{}/", site.address.port());
+    let url = format!("http://{PUBLIC_ADDRESS}:{}/", site.address.port());
     refusal(&real(), &url).await;
     assert!(site.heads().iter().all(String::is_empty));
     assert_eq!(fetch(&open(), &url).await.1, b"secret");

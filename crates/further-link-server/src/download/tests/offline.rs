@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 /// How late anything may be on a busy machine.
-const SLACK: Duration = Duration::from_secs(1);
+const TIMING_SLACK: Duration = Duration::from_secs(1);
 
 /// A socket that takes no further connection, and does not say so: its queue is full, and the kernel
 /// then drops what arrives, as a network does that leads nowhere.
@@ -54,11 +54,11 @@ async fn unreachable(downloader: &Downloader, url: &str) -> String {
 
 /// With the real times, and the resolver of the system.
 #[tokio::test]
-async fn network_that_leads_nowhere_is_known_within_three_seconds() {
+async fn silent_network_is_unreachable_within_three_seconds() {
     let hole = BlackHole::new();
     let downloader = Downloader::new(DownloadSettings {
         timeout: Duration::from_secs(60),
-        ..SETTINGS
+        ..TEST_SETTINGS
     });
     let begin = Instant::now();
     let sentence = unreachable(&downloader, &format!("http://{}/?SECRET", hole.address)).await;
@@ -68,23 +68,26 @@ async fn network_that_leads_nowhere_is_known_within_three_seconds() {
     );
     let elapsed = begin.elapsed();
     let limit = Duration::from_secs(3);
-    assert!((limit..limit + SLACK).contains(&elapsed), "{elapsed:?}");
+    assert!(
+        (limit..limit + TIMING_SLACK).contains(&elapsed),
+        "{elapsed:?}"
+    );
 }
 
 /// The kernel has no way to connect to everybody at once, whatever networks there are.
 #[tokio::test]
-async fn no_route_is_known_at_once() {
+async fn missing_route_is_unreachable_at_once() {
     let begin = Instant::now();
     let sentence = unreachable(&open(), "http://255.255.255.255/").await;
     assert_eq!(
         sentence,
         "255.255.255.255 cannot be reached: Network is unreachable."
     );
-    assert!(begin.elapsed() < SLACK);
+    assert!(begin.elapsed() < TIMING_SLACK);
 }
 
 #[tokio::test]
-async fn who_refuses_was_reached() {
+async fn refused_connection_counts_as_reached() {
     let sentence = failure(&open(), &format!("http://{}/", closed_port())).await;
     assert_eq!(
         sentence,
@@ -98,15 +101,20 @@ async fn who_refuses_was_reached() {
         "half.example",
         vec![nowhere, (Ipv4Addr::LOCALHOST, port).into()],
     )]);
-    let downloader = build(SETTINGS, resolver, || Ok(AddressFilter::Open), SHORT);
+    let downloader = build(
+        TEST_SETTINGS,
+        resolver,
+        || Ok(AddressFilter::Open),
+        SHORT_TIMEOUTS,
+    );
     failure(&downloader, &format!("http://half.example:{port}/")).await;
 }
 
 #[tokio::test]
-async fn address_that_leads_nowhere_delays_the_next_a_little() {
+async fn silent_address_delays_next_attempt_briefly() {
     let hole = BlackHole::new();
     // The same port of another address, where somebody listens.
-    let listener = TcpListener::bind((OUTSIDE, hole.address.port()))
+    let listener = TcpListener::bind((OUTSIDE_ADDRESS, hole.address.port()))
         .await
         .unwrap();
     let mut task = JoinSet::new();
@@ -115,14 +123,19 @@ async fn address_that_leads_nowhere_delays_the_next_a_little() {
         read_head(&mut stream).await;
         stream.write_all(ok("there").as_bytes()).await.unwrap();
     });
-    let second = SocketAddr::new(OUTSIDE, hole.address.port());
+    let second = SocketAddr::new(OUTSIDE_ADDRESS, hole.address.port());
     let resolver = Table::with([("two.example", vec![hole.address, second])]);
-    let downloader = build(SETTINGS, resolver, || Ok(AddressFilter::Open), SHORT);
+    let downloader = build(
+        TEST_SETTINGS,
+        resolver,
+        || Ok(AddressFilter::Open),
+        SHORT_TIMEOUTS,
+    );
     let begin = Instant::now();
     let url = format!("http://two.example:{}/", hole.address.port());
     assert_eq!(fetch(&downloader, &url).await.1, b"there");
-    assert!(begin.elapsed() >= SHORT.attempt_delay);
-    assert!(begin.elapsed() < SHORT.connect);
+    assert!(begin.elapsed() >= SHORT_TIMEOUTS.attempt_delay);
+    assert!(begin.elapsed() < SHORT_TIMEOUTS.connect);
 }
 
 /// Resolver that nobody answers for: at once, or not before the test ends.
@@ -143,9 +156,14 @@ impl Resolver for NoAnswer {
 }
 
 #[tokio::test]
-async fn without_dns_nobody_is_reached() {
+async fn missing_dns_is_unreachable() {
     let resolver = Arc::new(NoAnswer::default());
-    let downloader = build(SETTINGS, resolver, || Ok(AddressFilter::Open), SHORT);
+    let downloader = build(
+        TEST_SETTINGS,
+        resolver,
+        || Ok(AddressFilter::Open),
+        SHORT_TIMEOUTS,
+    );
     let sentence = unreachable(&downloader, "http://a.example/?SECRET").await;
     assert_eq!(
         sentence,
@@ -155,17 +173,17 @@ async fn without_dns_nobody_is_reached() {
 
 /// Nor are more and more threads kept waiting.
 #[tokio::test]
-async fn look_ups_that_hang_are_not_waited_for() {
+async fn hanging_lookups_are_not_waited_for() {
     let (end, wait) = mpsc::channel();
     let resolver = Arc::new(NoAnswer {
         wait: Some(Mutex::new(wait)),
         asked: AtomicUsize::new(0),
     });
     let downloader = build(
-        SETTINGS,
+        TEST_SETTINGS,
         resolver.clone(),
         || Ok(AddressFilter::Open),
-        SHORT,
+        SHORT_TIMEOUTS,
     );
     let mut downloads = JoinSet::new();
     let begin = Instant::now();
@@ -180,21 +198,26 @@ async fn look_ups_that_hang_are_not_waited_for() {
         );
     }
     let elapsed = begin.elapsed();
-    let limits = SHORT.connect..SHORT.connect + SLACK;
+    let limits = SHORT_TIMEOUTS.connect..SHORT_TIMEOUTS.connect + TIMING_SLACK;
     assert!(limits.contains(&elapsed), "{elapsed:?}");
     assert_eq!(resolver.asked.load(Ordering::Relaxed), LOOKUPS_MAX_COUNT);
     drop(end);
 }
 
 #[tokio::test]
-async fn name_that_does_not_exist_is_not_the_networks_fault() {
+async fn unknown_name_is_not_unreachable() {
     let sentence = failure(&open(), "http://missing.example/").await;
     assert_eq!(
         sentence,
         "missing.example has no address (not in the table)."
     );
     let resolver = Table::with([("empty.example", Vec::new())]);
-    let downloader = build(SETTINGS, resolver, || Ok(AddressFilter::Open), SHORT);
+    let downloader = build(
+        TEST_SETTINGS,
+        resolver,
+        || Ok(AddressFilter::Open),
+        SHORT_TIMEOUTS,
+    );
     let sentence = failure(&downloader, "http://empty.example/").await;
     assert_eq!(sentence, "empty.example has no address.");
 }

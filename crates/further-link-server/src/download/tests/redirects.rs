@@ -10,7 +10,7 @@ fn path(head: &str) -> &str {
 /// Sends everybody to `location`, from outside.
 async fn sending_to(location: String) -> Site {
     let answer: Arc<str> = redirect_to(&location).into();
-    Site::at(OUTSIDE, move |mut stream, _| {
+    Site::at(OUTSIDE_ADDRESS, move |mut stream, _| {
         let answer = Arc::clone(&answer);
         async move {
             let _ = stream.write_all(answer.as_bytes()).await;
@@ -42,7 +42,7 @@ async fn all_kinds_of_redirects_are_followed() {
 }
 
 #[tokio::test]
-async fn location_may_be_relative() {
+async fn relative_location_is_followed() {
     let site = Site::with(|mut stream, head| async move {
         let answer = match path(&head) {
             "/a/b" => redirect_to("../c?d"),
@@ -65,7 +65,7 @@ async fn location_may_be_relative() {
 }
 
 #[tokio::test]
-async fn five_redirects_are_followed_and_not_six() {
+async fn sixth_redirect_fails() {
     let site = Site::with(|mut stream, head| async move {
         let left: u32 = path(&head)[1..].parse().unwrap();
         let answer = match left {
@@ -85,14 +85,14 @@ async fn five_redirects_are_followed_and_not_six() {
 }
 
 #[tokio::test]
-async fn loop_ends() {
+async fn redirect_loop_fails() {
     let site = Site::sending(redirect_to("/again")).await;
     failure(&open(), &site.url("/again")).await;
     assert_eq!(site.heads().len(), 6);
 }
 
 #[tokio::test]
-async fn redirect_without_a_place_is_a_failure() {
+async fn redirect_without_location_fails() {
     for answer in [
         "HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n".to_owned(),
         redirect_to("http://"),
@@ -110,7 +110,7 @@ async fn redirect_without_a_place_is_a_failure() {
 }
 
 #[tokio::test]
-async fn no_redirect_leads_out_of_http() {
+async fn redirect_to_other_scheme_is_forbidden() {
     for location in [
         "file:///etc/passwd",
         "ftp://127.0.0.1/",
@@ -124,7 +124,7 @@ async fn no_redirect_leads_out_of_http() {
 }
 
 #[tokio::test]
-async fn no_redirect_leads_to_this_device() {
+async fn redirect_to_this_device_is_forbidden() {
     let inside = Site::sending(ok("secret")).await;
     let port = inside.address.port();
     let resolver = Table::with([
@@ -155,7 +155,7 @@ async fn no_redirect_leads_to_this_device() {
 
 /// Somebody has answered, so it is not as if there were no network.
 #[tokio::test]
-async fn redirect_to_nowhere_is_a_failure() {
+async fn redirect_to_unreachable_host_fails() {
     let site = Site::sending(redirect_to("http://255.255.255.255/")).await;
     let sentence = failure(&open(), &site.url("/")).await;
     assert_eq!(
@@ -166,15 +166,15 @@ async fn redirect_to_nowhere_is_a_failure() {
 
 /// The time for one file is not the time for each redirect.
 #[tokio::test]
-async fn all_redirects_share_the_time() {
+async fn redirects_share_one_timeout() {
     let site = Site::with(|mut stream, _| async move {
-        tokio::time::sleep(SHORT.idle / 2).await;
+        tokio::time::sleep(SHORT_TIMEOUTS.idle / 2).await;
         let _ = stream.write_all(redirect_to("/").as_bytes()).await;
     })
     .await;
     let settings = DownloadSettings {
-        timeout: SHORT.idle,
-        ..SETTINGS
+        timeout: SHORT_TIMEOUTS.idle,
+        ..TEST_SETTINGS
     };
     let sentence = failure(&with_settings(settings), &site.url("/")).await;
     assert!(sentence.contains("within 0.5 seconds"), "{sentence}");

@@ -77,7 +77,7 @@ fn is_refused(host: &str) -> Result<(), TestCaseError> {
 
 proptest! {
     #[test]
-    fn no_spelling_of_a_near_address_passes(
+    fn private_address_is_forbidden_in_every_spelling(
         ip in near_v4(),
         parts in 1_usize..=4,
         ways in any::<[u8; 4]>(),
@@ -93,7 +93,7 @@ proptest! {
     }
 
     #[test]
-    fn no_address_of_ipv6_that_stands_for_a_near_one_passes(
+    fn ipv6_address_that_maps_to_private_one_is_forbidden(
         ip in near_v4(),
         way in 0_usize..5,
         dotted in any::<bool>(),
@@ -120,7 +120,7 @@ proptest! {
 
     /// Whatever an address holds: a request or an error comes of it, and the error tells no secret.
     #[test]
-    fn secrets_of_an_address_stay_out_of_messages(
+    fn error_messages_omit_secrets_of_urls(
         path in "[ -~é]{0,40}",
         scheme in "(http|https|ftp|file|x)",
         user in "([a-z]{1,5}(:SECRET)?@)?",

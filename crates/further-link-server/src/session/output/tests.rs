@@ -118,7 +118,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
     #[test]
-    fn client_has_what_the_model_has(
+    fn client_receives_what_model_predicts(
         binary: bool,
         terminal: bool,
         steps in proptest::collection::vec(what(), 1..80),

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn message_that_repeats_another_is_short() {
+    fn repeated_message_compresses_well() {
         let line = b"-rw-r--r-- 1 root root 4711 Jan  1 12:00 some-file-or-other.txt\r\n".repeat(4);
         let agreement = agreement(15, true);
         let (mut compressor, mut client) = (Compressor::new(&agreement), Client::new(&agreement));
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn small_messages_stay_as_they_are_and_take_no_memory() {
+    fn small_messages_are_not_compressed_and_take_no_memory() {
         let mut compressor = Compressor::new(&agreement(15, true));
         let mut out = vec![b'x'; COMPRESSED_MIN_BYTES - 1];
         assert!(!compressor.compress(&mut out, 0));
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_get_smaller_is_not_tried_for_a_while() {
+    fn incompressible_message_pauses_compression() {
         let agreement = agreement(15, true);
         let (mut compressor, mut client) = (Compressor::new(&agreement), Client::new(&agreement));
         let text = b"again and again ".repeat(64);
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn small_message_counts_for_those_after_it() {
+    fn small_message_improves_compression_of_later_ones() {
         let agreement = agreement(15, true);
         let (mut compressor, mut client) = (Compressor::new(&agreement), Client::new(&agreement));
         // Letters without repetition: little to gain in the first.
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_referred_to_that_the_client_has_forgotten() {
+    fn compressor_never_refers_beyond_client_window() {
         let letters: Vec<u8> = noise(3000).iter().map(|byte| b'0' + byte % 64).collect();
         for (window_bits, refers) in [(9, false), (11, false), (12, true), (15, true)] {
             let mut compressor = Compressor::new(&agreement(window_bits, true));
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_rests_gives_its_memory_back() {
+    async fn idle_compressor_frees_memory() {
         let mut compressor = Compressor::new(&agreement(15, true));
         assert!(compressor.compress(&mut vec![b'x'; 1000], 0));
         let before = Instant::now();
@@ -329,7 +329,7 @@ mod tests {
         /// Whatever is sent and in whatever order, however much the client can look back, with pauses
         /// in between: it reads what was sent.
         #[test]
-        fn every_message_is_read_back(
+        fn compressed_messages_round_trip(
             window_bits in 9..=15u8,
             takeover: bool,
             messages in proptest::collection::vec((0..4u8, 0..40_000usize, any::<u8>()), 1..24),

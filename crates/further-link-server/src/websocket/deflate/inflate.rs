@@ -149,12 +149,12 @@ mod tests {
     use sockudo_ws::protocol::{Protocol, Role};
     use zlib_rs::{Deflate, DeflateFlush};
 
-    const MAX: usize = 64 * 1024;
-    const FINAL: u8 = 0x80;
-    const COMPRESSED: u8 = 0x40;
-    const TEXT: u8 = 1;
-    const BINARY: u8 = 2;
-    const PING: u8 = 9;
+    const MESSAGE_MAX_BYTES: usize = 64 * 1024;
+    const FIN_BIT: u8 = 0x80;
+    const RSV1_COMPRESSED_BIT: u8 = 0x40;
+    const OPCODE_TEXT: u8 = 1;
+    const OPCODE_BINARY: u8 = 2;
+    const OPCODE_PING: u8 = 9;
 
     fn deflated(message: &[u8]) -> Vec<u8> {
         let mut deflate = Deflate::new(6, false, 15);
@@ -188,7 +188,7 @@ mod tests {
 
     /// What is read of `bytes` that come in pieces of `piece`.
     fn read(bytes: &[u8], piece: usize) -> Result<Vec<Message>, Error> {
-        let (mut messages, mut buffer) = (Inflater::new(MAX), BytesMut::new());
+        let (mut messages, mut buffer) = (Inflater::new(MESSAGE_MAX_BYTES), BytesMut::new());
         let mut found = Vec::new();
         for piece in bytes.chunks(piece) {
             buffer.extend_from_slice(piece);
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_of_the_standard() {
+    fn rfc_7692_samples_are_inflated() {
         // RFC 7692 sections 7.2.3.1 to 7.2.3.5: "Hello", in several ways.
         for payload in [
             &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00][..],
@@ -212,21 +212,25 @@ mod tests {
                 0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00,
             ],
         ] {
-            let found = read(&frame(FINAL | COMPRESSED | TEXT, payload), 1).unwrap();
+            let found = read(
+                &frame(FIN_BIT | RSV1_COMPRESSED_BIT | OPCODE_TEXT, payload),
+                1,
+            )
+            .unwrap();
             assert!(matches!(&found[..], [Message::Text(text)] if text == "Hello"));
         }
     }
 
     #[test]
-    fn message_in_several_frames_with_a_ping_between() {
+    fn fragmented_message_with_ping_between_is_read() {
         let text = "größer ".repeat(100);
         let compressed = deflated(text.as_bytes());
         let (first, second) = compressed.split_at(compressed.len() / 2);
         let bytes = [
-            frame(COMPRESSED | TEXT, first),
-            frame(FINAL | PING, b"?"),
-            frame(FINAL, second),
-            frame(FINAL | BINARY, b"plain"),
+            frame(RSV1_COMPRESSED_BIT | OPCODE_TEXT, first),
+            frame(FIN_BIT | OPCODE_PING, b"?"),
+            frame(FIN_BIT, second),
+            frame(FIN_BIT | OPCODE_BINARY, b"plain"),
         ]
         .concat();
         for piece in [1, 7, 1000] {
@@ -239,59 +243,70 @@ mod tests {
     }
 
     #[test]
-    fn messages_have_a_length_at_the_most() {
-        for length in [MAX, MAX + 1] {
+    fn message_over_limit_is_rejected() {
+        for length in [MESSAGE_MAX_BYTES, MESSAGE_MAX_BYTES + 1] {
             // Of a plain one, of one that has become small, and of one that has become larger.
             let noise: Vec<u8> = (0..length as u64)
                 .map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 37) as u8)
                 .collect();
             for bytes in [
-                frame(FINAL | BINARY, &noise),
-                frame(FINAL | COMPRESSED | BINARY, &deflated(&noise)),
-                frame(FINAL | COMPRESSED | BINARY, &deflated(&vec![0; length])),
+                frame(FIN_BIT | OPCODE_BINARY, &noise),
+                frame(
+                    FIN_BIT | RSV1_COMPRESSED_BIT | OPCODE_BINARY,
+                    &deflated(&noise),
+                ),
+                frame(
+                    FIN_BIT | RSV1_COMPRESSED_BIT | OPCODE_BINARY,
+                    &deflated(&vec![0; length]),
+                ),
             ] {
                 let found = read(&bytes, 4096);
                 match length {
-                    MAX => assert_eq!(found.unwrap()[0].as_bytes().len(), MAX),
+                    MESSAGE_MAX_BYTES => {
+                        assert_eq!(found.unwrap()[0].as_bytes().len(), MESSAGE_MAX_BYTES)
+                    }
                     _ => assert!(matches!(found, Err(Error::MessageTooLarge))),
                 }
             }
         }
         // Frames without end.
-        let mut bytes = frame(COMPRESSED | BINARY, &[]);
-        for _ in 0..MAX / 1024 + 1 {
+        let mut bytes = frame(RSV1_COMPRESSED_BIT | OPCODE_BINARY, &[]);
+        for _ in 0..MESSAGE_MAX_BYTES / 1024 + 1 {
             bytes.extend(frame(0, &[0; 1024]));
         }
         assert!(matches!(read(&bytes, 4096), Err(Error::MessageTooLarge)));
     }
 
     #[test]
-    fn what_is_not_allowed() {
+    fn invalid_frames_are_rejected() {
         let hello = deflated(b"hello");
         for bytes in [
             // RFC 7692 section 6.1: only the first frame of a message is marked.
             [
-                frame(COMPRESSED | TEXT, &hello),
-                frame(FINAL | COMPRESSED, b""),
+                frame(RSV1_COMPRESSED_BIT | OPCODE_TEXT, &hello),
+                frame(FIN_BIT | RSV1_COMPRESSED_BIT, b""),
             ]
             .concat(),
-            frame(FINAL | COMPRESSED | PING, b""),
-            frame(FINAL | 0x20 | TEXT, b""),
-            frame(FINAL | 0x10 | TEXT, b""),
-            frame(FINAL, b"?"),
-            [frame(TEXT, b"a"), frame(FINAL | TEXT, b"b")].concat(),
-            frame(FINAL | 8, b"1"),
+            frame(FIN_BIT | RSV1_COMPRESSED_BIT | OPCODE_PING, b""),
+            frame(FIN_BIT | 0x20 | OPCODE_TEXT, b""),
+            frame(FIN_BIT | 0x10 | OPCODE_TEXT, b""),
+            frame(FIN_BIT, b"?"),
+            [frame(OPCODE_TEXT, b"a"), frame(FIN_BIT | OPCODE_TEXT, b"b")].concat(),
+            frame(FIN_BIT | 8, b"1"),
         ] {
             assert!(
                 matches!(read(&bytes, 100), Err(Error::Protocol(_))),
                 "{bytes:?}"
             );
         }
-        let garbage = frame(FINAL | COMPRESSED | TEXT, &[0xff; 20]);
+        let garbage = frame(FIN_BIT | RSV1_COMPRESSED_BIT | OPCODE_TEXT, &[0xff; 20]);
         assert!(matches!(read(&garbage, 100), Err(Error::Compression(_))));
-        let latin = frame(FINAL | COMPRESSED | TEXT, &deflated(b"gr\xf6\xdfer"));
+        let latin = frame(
+            FIN_BIT | RSV1_COMPRESSED_BIT | OPCODE_TEXT,
+            &deflated(b"gr\xf6\xdfer"),
+        );
         assert!(matches!(read(&latin, 100), Err(Error::InvalidUtf8)));
-        let code = frame(FINAL | 8, &[0x03, 0xed]);
+        let code = frame(FIN_BIT | 8, &[0x03, 0xed]);
         assert!(matches!(
             read(&code, 100),
             Err(Error::InvalidCloseCode(1005))
@@ -323,20 +338,20 @@ mod tests {
     proptest! {
         /// Bytes of whatever kind: no panic, and never more than is permitted.
         #[test]
-        fn nothing_that_is_sent_breaks_it(
+        fn arbitrary_bytes_are_survived(
             first in proptest::collection::vec(any::<u8>(), 1..6),
             payload in proptest::collection::vec(any::<u8>(), 0..400),
             piece in 1..64usize,
         ) {
             let bytes: Vec<u8> = first.iter().flat_map(|first| frame(*first, &payload)).collect();
             if let Ok(found) = read(&bytes, piece) {
-                prop_assert!(found.iter().all(|message| message.as_bytes().len() <= MAX));
+                prop_assert!(found.iter().all(|message| message.as_bytes().len() <= MESSAGE_MAX_BYTES));
             }
         }
 
         /// Deflate that was damaged somewhere is an error or another text, and no more.
         #[test]
-        fn damaged_messages_are_survived(
+        fn corrupt_messages_are_survived(
             text in "[a-z ]{1,2000}",
             at: proptest::sample::Index,
             damage in 1..=255u8,
@@ -344,14 +359,14 @@ mod tests {
             let mut compressed = deflated(text.as_bytes());
             let at = at.index(compressed.len());
             compressed[at] ^= damage;
-            if let Ok(found) = read(&frame(FINAL | COMPRESSED | BINARY, &compressed), 4096) {
-                prop_assert!(found[0].as_bytes().len() <= MAX);
+            if let Ok(found) = read(&frame(FIN_BIT | RSV1_COMPRESSED_BIT | OPCODE_BINARY, &compressed), 4096) {
+                prop_assert!(found[0].as_bytes().len() <= MESSAGE_MAX_BYTES);
             }
         }
 
         /// Without compression, it reads what the library's own reader does.
         #[test]
-        fn plain_frames_are_read_as_by_the_library(
+        fn plain_frames_are_read_like_the_library_does(
             frames in proptest::collection::vec(
                 (proptest::sample::select(vec![0u8, 1, 2, 8, 9, 10, 11]), any::<bool>(), "(.|ä|\u{1f600}){0,60}", any::<bool>()),
                 1..8
@@ -364,7 +379,7 @@ mod tests {
                     frame(u8::from(*last) << 7 | opcode, &text.as_bytes()[..length])
                 })
                 .collect();
-            let mut library = Protocol::new(Role::Server, MAX, MAX);
+            let mut library = Protocol::new(Role::Server, MESSAGE_MAX_BYTES, MESSAGE_MAX_BYTES);
             let theirs = library.process(&mut BytesMut::from(&bytes[..]));
             match (read(&bytes, bytes.len()), theirs) {
                 (Ok(ours), Ok(theirs)) => prop_assert_eq!(seen(ours), seen(theirs)),

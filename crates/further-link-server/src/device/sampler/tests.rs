@@ -15,7 +15,7 @@ fn data(sample: &Sample) -> Value {
 }
 
 #[tokio::test]
-async fn first_comes_at_once_and_the_second_has_the_load() {
+async fn first_sample_comes_at_once_and_second_has_load() {
     let device = Device::new("/");
     let mut watcher = device.watch(server_info).unwrap();
     let first = watcher.next().await.unwrap();
@@ -38,7 +38,7 @@ async fn first_comes_at_once_and_the_second_has_the_load() {
 }
 
 #[tokio::test]
-async fn it_is_read_for_all_and_only_while_somebody_watches() {
+async fn sampler_is_shared_and_runs_only_while_watched() {
     let device = Device::new("/");
     let is_running = || device.running.lock().unwrap().upgrade().is_some();
     assert!(!is_running());
@@ -73,7 +73,7 @@ async fn it_is_read_for_all_and_only_while_somebody_watches() {
 }
 
 #[tokio::test]
-async fn as_many_watch_as_there_are_places() {
+async fn watchers_are_limited() {
     let device = Device::new("/");
     let mut watchers: Vec<_> = (0..MAX_WATCHERS)
         .map(|_| device.watch(server_info).unwrap())
@@ -98,7 +98,7 @@ impl Drop for Stuck {
 }
 
 #[tokio::test]
-async fn files_that_do_not_answer_keep_one_thread() {
+async fn hanging_files_block_one_thread() {
     let root = std::env::temp_dir().join(format!("further-link-stuck-{}", std::process::id()));
     let _ = fs::remove_dir_all(&root);
     fs::create_dir_all(root.join("proc")).unwrap();
