@@ -1,5 +1,5 @@
 //! The binary stream `further-link.3` (`docs/protocol.md` section 10): what is said, byte by byte, and what
-//! is said about mistakes. `stream_flow.rs` has how much may be on its way.
+//! is said about mistakes. `flow_control.rs` has how much may be on its way.
 
 use crate::support::raw::{BINARY, CONTINUATION, Frame, PING, PONG, RawClient, TEXT};
 use crate::support::stream::{

@@ -15,7 +15,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-const CORPUS: &str = include_str!("../../../../tests/corpus/hostile-names.txt");
+const CORPUS: &str = include_str!("../../../../../tests/corpus/hostile-names.txt");
 /// So deep that names with several `..` lead to where it would be seen.
 const WORK: &str = "1/2/3/4/5/6/work";
 

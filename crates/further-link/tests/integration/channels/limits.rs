@@ -27,7 +27,7 @@ async fn start(client: &mut Client, code: &str) {
 }
 
 #[tokio::test]
-async fn the_33rd_connection_waits_for_one_to_leave() {
+async fn connection_33_waits_for_one_to_leave() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/run").await;
     let code = "import select\n\

@@ -1,6 +1,6 @@
 //! `/fs` with the real server: listing, reading, making, removing and moving, and names that lead elsewhere.
-//! Writing is in `files_write.rs`,
-//! what takes time or force is in `files_force.rs`, archives and watching in `files_stream.rs`.
+//! Writing is in `write.rs`,
+//! what takes time or force is in `contention.rs`, archives and watching in `streaming.rs`.
 
 use crate::support::fs::{Reply, get, put, send};
 use crate::support::{TestServer, names_in, write_file};

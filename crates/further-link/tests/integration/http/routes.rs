@@ -67,7 +67,7 @@ fn first_line(answer: &Answer) -> &str {
 
 #[test]
 fn every_route_is_in_the_table() {
-    let routes = include_str!("../../../further-link-server/src/http/routes.rs");
+    let routes = include_str!("../../../../further-link-server/src/http/routes.rs");
     let after = |text: &'static str, mark: &'static str| {
         text.split(mark).skip(1).filter_map(|rest| {
             let rest = rest.trim_start().strip_prefix('"')?;

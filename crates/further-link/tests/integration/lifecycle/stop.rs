@@ -20,20 +20,20 @@ macro_rules! in_both_modes {
 }
 
 in_both_modes!(
-    a_program_that_cleans_up_is_waited_for,
-    a_program_that_does_not_is_killed_after_the_grace_time,
-    the_grace_time_is_a_setting,
-    an_interactive_shell_ends_at_once,
+    program_that_cleans_up_is_waited_for,
+    program_that_does_not_is_killed_after_the_grace_time,
+    grace_time_is_a_setting,
+    interactive_shell_ends_at_once,
     what_a_shell_runs_may_clean_up_first,
     what_a_shell_goes_on_with_is_ended_too,
     stopped_programs_end,
     daemons_end_with_their_program,
     what_a_program_leaves_behind_ends,
     all_of_a_large_tree_ends,
-    a_program_that_forks_for_ever_ends,
-    a_closed_socket_ends_everything,
-    a_killed_server_leaves_nothing,
-    a_killed_spawner_ends_the_server,
+    program_that_forks_for_ever_ends,
+    closed_socket_ends_everything,
+    killed_server_leaves_nothing,
+    killed_spawner_ends_the_server,
 );
 
 fn server(mode: &str, grace: &str) -> TestServer {
@@ -82,7 +82,7 @@ fn cgroups_of(spawner: i32) -> Vec<PathBuf> {
         .collect()
 }
 
-async fn a_program_that_cleans_up_is_waited_for(mode: &str) {
+async fn program_that_cleans_up_is_waited_for(mode: &str) {
     let server = server(mode, "2");
     let mut client = server.connect("/run").await;
     let marker = server.folder.path().join("marker");
@@ -111,20 +111,20 @@ async fn stop_the_deaf(server: &TestServer) -> Duration {
     asked.elapsed()
 }
 
-async fn a_program_that_does_not_is_killed_after_the_grace_time(mode: &str) {
+async fn program_that_does_not_is_killed_after_the_grace_time(mode: &str) {
     let server = TestServer::start(&["--set", &format!("run.cgroup={mode}")]);
     let taken = stop_the_deaf(&server).await;
     assert!((2.0..4.0).contains(&taken.as_secs_f32()), "{taken:?}");
     nothing_runs(&server);
 }
 
-async fn the_grace_time_is_a_setting(mode: &str) {
+async fn grace_time_is_a_setting(mode: &str) {
     let server = server(mode, "0.3");
     let taken = stop_the_deaf(&server).await;
     assert!((0.3..2.0).contains(&taken.as_secs_f32()), "{taken:?}");
 }
 
-async fn an_interactive_shell_ends_at_once(mode: &str) {
+async fn interactive_shell_ends_at_once(mode: &str) {
     let server = server(mode, LONG_GRACE);
     let mut client = server.connect("/run?pty=1").await;
     client.start_data("sh", json!({"runner": "shell"})).await;
@@ -259,7 +259,7 @@ async fn all_of_a_large_tree_ends(mode: &str) {
     nothing_runs(&server);
 }
 
-async fn a_program_that_forks_for_ever_ends(mode: &str) {
+async fn program_that_forks_for_ever_ends(mode: &str) {
     let server = server(mode, "0.1");
     let mut client = server.connect("/run").await;
     // Each lives only until it has made the next. There is an end, in case this test fails.
@@ -272,7 +272,7 @@ async fn a_program_that_forks_for_ever_ends(mode: &str) {
     nothing_runs(&server);
 }
 
-async fn a_closed_socket_ends_everything(mode: &str) {
+async fn closed_socket_ends_everything(mode: &str) {
     let server = server(mode, "0.3");
     let word = unique("closed");
     let marker = server.folder.path().join("marker");
@@ -304,7 +304,7 @@ async fn a_closed_socket_ends_everything(mode: &str) {
     }
 }
 
-async fn a_killed_server_leaves_nothing(mode: &str) {
+async fn killed_server_leaves_nothing(mode: &str) {
     let mut server = TestServer::start(&["--set", &format!("run.cgroup={mode}")]);
     let word = unique("orphan");
     let mut client = server.connect("/run").await;
@@ -350,7 +350,7 @@ fn has_cgroups() -> bool {
     !cgroups_of(server.spawner_pid()).is_empty()
 }
 
-async fn a_killed_spawner_ends_the_server(mode: &str) {
+async fn killed_spawner_ends_the_server(mode: &str) {
     let mut server = server(mode, "1");
     let mut client = server.connect("/run").await;
     client.start("deaf", "python3", DEAF).await;

@@ -1,0 +1,6 @@
+//! `/fs`: the files of an account over HTTP.
+
+mod contention;
+mod requests;
+mod streaming;
+mod write;

@@ -1,0 +1,4 @@
+//! What every WebSocket connection has: limits, timeouts, compression.
+
+mod deflate;
+mod limits;
