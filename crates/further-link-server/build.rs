@@ -1,6 +1,7 @@
-//! Embeds the page: what `make page` has put into `web/dist`, or the folder that `FURTHER_LINK_WEB_DIST` names (from the
-//! workspace's root). Where there is none, the server gets a page that says how to build it, and all else is as always:
-//! who changes Rust code needs no Node.js.
+//! Embeds the page: what `make page` has put into `web/dist`, or the directory that
+//! `FURTHER_LINK_WEB_DIST` names (from the workspace's root). Where there is none, the server gets
+//! a page that says how to build it, and all else is as always: who changes Rust code needs no
+//! Node.js.
 
 #[path = "build/embed.rs"]
 mod embed;
@@ -25,7 +26,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(folder) => root.join(folder),
         None => {
             let folder = root.join("web/dist");
-            // Of a folder that is not there cargo would say each time that it has changed, and build the server again.
+            // Of a directory that is not there cargo would say each time that it has changed, and
+            // build the server again.
             if !folder.exists() && fs::create_dir_all(&folder).is_ok() {
                 // It is compared with the moment at which this program was started.
                 let long_ago = UNIX_EPOCH + Duration::from_secs(1_000_000_000);

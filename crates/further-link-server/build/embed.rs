@@ -1,8 +1,9 @@
-//! Makes a table in Rust of the page's files, for `src/page.rs`. It runs when the server is built, so what it does not like
-//! ends the build.
+//! Makes a table in Rust of the page's files, for `src/page.rs`. It runs when the server is built,
+//! so what it does not like ends the build.
 //!
-//! Of a file that has compressed forms beside it (`FILE.br`, `FILE.gz`), only those are embedded: together they are
-//! smaller than the file, and what a rare client without either gets is made from the second.
+//! Of a file that has compressed forms beside it (`FILE.br`, `FILE.gz`), only those are embedded:
+//! together they are smaller than the file, and what a rare client without either gets is made from
+//! the second.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,18 +11,19 @@ use std::hash::{DefaultHasher, Hasher as _};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Bytes of all that is embedded, at the most. A page has less than a tenth; a folder of videos among its files would
-/// make every device's download larger, and is a mistake.
+/// Bytes of all that is embedded, at most. A page has less than a tenth; a directory of videos
+/// among its files would make every device's download larger, and is a mistake.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
-/// Folders inside of folders, at the most; more is a link that leads round in a circle.
+/// Directories inside of directories, at most; more is a link that leads round in a circle.
 const MAX_DEPTH: usize = 8;
-/// A folder of pages that people try things with. Without a page of its own it gets one that lists them.
+/// A directory of pages that people try things with. Without a page of its own it gets one that
+/// lists them.
 const EXAMPLES_DIR: &str = "examples";
 
 /// One file of the page, and what of it is embedded.
 #[derive(Debug)]
 pub(crate) struct EmbeddedFile {
-    /// Path in the page's folder, with `/` between its parts.
+    /// Path in the page's directory, with `/` between its parts.
     pub(crate) path: String,
     /// Bytes of the file itself.
     pub(crate) length: usize,
@@ -33,7 +35,8 @@ pub(crate) struct EmbeddedFile {
     pub(crate) brotli: Option<PathBuf>,
 }
 
-/// All files below `folder`, by their paths. What is made on top of them is written below `made`.
+/// All files below `directory`, by their paths. What is made on top of them is written below
+/// `made`.
 ///
 /// # Errors
 /// If a file cannot be read, or is not what a page's file has to be.
@@ -54,7 +57,8 @@ pub(crate) fn files(folder: &Path, made: &Path) -> io::Result<Vec<EmbeddedFile>>
                     .is_ok()
             })
         });
-        // The names of what the code was before it was made small are of use on a developer's machine only.
+        // The names of what the code was before it was made small are of use on a developer's
+        // machine only.
         if !is_form && !path.ends_with(".map") {
             files.push(file(folder, path, &mut total)?);
         }
@@ -140,8 +144,8 @@ fn file(folder: &Path, path: &str, total: &mut usize) -> io::Result<EmbeddedFile
     })
 }
 
-/// Whether the file can be made from this gzip form of it: one member with the shortest of all heads (RFC 1952), which is
-/// what `src/page/inflate.rs` reads.
+/// Returns whether the file can be made from this gzip form of it: one member with the shortest of
+/// all heads (RFC 1952), which is what `src/page/inflate.rs` reads.
 fn makes(gzip: &[u8], length: usize) -> Result<bool, &'static str> {
     let Some((rest, end)) = gzip.split_last_chunk::<4>() else {
         return Err("is no gzip");
@@ -199,7 +203,7 @@ fn listing(folder: &Path, files: &[EmbeddedFile]) -> io::Result<Option<Vec<u8>>>
     ))
 }
 
-/// The files as the text of a Rust expression: a slice of `EmbeddedFile`, sorted by path.
+/// Returns the files as the text of a Rust expression: a slice of `EmbeddedFile`, sorted by path.
 pub(crate) fn table(files: &[EmbeddedFile]) -> String {
     let bytes = |path: &Option<PathBuf>| match path {
         Some(path) => format!("Some(include_bytes!({:?}))", path.display().to_string()),

@@ -6,11 +6,11 @@ use prometheus::{
 };
 use std::time::Duration;
 
-/// Upper bounds of the start latency's buckets, in seconds: from a good start of a shell to a bad one
-/// of a large interpreter on a small board.
+/// Upper bounds of the start latency's buckets, in seconds: from a good start of a shell to a bad
+/// one of a large interpreter on a small board.
 const START_BUCKETS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0];
 
-/// All metrics. Handles are cheap to count with.
+/// All metrics.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
@@ -83,7 +83,7 @@ impl Metrics {
         self.start_seconds.observe(latency.as_secs_f64());
     }
 
-    /// The text of `GET /metrics`.
+    /// Returns the body of `GET /metrics`.
     pub(crate) fn text(&self) -> prometheus::Result<Vec<u8>> {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;

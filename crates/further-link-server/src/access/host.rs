@@ -54,8 +54,8 @@ pub(super) struct HostCheck {
 }
 
 impl HostCheck {
-    /// `hostname` is the device's own name, which is accepted as it is, without its domain, and with
-    /// `.local`; `configured` are further names.
+    /// `hostname` is the device's own name, which is accepted as it is, without its domain, and
+    /// with `.local`; `configured` are further names.
     pub(super) fn new(hostname: &str, configured: &[String]) -> Self {
         let mut names = vec!["localhost".to_owned()];
         let hostname = hostname.to_ascii_lowercase();

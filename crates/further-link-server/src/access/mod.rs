@@ -1,5 +1,6 @@
-//! Access control: every request and every upgrade passes [`middleware::check_access`], whatever its route.
-//! `host` checks what `Host` names (DNS rebinding), `origin` which page sends the request (CORS).
+//! Access control: every request and every upgrade passes [`middleware::check_access`], whatever
+//! its route. `host` checks what `Host` names (DNS rebinding), `origin` which page sends the
+//! request (CORS).
 
 mod denied;
 pub(crate) mod fetch_metadata;
@@ -23,8 +24,8 @@ pub struct AccessSettings {
     pub hosts: Vec<String>,
     /// Sites whose pages may use this server, as `scheme://host[:port]`.
     pub origins: Vec<String>,
-    /// Ports of this server, if it has several: pages that came from one of them may use the others,
-    /// by the same name.
+    /// Ports of this server, if it has several: pages that came from one of them may use the
+    /// others, by the same name.
     pub ports: Vec<u16>,
 }
 

@@ -32,8 +32,8 @@ impl OriginCheck {
         }
     }
 
-    /// Returns the foreign origin that is accepted; `None` if the request comes from an own page, or
-    /// from no page.
+    /// Returns the foreign origin that is accepted; `None` if the request comes from an own page,
+    /// or from no page.
     ///
     /// # Errors
     /// If it comes from a page of another site.
@@ -57,8 +57,8 @@ impl OriginCheck {
         Err(AccessDenied::foreign_origin(text))
     }
 
-    /// Returns whether the page at the URL `page` came from this server, by the name that the request
-    /// uses: what `Referer` tells.
+    /// Returns whether the page at the URL `page` came from this server, by the name that the
+    /// request uses: what `Referer` tells.
     pub(super) fn is_own_page(&self, page: &str, headers: &HeaderMap) -> bool {
         let host = single_value(headers, &header::HOST).and_then(|host| host.to_str().ok());
         let origin = page.find("://").map(|colon| {
@@ -71,8 +71,8 @@ impl OriginCheck {
         }
     }
 
-    /// Returns whether `origin` is this server, by the same name and on the same port or on another of
-    /// its own.
+    /// Returns whether `origin` is this server, by the same name and on the same port or on another
+    /// of its own.
     fn is_own(&self, origin: &str, host: &Authority<'_>) -> bool {
         let (default_port, rest) = match origin.split_once("://") {
             Some(("http", rest)) => (80, rest),

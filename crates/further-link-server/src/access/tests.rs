@@ -164,8 +164,8 @@ fn repeated_host_or_origin_is_denied() {
 }
 
 proptest::proptest! {
-    /// Whatever is sent as a host is accepted only if it is, without its port, an address or a known
-    /// name.
+    /// Whatever is sent as a host is accepted only if it is, without its port, an address or a
+    /// known name.
     #[test]
     fn accepted_host_is_address_or_known_name(host in "[ -~]{0,40}|\\[?[0-9a-f.:]{0,20}\\]?(:[0-9]{0,6})?") {
         let Ok(value) = HeaderValue::from_str(&host) else { return Ok(()) };

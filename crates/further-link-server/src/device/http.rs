@@ -87,7 +87,8 @@ fn wants_events(query: &QueryString, headers: &HeaderMap) -> bool {
     query.switch("watch").unwrap_or(accepts)
 }
 
-/// Returns the samples as events. A client that is slow gets the newest one when it is ready for it.
+/// Returns the samples as events. A client that is slow gets the newest one when it is ready for
+/// it.
 fn events(watcher: Watcher) -> impl Stream<Item = Event> + Send {
     stream::unfold(watcher, |mut watcher| async {
         let sample = watcher.next().await?;

@@ -1,5 +1,5 @@
-//! Samples how the device is. One task samples for all who watch, while somebody does; nothing is read
-//! otherwise.
+//! Samples how the device is. One task samples for all who watch, while somebody does; nothing is
+//! read otherwise.
 
 use super::system_files::{CpuTicks, SystemFiles};
 use serde_json::json;
@@ -10,7 +10,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-/// Between two samples, and how old an answer may be: often enough for a needle, and next to nothing for a small board.
+/// Between two samples, and how old an answer may be: often enough for a needle, and next to
+/// nothing for a small board.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(2);
 /// Between the first two: the load is that of a time, and nobody should wait long for the first.
 const FIRST_SAMPLE_INTERVAL: Duration = Duration::from_millis(200);
@@ -54,7 +55,8 @@ pub(crate) struct Device {
 #[derive(Debug)]
 struct Shared {
     files: SystemFiles,
-    /// Held by who reads, to the end of it: a disk that does not answer keeps one thread, not one for each who asks.
+    /// Held by who reads, to the end of it: a disk that does not answer keeps one thread, not one
+    /// for each who asks.
     turn: Arc<Semaphore>,
     last: Mutex<Option<Last>>,
 }
@@ -80,7 +82,7 @@ pub(super) struct Watcher {
 }
 
 impl Watcher {
-    /// The next sample, or the newest if there have been several.
+    /// Returns the next sample, or the newest if there have been several.
     pub(super) async fn next(&mut self) -> Option<Sample> {
         loop {
             self.samples.changed().await.ok()?;

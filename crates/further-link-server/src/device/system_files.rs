@@ -1,5 +1,5 @@
-//! What Linux tells of a device in its files. All of it may be missing, in a container or on another board; then it is
-//! not there here either, and nothing is an error.
+//! What Linux tells of a device in its files. All of it may be missing, in a container or on
+//! another board; then it is not there here either, and nothing is an error.
 
 use nix::sys::statvfs::statvfs;
 use serde_json::{Value, json};
@@ -7,8 +7,8 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-/// Bytes that are read of a file, at the most. `/proc/stat` of a machine with hundreds of cores has more, but its cores are in
-/// front.
+/// Bytes that are read of a file, at most. `/proc/stat` of a machine with hundreds of cores has
+/// more, but its cores are in front.
 const FILE_MAX_BYTES: u64 = 64 * 1024;
 /// Cores that are told of.
 const MAX_CORES: usize = 256;
@@ -16,7 +16,8 @@ const MAX_CORES: usize = 256;
 const DIRECTORY_MAX_ENTRIES: usize = 64;
 /// Characters of a name.
 const NAME_MAX_BYTES: usize = 128;
-/// Sensors that tell of the processor, by parts of their names; the best ones first. Others are of disks, radios and rooms.
+/// Sensors that tell of the processor, by parts of their names; the best ones first. Others are of
+/// disks, radios and rooms.
 const PROCESSOR_SENSORS: [&str; 7] = ["cpu", "x86_pkg", "coretemp", "k10temp", "soc", "acpitz", ""];
 /// What a sensor may tell, in thousandths of °C; beyond it is broken.
 const PLAUSIBLE_MILLIDEGREES: std::ops::RangeInclusive<i64> = -50_000..=200_000;
@@ -54,7 +55,8 @@ impl SystemFiles {
         Self { root: root.into() }
     }
 
-    /// The beginning of a file, without space around it; none if it cannot be read or there is nothing in it.
+    /// Returns the beginning of a file, without space around it; none if it cannot be read or there
+    /// is nothing in it.
     fn text(&self, path: impl AsRef<Path>) -> Option<String> {
         let file = File::open(self.root.join(path)).ok()?;
         let mut bytes = Vec::new();
@@ -69,7 +71,7 @@ impl SystemFiles {
         self.text(path)?.parse().ok()
     }
 
-    /// The folders in a folder, in order.
+    /// Returns the directories in a directory, in order.
     fn entries(&self, folder: &str) -> Vec<PathBuf> {
         let entries = self.root.join(folder).read_dir().into_iter().flatten();
         let mut names: Vec<_> = entries
@@ -86,8 +88,8 @@ impl SystemFiles {
         parse_stat(&self.text("proc/stat")?)
     }
 
-    /// All but the processor's load, as `docs/protocol.md` section 13 has it. Blocks, for long if `work` is on a network's
-    /// disk that does not answer.
+    /// All but the processor's load, as `docs/protocol.md` section 13 has it. Blocks, for long if
+    /// `work` is on a network's disk that does not answer.
     pub(super) fn rest(&self, work: Option<&Path>) -> Value {
         json!({
             "model": self.model(),
@@ -101,7 +103,7 @@ impl SystemFiles {
         })
     }
 
-    /// What the board says it is, or who made the computer and what it is called there.
+    /// Returns what the board says it is, or who made the computer and what it is called there.
     fn model(&self) -> Option<String> {
         if let Some(model) = self.text("proc/device-tree/model") {
             return Some(name(&model));
@@ -148,7 +150,7 @@ impl SystemFiles {
         Some(json!({ "total": bytes("MemTotal")?, "available": bytes("MemAvailable")? }))
     }
 
-    /// The processor's, in °C with one digit behind the point.
+    /// Returns the processor's temperature, in °C with one digit behind the point.
     fn temperature(&self) -> Option<f64> {
         let zones = self.entries("sys/class/thermal");
         let monitors = self.entries("sys/class/hwmon");
@@ -176,7 +178,7 @@ impl SystemFiles {
         Some((thousandths as f64 / 100.0).round() / 10.0)
     }
 
-    /// The first battery that is the device's own, and not a mouse's.
+    /// Returns the first battery that is the device's own, and not a mouse's.
     fn battery(&self) -> Option<Value> {
         let supplies = self.entries("sys/class/power_supply");
         supplies.iter().find_map(|supply| {
@@ -201,7 +203,8 @@ impl SystemFiles {
         })
     }
 
-    /// What a Raspberry Pi's firmware holds back at the moment, and why: the lowest four bits.
+    /// Returns what a Raspberry Pi's firmware holds back at the moment, and why: the lowest four
+    /// bits.
     fn throttled(&self) -> Option<Value> {
         let text = self.text("sys/devices/platform/soc/soc:firmware/get_throttled")?;
         let bits = u32::from_str_radix(text.trim_start_matches("0x"), 16).ok()?;
@@ -215,8 +218,8 @@ impl SystemFiles {
     }
 }
 
-/// Space of the file system that `folder` is or would be on. The server may not be able to look into a home, so the nearest
-/// folder above it counts that tells.
+/// Space of the file system that `directory` is or would be on. The server may not be able to look
+/// into a home, so the nearest directory above it counts that tells.
 fn disk(folder: &Path) -> Option<Value> {
     let found = folder.ancestors().find_map(|folder| statvfs(folder).ok())?;
     let size = found.fragment_size();
@@ -264,8 +267,8 @@ fn ticks(fields: &str) -> Option<Ticks> {
 }
 
 impl Ticks {
-    /// The part of the time since `before` that was not idle, from 0 to 1; none if no time has passed. Ticks may go back
-    /// a little: the kernel estimates some of them (`proc_stat(5)`).
+    /// Returns the part of the time since `before` that was not idle, from 0 to 1; none if no time
+    /// has passed. Ticks may go back a little: the kernel estimates some of them (`proc_stat(5)`).
     fn load(self, before: Self) -> Option<f64> {
         let all = self.all.checked_sub(before.all).filter(|all| *all > 0)?;
         let busy = self.busy.saturating_sub(before.busy);

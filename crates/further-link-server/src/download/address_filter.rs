@@ -38,8 +38,8 @@ const NON_PUBLIC_NETWORKS_V4: [(Ipv4Addr, u32); 15] = [
     (Ipv4Addr::new(240, 0, 0, 0), 4),
 ];
 
-/// All that is given out of IPv6. Outside of it are loopback, link-local, unique local, multicast, the
-/// unspecified address, and addresses that hold one of IPv4 in a way that nobody uses any more.
+/// All that is given out of IPv6. Outside of it are loopback, link-local, unique local, multicast,
+/// the unspecified address, and addresses that hold one of IPv4 in a way that nobody uses any more.
 const PUBLIC_NETWORK_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
 /// What inside of that is not the internet.
@@ -54,8 +54,8 @@ const NON_PUBLIC_NETWORKS_V6: [(Ipv6Addr, u32); 4] = [
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
 ];
 
-/// A network around this device with more addresses than that is a whole family of them (as of a tunnel
-/// that everything goes through), and says nothing about who is near.
+/// A network around this device with more addresses than that is a whole family of them (as of a
+/// tunnel that everything goes through), and says nothing about who is near.
 const PREFIX_MIN_BITS_V4: u32 = 8;
 const PREFIX_MIN_BITS_V6: u32 = 16;
 
@@ -64,8 +64,8 @@ const PREFIX_MIN_BITS_V6: u32 = 16;
 pub(super) enum AddressFilter {
     /// All of them.
     Open,
-    /// Those of the internet, without the networks that this device is in: by IPv6, and sometimes by
-    /// IPv4, they have public addresses too. This device's own are among them.
+    /// Those of the internet, without the networks that this device is in: by IPv6, and sometimes
+    /// by IPv4, they have public addresses too. This device's own are among them.
     Public(Vec<Subnet>),
     /// This one, as if it were of the internet.
     #[cfg(test)]
@@ -77,7 +77,8 @@ pub(super) enum AddressFilter {
 pub(super) struct Subnet(pub(super) IpAddr, pub(super) u32);
 
 impl AddressFilter {
-    /// Lets only the internet pass. Looks around each time: a device comes from one network into another.
+    /// Returns a filter for public addresses (SSRF protection). Reads the interfaces each time: a
+    /// device moves from one network to another.
     pub(super) fn public() -> nix::Result<Self> {
         let networks = getifaddrs()?.filter_map(|interface| {
             let address = ip(&interface.address?)?;
@@ -101,15 +102,17 @@ impl AddressFilter {
         }
     }
 
-    /// The same of a connection that exists. One that ends where it begins is to this device, by whatever
-    /// rule of routing, and although no interface has the address.
+    /// Returns whether an established connection is allowed. One whose two ends have the same
+    /// address is to this device, by whatever rule of routing, even if no interface has the
+    /// address.
     pub(super) fn allows_connection(&self, from: IpAddr, to: IpAddr) -> bool {
         self.allows(to) && !(matches!(self, Self::Public(_)) && from == to)
     }
 }
 
 impl Subnet {
-    /// The network of an interface; only its address if there is no mask, or one that says nothing.
+    /// Returns the network of an interface; only its address if there is no mask, or one that says
+    /// nothing.
     pub(super) fn around(address: IpAddr, mask: Option<IpAddr>) -> Self {
         let (shortest, full) = match address {
             IpAddr::V4(_) => (PREFIX_MIN_BITS_V4, Ipv4Addr::BITS),
@@ -137,8 +140,9 @@ fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
     v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
 }
 
-/// The address of IPv4 that an address of IPv6 stands for: written as one of IPv6 (`::ffff:0:0/96`), or
-/// translated on its way (NAT64, RFC 6052), by which networks without IPv4 reach the rest of the internet.
+/// Returns the address of IPv4 that an address of IPv6 stands for: written as one of IPv6
+/// (`::ffff:0:0/96`), or translated on its way (NAT64, RFC 6052), by which networks without IPv4
+/// reach the rest of the internet.
 fn destination(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V6(v6) => match v6.segments() {

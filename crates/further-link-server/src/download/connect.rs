@@ -1,5 +1,6 @@
-//! From a host to a connection: looks its name up once, drops the addresses that may not be asked, and
-//! connects to one of the others. Nobody who answers the look-up can change the address after the check.
+//! From a host to a connection: looks its name up once, drops the addresses that may not be asked,
+//! and connects to one of the others. Nobody who answers the look-up can change the address after
+//! the check.
 
 use super::address_filter::AddressFilter;
 use super::{DownloadError, failed, forbidden, unreachable};
@@ -22,12 +23,12 @@ pub(super) const CANDIDATES_MAX_COUNT: usize = 8;
 /// minute (`resolv.conf(5)`, `timeout` and `attempts`), much longer than we wait for it.
 pub(super) const LOOKUPS_MAX_COUNT: usize = 16;
 
-/// How long is waited for what. Tests wait less.
+/// Timeouts of a download. Tests have shorter ones.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeouts {
     /// For a look-up and a connection together: whoever is offline wants to know it now.
     pub(super) connect: Duration,
-    /// For an address, before the next is tried beside it (RFC 8305 section 5).
+    /// For one address, before the next is tried in parallel (Happy Eyeballs, RFC 8305 section 5).
     pub(super) attempt_delay: Duration,
     /// For the next sign of life of the other end.
     pub(super) idle: Duration,
@@ -43,9 +44,9 @@ impl Default for Timeouts {
     }
 }
 
-/// Who knows the addresses of a name.
+/// Resolves names (DNS).
 pub(super) trait Resolver: fmt::Debug + Send + Sync {
-    /// May take long, so it is called where waiting holds nobody up. The ports do not matter.
+    /// Returns the addresses of a name; their ports do not matter. Blocks.
     fn resolve(&self, name: &str) -> Result<Vec<SocketAddr>, ResolveError>;
 }
 
@@ -84,11 +85,11 @@ impl From<LookupError> for ResolveError {
     }
 }
 
-/// The networks around this device.
+/// Connects to hosts, with checks and timeouts.
 #[derive(Debug)]
 pub(super) struct Connector {
     resolver: Arc<dyn Resolver>,
-    /// What may be connected to, at the moment.
+    /// Returns what may be connected to, at the moment.
     filter: fn() -> nix::Result<AddressFilter>,
     pub(super) timeouts: Timeouts,
     resolve_permits: Arc<Semaphore>,
@@ -192,8 +193,8 @@ pub(super) fn candidates(
     Ok(alternate(found))
 }
 
-/// The addresses of both families in turn, so that one family that leads nowhere delays the other by one
-/// step. The first stays first: the system has put them in order (RFC 6724).
+/// Returns the addresses of both families in turn, so that one family that leads nowhere delays the
+/// other by one step. The first stays first: the system has put them in order (RFC 6724).
 fn alternate(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let v4_first = addresses.first().is_some_and(SocketAddr::is_ipv4);
     let (first, second): (Vec<_>, Vec<_>) = addresses
@@ -210,8 +211,11 @@ fn alternate(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     mixed
 }
 
-/// The first of the addresses that takes a connection. Each is given a moment before the next is tried
-/// beside it, and no more than `deadline` leaves. Otherwise why those failed that did.
+/// Connects to the first of the addresses that accepts (Happy Eyeballs). Each is given a moment
+/// before the next is tried in parallel.
+///
+/// # Errors
+/// Why each failed, at the latest at `deadline`.
 async fn connect_first(
     addresses: Vec<SocketAddr>,
     attempt_delay: Duration,
@@ -241,7 +245,7 @@ async fn connect_first(
     }
 }
 
-/// Whether anybody answered at all makes the difference.
+/// Returns whether anybody answered at all makes the difference.
 fn connect_error(url: &Url, failures: &[io::Error]) -> DownloadError {
     if let Some(error) = failures.iter().find(|error| !is_unreachable(error)) {
         return failed(
@@ -253,7 +257,7 @@ fn connect_error(url: &Url, failures: &[io::Error]) -> DownloadError {
     unreachable(url, format!("cannot be reached: {last}"))
 }
 
-/// The error without the number that comes with it.
+/// Returns the text of an error, without its number.
 fn error_text(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(code) => Errno::from_raw(code).desc().to_owned(),
@@ -261,7 +265,7 @@ fn error_text(error: &io::Error) -> String {
     }
 }
 
-/// Whether the error says that there is no way, and not that somebody at its end refuses.
+/// Returns whether the error says that there is no way, and not that somebody at its end refuses.
 fn is_unreachable(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error().map(Errno::from_raw),

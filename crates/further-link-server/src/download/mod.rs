@@ -1,13 +1,15 @@
-//! Downloads: the `url` files of uploaded projects, fetched by this device from the networks it is in.
+//! Downloads: the `url` files of uploaded projects, fetched by this device from the networks it is
+//! in.
 //!
-//! Whoever uploads a project chooses the address, and so could have this device request_url its own services or
-//! its neighbours for what they tell nobody outside. Therefore every connection, also of a redirect, is
-//! made to an address that was checked (`address`), and never to a name (`connect`). This file speaks
-//! HTTP with the other end, with limits for all that it may send. It knows no projects, paths or users.
+//! Whoever uploads a project chooses the address, and so could have this device request_url its own
+//! services or its neighbours for what they tell nobody outside. Therefore every connection, also
+//! of a redirect, is made to an address that was checked (`address`), and never to a name
+//! (`connect`). This file speaks HTTP with the other end, with limits for all that it may send. It
+//! knows no projects, paths or users.
 //!
-//! There is no proxy, whatever the environment says: a proxy looks resolver up by itself, and nothing
-//! checked here would hold behind it. There are no cookies, passwords or referrers, so that nothing of
-//! one host can come to another.
+//! There is no proxy, whatever the environment says: a proxy looks resolver up by itself, and
+//! nothing checked here would hold behind it. There are no cookies, passwords or referrers, so that
+//! nothing of one host can come to another.
 
 mod address_filter;
 mod connect;
@@ -51,7 +53,7 @@ const USER_AGENT: &str = concat!("further-link/", env!("CARGO_PKG_VERSION"));
 /// What downloads may use.
 #[derive(Clone, Debug)]
 pub struct DownloadSettings {
-    /// Bytes of one file, at the most.
+    /// Bytes of one file, at most.
     pub max_bytes: u64,
     /// How long one file may take, from the first look-up to its last byte.
     pub timeout: Duration,
@@ -59,8 +61,8 @@ pub struct DownloadSettings {
     pub private_addresses: bool,
 }
 
-/// Why a file was not downloaded, as a sentence for the person who asked for it. It resolver the host at
-/// the most: the rest of an address may hold what gives access to the file.
+/// Why a file was not downloaded, as a sentence for the person who asked for it. It resolver the
+/// host at the most: the rest of an address may hold what gives access to the file.
 #[derive(Debug, thiserror::Error)]
 pub enum DownloadError {
     /// No network answered: as if this device had no way to the internet.
@@ -77,7 +79,7 @@ pub enum DownloadError {
     File(#[source] io::Error),
 }
 
-/// See the module's text. Holds nothing but its settings before the first download by https.
+/// Downloads files. Holds nothing but its settings before the first download by https.
 #[derive(Clone, Debug)]
 pub(crate) struct Downloader(Arc<Inner>);
 
@@ -85,7 +87,8 @@ pub(crate) struct Downloader(Arc<Inner>);
 struct Inner {
     settings: DownloadSettings,
     network: Connector,
-    /// Made at the first use: the certificates of all authorities of the world take time and memory.
+    /// Made at the first use: the certificates of all authorities of the world take time and
+    /// memory.
     tls: OnceCell<Arc<ClientConfig>>,
 }
 
@@ -93,7 +96,7 @@ struct Inner {
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// The head of an answer, and its body, which comes as long as this is kept.
+/// A response. Its body comes as long as this is kept.
 struct Answer {
     head: Response<Incoming>,
     _connection: JoinSet<()>,
@@ -113,8 +116,8 @@ impl Downloader {
         }))
     }
 
-    /// Downloads `url` into `file` and returns its size. After an error, and when this is dropped before
-    /// it is done, the file may hold a part.
+    /// Downloads `url` into `file` and returns its size. After an error, and when this is dropped
+    /// before it is done, the file may hold a part.
     pub(crate) async fn fetch(&self, url: &str, file: File) -> Result<u64, DownloadError> {
         if url.len() > URL_MAX_BYTES {
             let reason = format!("Addresses of more than {URL_MAX_BYTES} bytes are not asked.");
@@ -158,7 +161,7 @@ impl Inner {
         ))
     }
 
-    /// Asks for `url` on a connection of its own.
+    /// Requests `url` on a connection of its own.
     async fn request_url(&self, url: &Url) -> Result<Answer, DownloadError> {
         let request = request(url)?;
         let stream = self.network.connect(url).await?;
@@ -222,7 +225,7 @@ impl Inner {
         Ok(Box::new(stream))
     }
 
-    /// Writes the body of the answer, if it is one that brings the file.
+    /// Writes the body of the response to the file, if it is a successful one.
     async fn save(&self, url: &Url, answer: Answer, mut file: File) -> Result<u64, DownloadError> {
         let status = answer.head.status();
         if status != StatusCode::OK {
@@ -284,13 +287,14 @@ impl Inner {
     }
 }
 
-/// Whether such an address is asked at all. Its host is looked at when that is connected to.
+/// Checks the scheme and credentials of a URL. Its host is checked when it is connected to.
 fn check(url: &Url) -> Result<(), DownloadError> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err(unsupported_scheme());
     }
     if !url.username().is_empty() || url.password().is_some() {
-        // They would stand in a file that other people read, and whom else they concern is not known here.
+        // They would stand in a file that other people read, and whom else they concern is not
+        // known here.
         return Err(forbidden(
             url,
             "is not asked with a name or password in the address",
@@ -320,7 +324,7 @@ fn request(url: &Url) -> Result<Request<Body>, DownloadError> {
         .map_err(|_| failed(url, "is no name that can be asked"))
 }
 
-/// Where the answer sends us to, if it does.
+/// Returns the URL that a response redirects to, if it does.
 fn redirect(url: &Url, answer: &Response<Incoming>) -> Result<Option<Url>, DownloadError> {
     if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
@@ -351,7 +355,7 @@ fn is_encoded(headers: &HeaderMap) -> bool {
         })
 }
 
-/// Writes the block where waiting for a disk holds nobody up, and gives it back empty.
+/// Writes a block on the blocking pool and returns it empty.
 async fn write(mut file: File, mut block: Vec<u8>) -> io::Result<(File, Vec<u8>)> {
     let written = tokio::task::spawn_blocking(move || {
         file.write_all(&block)?;
@@ -361,10 +365,10 @@ async fn write(mut file: File, mut block: Vec<u8>) -> io::Result<(File, Vec<u8>)
     written.await.map_err(io::Error::other)?
 }
 
-/// A client that trusts these authorities; none if there is no usable one among them.
+/// Returns a TLS client that trusts these authorities; `None` if no usable one is among them.
 ///
-/// They are the system's and not a list in the program, so that an authority of a school's own is trusted
-/// too, and one that has lost its trust is not until the next release.
+/// They are the system's and not a list in the program, so that an authority of a school's own is
+/// trusted too, and one that has lost its trust is not until the next release.
 fn tls(authorities: Vec<CertificateDer<'static>>) -> Option<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(authorities);

@@ -1,4 +1,4 @@
-//! Sending a folder as an archive.
+//! Sending a directory as an archive.
 
 use super::request::FsRequest;
 use crate::http::streaming_body::{self, Sender};
@@ -10,10 +10,10 @@ use std::io;
 
 /// Bytes that are sent at once; what a pipe holds.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// What the archive of the work folder itself is called.
+/// What the archive of the work directory itself is called.
 const WORKSPACE_ARCHIVE_NAME: &str = "files";
 
-/// The answer to `?archive=zip`.
+/// Returns the answer to `?archive=zip`.
 pub(super) async fn response(request: &FsRequest) -> Result<Response, FilesError> {
     let name = &request.path.name;
     let top = name
@@ -42,17 +42,17 @@ pub(super) async fn response(request: &FsRequest) -> Result<Response, FilesError
 
 async fn send(mut archive: Archive, sender: Sender) {
     loop {
-        let mut piece = Vec::with_capacity(CHUNK_BYTES);
-        let piece = match archive.read(&mut piece).await {
+        let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+        let chunk = match archive.read(&mut chunk).await {
             Ok(0) => return,
-            Ok(_) => Ok(piece.into()),
+            Ok(_) => Ok(chunk.into()),
             Err(error) => {
                 tracing::info!(%error, "an archive is broken off");
                 Err(io::Error::other(error))
             }
         };
-        let is_last = piece.is_err();
-        if sender.send(piece).await.is_err() || is_last {
+        let is_last = chunk.is_err();
+        if sender.send(chunk).await.is_err() || is_last {
             return;
         }
     }

@@ -1,4 +1,5 @@
-//! Conditions and ranges of requests (RFC 9110 sections 13 and 14), and the header values that go with them.
+//! Conditions and ranges of requests (RFC 9110 sections 13 and 14), and the header values that go
+//! with them.
 
 use further_link_engine::{Conditions, Version, Versions};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -13,7 +14,7 @@ pub(super) fn etag(version: Version) -> HeaderValue {
     HeaderValue::try_from(etag_text(version)).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
 }
 
-/// What `If-Match` and `If-None-Match` say about a change.
+/// Returns what `If-Match` and `If-None-Match` say about a change.
 pub(super) fn for_change(headers: &HeaderMap) -> Conditions {
     Conditions {
         is: versions(headers, &header::IF_MATCH, false),
@@ -21,8 +22,8 @@ pub(super) fn for_change(headers: &HeaderMap) -> Conditions {
     }
 }
 
-/// The tags of a header, several headers of that name taken as one. Those that are none of ours match nothing. `weak`: those that
-/// are marked as weak count too.
+/// Returns the tags of a header, several headers of that name taken as one. Those that are none of
+/// ours match nothing. `weak`: those that are marked as weak count too.
 fn versions(headers: &HeaderMap, name: &HeaderName, weak: bool) -> Option<Versions> {
     if !headers.contains_key(name) {
         return None;
@@ -109,7 +110,8 @@ pub(super) fn wanted(headers: &HeaderMap, version: Version, modified_ns: i64, si
     part(range.to_str().unwrap_or_default(), size)
 }
 
-/// One range. What is several, or none that is understood, is as if it was not there (section 14.2).
+/// One range. What is several, or none that is understood, is as if it was not there (section
+/// 14.2).
 fn part(range: &str, size: u64) -> Wanted {
     let parsed = || {
         let (unit, range) = range.split_once('=')?;

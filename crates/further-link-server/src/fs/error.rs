@@ -1,4 +1,4 @@
-//! Why something was not done, as a status and a sentence.
+//! Errors of the file API, with their status.
 
 use crate::http::error::HttpError;
 use axum::response::{IntoResponse, Response};
@@ -18,12 +18,13 @@ pub(crate) struct FsError {
 }
 
 impl FsError {
-    /// A request that cannot be understood.
+    /// Returns the error for a request that cannot be understood.
     pub(super) fn bad(detail: &str) -> Self {
         HttpError::new(StatusCode::BAD_REQUEST, detail).into()
     }
 
-    /// A file that is not what the client believes it to be; `current` is what it is.
+    /// Returns the error for a precondition that failed; `current` is the version that the file
+    /// has.
     pub(super) fn condition(name: &Name, current: Option<Version>) -> Self {
         let name = name.as_str().to_owned();
         let error = match current {
@@ -40,7 +41,7 @@ impl FsError {
         }
     }
 
-    /// A range that no byte of the file is in.
+    /// Returns the error for a range outside of the file.
     pub(super) fn range(size: u64) -> Self {
         Self {
             error: Box::new(HttpError::new(
@@ -96,7 +97,7 @@ impl IntoResponse for FsError {
     }
 }
 
-/// The account that was named, in the words in which a start would be refused.
+/// Returns the error for an account that cannot be used.
 pub(super) fn account_error(error: &AccountError) -> FsError {
     let text = error.to_string();
     let mut letters = text.chars();
@@ -110,7 +111,7 @@ pub(super) fn account_error(error: &AccountError) -> FsError {
     HttpError::new(status, sentence).into()
 }
 
-/// The status for each error. A new kind of error has to be added here.
+/// Returns the status for each error. A new kind of error has to be added here.
 fn status(error: &FilesError) -> StatusCode {
     match error {
         FilesError::Account(error) => match error {

@@ -1,4 +1,4 @@
-//! Sending a file, or a part of it.
+//! `GET` and `HEAD` of a file, whole or a range.
 
 use super::conditions::{Wanted, etag, last_modified, wanted};
 use super::error::FsError;
@@ -17,11 +17,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::task::JoinHandle;
 
-/// Bytes that are read at once. One such piece is on its way to the client and one is read in advance, so a
-/// download takes twice as much.
+/// Bytes that are read at once. One such chunk is on its way to the client and one is read in
+/// advance, so a download takes twice as much.
 const CHUNK_BYTES: usize = 128 * 1024;
 
-/// The answer to a request for a file.
+/// Returns the response to a request for a file.
 pub(super) fn response(file: OpenFile, request: &FsRequest) -> Result<Response, FsError> {
     let OpenFile {
         file,
@@ -68,7 +68,7 @@ pub(super) fn response(file: OpenFile, request: &FsRequest) -> Result<Response, 
     Ok(response)
 }
 
-/// What a file is, by the end of its name.
+/// Returns the media type of a file, by its extension.
 fn content_type(name: &str) -> &'static str {
     let last = name.rsplit('/').next().unwrap_or_default();
     let extension = last.rsplit_once('.').map_or("", |(_, extension)| extension);
@@ -110,10 +110,10 @@ fn content_type(name: &str) -> &'static str {
     }
 }
 
-/// A part of a file, read piece by piece on the pool for blocking work.
+/// A range of a file, read in chunks on the blocking pool.
 struct FileBody {
     file: Arc<File>,
-    /// Where the next piece begins.
+    /// Where the next chunk begins.
     next: u64,
     end: u64,
     reading: Option<JoinHandle<io::Result<Bytes>>>,
@@ -142,10 +142,11 @@ impl FileBody {
         let (file, offset) = (Arc::clone(&self.file), self.next);
         self.next += length;
         self.reading = Some(tokio::task::spawn_blocking(move || {
-            let mut piece = vec![0; length as usize];
-            // A file that has become shorter ends here, and with it the connection: what was announced is not there.
-            file.read_exact_at(&mut piece, offset)?;
-            Ok(piece.into())
+            let mut chunk = vec![0; length as usize];
+            // A file that has become shorter ends here, and with it the connection: what was
+            // announced is not there.
+            file.read_exact_at(&mut chunk, offset)?;
+            Ok(chunk.into())
         }));
     }
 }
@@ -161,15 +162,15 @@ impl hyper::body::Body for FileBody {
         let Some(reading) = &mut self.reading else {
             return Poll::Ready(None);
         };
-        let piece = ready!(Pin::new(reading).poll(context)).map_err(io::Error::other);
+        let chunk = ready!(Pin::new(reading).poll(context)).map_err(io::Error::other);
         self.reading = None;
-        let piece = match piece.flatten() {
-            Ok(piece) => piece,
+        let chunk = match chunk.flatten() {
+            Ok(chunk) => chunk,
             Err(error) => return Poll::Ready(Some(Err(error))),
         };
-        self.left -= piece.len() as u64;
+        self.left -= chunk.len() as u64;
         self.read_on();
-        Poll::Ready(Some(Ok(Frame::data(piece))))
+        Poll::Ready(Some(Ok(Frame::data(chunk))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,4 +1,4 @@
-//! A folder's content as JSON, as CircuitPython's web workflow has it.
+//! A directory's content as JSON, as CircuitPython's web workflow has it.
 
 use super::conditions::etag_text;
 use axum::body::Body;
@@ -7,11 +7,11 @@ use further_link_engine::{Entry, FilesError, Folder, Kind};
 use http::{HeaderValue, header};
 use serde_json::{Map, Value, json};
 
-/// Entries up to which the text is made at once. More are serialized on the blocking pool: keys and output of
-/// programs would wait for it.
+/// Entries up to which the text is made at once. More are serialized on the blocking pool: keys and
+/// output of programs would wait for it.
 const INLINE_ENTRIES_MAX: usize = 256;
 
-/// The answer to a request for a folder.
+/// Returns the answer to a request for a directory.
 pub(super) async fn response(folder: Folder, head: bool) -> Result<Response, FilesError> {
     let text = match folder.entries.len() > INLINE_ENTRIES_MAX {
         true => tokio::task::spawn_blocking(move || text(&folder))

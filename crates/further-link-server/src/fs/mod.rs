@@ -35,8 +35,8 @@ const X_TIMESTAMP: HeaderName = HeaderName::from_static("x-timestamp");
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-resource-policy");
 
-/// What is served here was written by anybody, and is on the page's own origin: nothing of it runs, is shown as a part of
-/// the page, or reaches anything.
+/// What is served here was written by anybody, and is on the page's own origin: nothing of it runs,
+/// is shown as a part of the page, or reaches anything.
 const CONTENT_SECURITY_POLICY: &str = "sandbox; default-src 'none'; img-src 'self'; media-src 'self'; \
      style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// All that is understood here.
@@ -119,7 +119,7 @@ async fn handle(app: SharedApp, options: FsOptions, request: Request) -> Result<
     }
 }
 
-/// Sends a client that has left out a folder's slash to the address with it.
+/// Sends a client that has left out a directory's slash to the address with it.
 fn moved_permanently(query: Option<&str>, path: &str) -> Response {
     let query = query.map_or(String::new(), |query| format!("?{query}"));
     // A path that begins with two slashes would name a host.
@@ -139,7 +139,7 @@ impl FsRequest {
     async fn get(self, query: Option<&str>) -> Result<Response, FsError> {
         match self.found().await {
             Err(FilesError::IsFolder(_)) => Ok(moved_permanently(query, &self.path.raw)),
-            // It, or something on the way to it, is a file where a folder would have to be.
+            // It, or something on the way to it, is a file where a directory would have to be.
             Err(FilesError::NotFolder(_)) => {
                 Err(FilesError::NotFound(self.path.name.as_str().to_owned()).into())
             }

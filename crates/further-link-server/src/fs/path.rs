@@ -43,7 +43,8 @@ impl FsPath {
     }
 }
 
-/// Decodes percent-encoding (RFC 3986 section 2.1). Returns `None` if two digits are missing after a `%`.
+/// Decodes percent-encoding (RFC 3986 section 2.1). Returns `None` if two digits are missing after
+/// a `%`.
 pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.iter();

@@ -1,4 +1,4 @@
-//! Receiving a file.
+//! `PUT` of a file.
 
 use super::error::FsError;
 use super::request::FsRequest;
@@ -15,31 +15,31 @@ use std::io::{self, Write as _};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
-/// Bytes that are written at once. One such piece is written while the next one comes, so an upload takes twice as
-/// much. A file that is not larger is waited for before anything is done: it is written as quickly as the disk
-/// allows then, however slow the client is.
+/// Bytes that are written at once. One such chunk is written while the next one comes, so an upload
+/// takes twice as much. A file that is not larger is waited for before anything is done: it is
+/// written as quickly as the disk allows then, however slow the client is.
 const CHUNK_BYTES: usize = 128 * 1024;
-/// The latest time that a file can get, in milliseconds since 1970, and as much before: in 2262. Some seconds beyond it,
-/// 64 bits do not hold the nanoseconds any more.
+/// The latest time that a file can get, in milliseconds since 1970, and as much before: in 2262.
+/// Some seconds beyond it, 64 bits do not hold the nanoseconds any more.
 const TIMESTAMP_MAX_MILLIS: u64 = 9_223_372_000_000;
 /// How long a client may send nothing of a file.
 const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a client that was refused is still listened to. If the connection ended with something unread, it would not
-/// get to see why.
+/// How long a client that was refused is still listened to. If the connection ended with something
+/// unread, it would not get to see why.
 const REFUSED_LINGER: Duration = Duration::from_secs(5);
 
 /// Writes the body to the file that is requested.
 pub(super) async fn receive(request: FsRequest, body: Body) -> Result<Response, FsError> {
-    let most = request.app.settings.limits.file_bytes;
-    let mut body = Incoming {
+    let max_bytes = request.app.settings.limits.file_bytes;
+    let mut body = RequestBody {
         body,
-        most,
-        taken: 0,
+        max_bytes,
+        received_bytes: 0,
     };
-    // Who waits to be told to go on has not sent anything that would have to be read.
-    let waits = request.headers.contains_key(header::EXPECT);
-    match write(&request, &mut body, waits).await {
-        Err(error) if !waits => {
+    // A client that waits for `100 Continue` has sent nothing that would have to be read.
+    let expects_continue = request.headers.contains_key(header::EXPECT);
+    match write(&request, &mut body, expects_continue).await {
+        Err(error) if !expects_continue => {
             tokio::spawn(body.drain());
             Err(error)
         }
@@ -47,7 +47,11 @@ pub(super) async fn receive(request: FsRequest, body: Body) -> Result<Response, 
     }
 }
 
-async fn write(request: &FsRequest, body: &mut Incoming, waits: bool) -> Result<Response, FsError> {
+async fn write(
+    request: &FsRequest,
+    body: &mut RequestBody,
+    expects_continue: bool,
+) -> Result<Response, FsError> {
     if request.headers.contains_key(header::CONTENT_RANGE) {
         // As the whole file, it would be all that is left of it (RFC 9110 section 14.5).
         return Err(FsError::bad(
@@ -55,13 +59,13 @@ async fn write(request: &FsRequest, body: &mut Incoming, waits: bool) -> Result<
         ));
     }
     let size = body.body.size_hint().exact();
-    if size.is_some_and(|size| size > body.most) {
+    if size.is_some_and(|size| size > body.max_bytes) {
         return Err(body.too_large());
     }
-    let short = size.is_some_and(|size| size <= CHUNK_BYTES as u64) && !waits;
-    let mut piece = Vec::new();
+    let short = size.is_some_and(|size| size <= CHUNK_BYTES as u64) && !expects_continue;
+    let mut chunk = Vec::new();
     if short {
-        body.fill(&mut piece).await?;
+        body.fill(&mut chunk).await?;
     }
     let options = WriteOptions {
         parents: request.options.parents,
@@ -75,7 +79,7 @@ async fn write(request: &FsRequest, body: &mut Incoming, waits: bool) -> Result<
         Ok(begun) => begun,
         Err(current) => return Err(FsError::condition(&request.path.name, current)),
     };
-    pour(body, piece, file).await?;
+    write_all(body, chunk, file).await?;
     match writing.finish().await? {
         Written::Done { created, version } => {
             let status = match created {
@@ -88,8 +92,12 @@ async fn write(request: &FsRequest, body: &mut Incoming, waits: bool) -> Result<
     }
 }
 
-/// Writes all that comes, one piece while the next one comes.
-async fn pour(body: &mut Incoming, mut piece: Vec<u8>, mut file: File) -> Result<(), FsError> {
+/// Writes the body, one chunk while the next one arrives.
+async fn write_all(
+    body: &mut RequestBody,
+    mut chunk: Vec<u8>,
+    mut file: File,
+) -> Result<(), FsError> {
     let mut spare = Vec::new();
     loop {
         let more = async {
@@ -97,30 +105,30 @@ async fn pour(body: &mut Incoming, mut piece: Vec<u8>, mut file: File) -> Result
             next.clear();
             body.fill(&mut next).await.map(|()| next)
         };
-        if piece.is_empty() {
-            piece = more.await?;
-            if piece.is_empty() {
+        if chunk.is_empty() {
+            chunk = more.await?;
+            if chunk.is_empty() {
                 return Ok(());
             }
             continue;
         }
         let writing = tokio::task::spawn_blocking(move || {
-            let result = file.write_all(&piece);
-            (file, piece, result)
+            let result = file.write_all(&chunk);
+            (file, chunk, result)
         });
         let next = more.await;
         let (returned, written, result) = writing
             .await
             .map_err(|_| FsError::from(FilesError::Ended))?;
-        result.map_err(|error| written_badly(&error))?;
-        (file, spare, piece) = (returned, written, next?);
-        if piece.is_empty() {
+        result.map_err(|error| write_error(&error))?;
+        (file, spare, chunk) = (returned, written, next?);
+        if chunk.is_empty() {
             return Ok(());
         }
     }
 }
 
-fn written_badly(error: &io::Error) -> FsError {
+fn write_error(error: &io::Error) -> FsError {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FilesError::NoSpace,
         io::ErrorKind::FileTooLarge => FilesError::TooMuch("the file".to_owned()),
@@ -132,26 +140,26 @@ fn written_badly(error: &io::Error) -> FsError {
     .into()
 }
 
-/// What a client sends.
-struct Incoming {
+/// The body of a request, with its limit.
+struct RequestBody {
     body: Body,
-    /// Bytes that are taken, at the most.
-    most: u64,
-    /// Bytes that have come.
-    taken: u64,
+    /// Bytes that are accepted, at most.
+    max_bytes: u64,
+    /// Bytes that have arrived.
+    received_bytes: u64,
 }
 
-impl Incoming {
-    /// Appends what comes until that is a whole piece or the end.
-    async fn fill(&mut self, piece: &mut Vec<u8>) -> Result<(), FsError> {
-        while piece.len() < CHUNK_BYTES {
+impl RequestBody {
+    /// Appends data until that is a whole chunk, or the body ends.
+    async fn fill(&mut self, chunk: &mut Vec<u8>) -> Result<(), FsError> {
+        while chunk.len() < CHUNK_BYTES {
             match timeout(BODY_IDLE_TIMEOUT, next_data(&mut self.body)).await {
                 Ok(Some(Ok(bytes))) => {
-                    self.taken += bytes.len() as u64;
-                    if self.taken > self.most {
+                    self.received_bytes += bytes.len() as u64;
+                    if self.received_bytes > self.max_bytes {
                         return Err(self.too_large());
                     }
-                    piece.extend_from_slice(&bytes);
+                    chunk.extend_from_slice(&bytes);
                 }
                 Ok(Some(Err(_))) => {
                     return Err(FsError::bad("The file did not come to its end."));
@@ -167,18 +175,18 @@ impl Incoming {
     }
 
     fn too_large(&self) -> FsError {
-        let detail = format!("A file may have at most {} bytes.", self.most);
+        let detail = format!("A file may have at most {} bytes.", self.max_bytes);
         HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into()
     }
 
-    /// Reads on for a while, for nothing.
+    /// Reads and discards the rest, for up to [`REFUSED_LINGER`].
     async fn drain(mut self) {
         let end = Instant::now() + REFUSED_LINGER;
         while let Ok(Some(Ok(_))) = tokio::time::timeout_at(end, next_data(&mut self.body)).await {}
     }
 }
 
-/// `X-Timestamp`, in nanoseconds.
+/// Returns `X-Timestamp`, in nanoseconds.
 pub(super) fn timestamp(headers: &HeaderMap) -> Result<Option<i64>, FsError> {
     let Some(value) = headers.get(X_TIMESTAMP) else {
         return Ok(None);

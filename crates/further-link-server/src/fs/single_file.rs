@@ -1,4 +1,4 @@
-//! Sending and receiving single files for other parts of the server, whose addresses are not below `/fs`: with the same
+//! Single files for other parts of the server, whose URLs are not below `/fs`: with the same
 //! conditions, ranges, limits and errors.
 
 use super::path::FsPath;
@@ -12,7 +12,7 @@ use http::HeaderMap;
 
 pub(crate) use super::error::FsError;
 
-/// A path of a request, decoded once. `None` if it is not encoded properly, or no UTF-8.
+/// Decodes a path of a request. Returns `None` if it is not encoded properly, or no UTF-8.
 pub(crate) fn decode(path: &str) -> Option<String> {
     String::from_utf8(super::path::decode(path.as_bytes())?).ok()
 }

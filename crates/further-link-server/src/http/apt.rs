@@ -9,11 +9,11 @@ use tokio::sync::Semaphore;
 const DPKG_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest package name that is asked for.
 const PACKAGE_NAME_MAX_BYTES: usize = 128;
-/// Questions that are asked at the same time; others wait.
+/// Queries that run at the same time; others wait.
 static DPKG_PERMITS: Semaphore = Semaphore::const_new(2);
 
-/// The version of the installed package `name`, or `None` if it is not installed, there is no dpkg, or
-/// `name` is no package's name.
+/// Returns the version of the installed package `name`; `None` if it is not installed, there is no
+/// dpkg, or the name is invalid.
 pub(crate) async fn version(name: &str) -> Option<String> {
     if !is_package_name(name) {
         return None;

@@ -1,4 +1,4 @@
-//! Errors of the HTTP side: plain text, the first line as old clients know it, a second for people.
+//! Error responses: plain text, the first line as old clients know it, a second for people.
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};

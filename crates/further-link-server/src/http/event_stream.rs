@@ -9,8 +9,8 @@ use tokio::sync::watch;
 
 /// How long a client waits before it reconnects.
 const RECONNECT_DELAY: Duration = Duration::from_secs(2);
-/// How long a stream may be silent. Then a comment is sent, for proxies that close idle connections,
-/// and to notice that the client is gone.
+/// How long a stream may be silent. Then a comment is sent, for proxies that close idle
+/// connections, and to notice that the client is gone.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Returns a response that sends `events` until they end or the server is stopping.

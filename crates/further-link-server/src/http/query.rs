@@ -27,8 +27,8 @@ impl QueryString {
         self.get(name).is_some()
     }
 
-    /// Returns whether a switch is on, that is there and neither `0` nor `false`; `None` if it is not
-    /// there.
+    /// Returns whether a switch is on, that is there and neither `0` nor `false`; `None` if it is
+    /// not there.
     pub(crate) fn switch(&self, name: &str) -> Option<bool> {
         self.get(name).map(|value| value != "0" && value != "false")
     }

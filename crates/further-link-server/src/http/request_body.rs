@@ -1,5 +1,5 @@
-//! Reading the body of a request whole: only as much as is permitted, from clients that keep sending, and
-//! so that all bodies together take no more memory than a few of the largest.
+//! Reading the body of a request whole: only as much as is permitted, from clients that keep
+//! sending, and so that all bodies together take no more memory than a few of the largest.
 
 use super::body_data::next_data;
 use crate::http::error::HttpError;
@@ -15,12 +15,12 @@ use tokio::time::timeout;
 const LARGEST_BODIES_MAX_COUNT: usize = 4;
 /// Bytes that one permit stands for.
 const PERMIT_BYTES: usize = 1024;
-/// Bytes of a body that does not wait for memory: a few keys are not to stand behind large bodies that come slowly. One for
-/// each connection is 2 MiB.
+/// Bytes of a body that does not wait for memory: a few keys are not to stand behind large bodies
+/// that come slowly. One for each connection is 2 MiB.
 const SMALL_BODY_MAX_BYTES: usize = 4 * 1024;
 /// How long a body waits for memory.
 const MEMORY_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a client may send nothing.
+/// How long a client may send nothing (idle timeout).
 const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long all of a body may take: 32 MiB at 1 Mbit/s.
 const BODY_TIMEOUT: Duration = Duration::from_secs(300);
@@ -31,8 +31,8 @@ const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Memory for bodies.
 #[derive(Debug)]
 pub(crate) struct Bodies {
-    /// Bytes of one body, at the most.
-    max: usize,
+    /// Bytes of one body, at most.
+    max_bytes: usize,
     /// What to say about a larger one.
     too_large: String,
     memory: Arc<Semaphore>,
@@ -40,40 +40,44 @@ pub(crate) struct Bodies {
 
 /// A whole body. Its memory counts until this is dropped.
 #[derive(Debug)]
-pub(crate) struct WholeBody {
+pub(crate) struct ReadBody {
     pub(crate) bytes: Vec<u8>,
     pub(crate) memory: OwnedSemaphorePermit,
 }
 
 impl Bodies {
-    /// For bodies of up to `max` bytes.
+    /// Returns a reader for uploads of up to `max` bytes.
     pub(crate) fn new(max: usize) -> Self {
         let too_large =
             format!("An upload may have {max} bytes (limits.upload_bytes in the configuration).");
-        Self::with_sentence(max, LARGEST_BODIES_MAX_COUNT, too_large)
+        Self::with_message(max, LARGEST_BODIES_MAX_COUNT, too_large)
     }
 
-    /// The same, and how many of the largest size may be held at the same time, and what to say about a larger one.
-    pub(crate) fn with_sentence(max: usize, largest: usize, too_large: String) -> Self {
+    /// Returns a reader for bodies of up to `max` bytes, of which `largest` may be held at the same
+    /// time. `too_large` is the error message for larger ones.
+    pub(crate) fn with_message(max: usize, largest: usize, too_large: String) -> Self {
         Self {
-            max,
+            max_bytes: max,
             too_large,
             memory: Arc::new(Semaphore::new(largest * max.div_ceil(PERMIT_BYTES))),
         }
     }
 
-    /// Reads all of a request's body.
-    pub(crate) async fn read(&self, request: Request) -> Result<WholeBody, HttpError> {
+    /// Reads a request's whole body.
+    ///
+    /// # Errors
+    /// If it is too large, comes too slowly, or there is no memory for it in time.
+    pub(crate) async fn read(&self, request: Request) -> Result<ReadBody, HttpError> {
         let announced = request.headers().get(header::CONTENT_LENGTH);
         let announced = announced
             .and_then(|length| length.to_str().ok()?.parse().ok())
             // Sent in chunks, nobody knows.
-            .unwrap_or(self.max);
-        // One who asks first has not sent anything yet.
-        let asks = request.headers().contains_key(header::EXPECT);
+            .unwrap_or(self.max_bytes);
+        // A client that waits for `100 Continue` has sent nothing yet.
+        let expects_continue = request.headers().contains_key(header::EXPECT);
         let mut body = request.into_body();
-        if announced > self.max {
-            if !asks {
+        if announced > self.max_bytes {
+            if !expects_continue {
                 discard(&mut body).await;
             }
             return Err(self.too_large());
@@ -87,7 +91,7 @@ impl Bodies {
             return Err(busy());
         };
         match timeout(BODY_TIMEOUT, self.collect(&mut body)).await {
-            Ok(Ok(bytes)) => Ok(WholeBody { bytes, memory }),
+            Ok(Ok(bytes)) => Ok(ReadBody { bytes, memory }),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(too_slow()),
         }
@@ -103,7 +107,7 @@ impl Bodies {
                     let detail = format!("The request's body cannot be read: {error}.");
                     return Err(HttpError::new(StatusCode::BAD_REQUEST, detail));
                 }
-                Ok(Some(Ok(data))) if data.len() > self.max - bytes.len() => {
+                Ok(Some(Ok(data))) if data.len() > self.max_bytes - bytes.len() => {
                     discard(body).await;
                     return Err(self.too_large());
                 }
@@ -118,7 +122,7 @@ impl Bodies {
     }
 }
 
-/// For a request that would have to wait longer than its client does.
+/// Returns the error for a request that would have to wait longer than its client does.
 pub(crate) fn busy() -> HttpError {
     let detail = "Too many uploads are on their way. Try again in a moment.";
     HttpError::new(StatusCode::SERVICE_UNAVAILABLE, detail).with_header(header::RETRY_AFTER, "5")
@@ -129,7 +133,7 @@ fn too_slow() -> HttpError {
     HttpError::new(StatusCode::REQUEST_TIMEOUT, detail).with_header(header::CONNECTION, "close")
 }
 
-/// Reads what is still sent of a body, for nothing and for a while.
+/// Reads and discards the rest of a body, for up to [`DISCARD_TIMEOUT`].
 pub(crate) async fn discard(body: &mut Body) {
     let rest = async { while let Some(Ok(_)) = next_data(body).await {} };
     let _ = timeout(DISCARD_TIMEOUT, rest).await;
@@ -147,9 +151,9 @@ mod tests {
     use std::task::{Context, Poll};
     use tokio::time::{Instant, Sleep};
 
-    /// Sends its pieces, each after a pause, and then stays silent or ends.
+    /// Sends its chunks, each after a pause, and then stays silent or ends.
     struct Slow {
-        pieces: VecDeque<&'static [u8]>,
+        chunks: VecDeque<&'static [u8]>,
         pause: Duration,
         ends: bool,
         next: Pin<Box<Sleep>>,
@@ -168,17 +172,17 @@ mod tests {
             }
             let after = Instant::now() + self.pause;
             self.next.as_mut().reset(after);
-            match self.pieces.pop_front() {
-                Some(piece) => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(piece))))),
+            match self.chunks.pop_front() {
+                Some(chunk) => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(chunk))))),
                 None if self.ends => Poll::Ready(None),
                 None => Poll::Pending,
             }
         }
     }
 
-    fn slow(pieces: &[&'static [u8]], pause: Duration, ends: bool) -> Request {
+    fn slow(chunks: &[&'static [u8]], pause: Duration, ends: bool) -> Request {
         Request::new(Body::new(Slow {
-            pieces: pieces.iter().copied().collect(),
+            chunks: chunks.iter().copied().collect(),
             pause,
             ends,
             next: Box::pin(tokio::time::sleep(pause)),

@@ -1,5 +1,5 @@
-//! The routes, and what answers each. All pass access control: [`router`] puts it around whatever is
-//! here, unknown paths included.
+//! The routes, and what answers each. All pass access control: [`router`] puts it around whatever
+//! is here, unknown paths included.
 
 use super::{
     apt, request_body,
@@ -214,7 +214,7 @@ async fn run_py(State(app): State<SharedApp>, query: QueryString, request: Reque
     open_session(app, options, Box::new(RunPy), false, request).await
 }
 
-/// The first generation knew no options.
+/// `/exec`: the first generation knows no options.
 async fn exec(State(app): State<SharedApp>, request: Request) -> Response {
     open_session(
         app,
@@ -249,8 +249,8 @@ async fn open_session(
 async fn open_repl(State(app): State<SharedApp>, query: QueryString, request: Request) -> Response {
     let options = ConnectionOptions::from(&query);
     let mode = match options.mode.as_deref() {
-        None | Some("command") => repl::Mode::Command,
-        Some("python") => repl::Mode::Python,
+        None | Some("command") => repl::ReplMode::Command,
+        Some("python") => repl::ReplMode::Python,
         Some(_) => {
             let detail = "There are two modes: mode=command and mode=python.";
             return HttpError::new(StatusCode::BAD_REQUEST, detail).into_response();

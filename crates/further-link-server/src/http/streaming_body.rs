@@ -1,4 +1,4 @@
-//! Bodies whose bytes come from a task, one piece ahead of what the client reads.
+//! Response bodies whose bytes come from a task, one chunk ahead of the client.
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -11,10 +11,11 @@ use tokio::sync::mpsc;
 /// Pieces between the task and the client.
 const QUEUED_CHUNKS: usize = 1;
 
-/// What a task writes to. Once the client is gone, writing fails.
+/// The sending half, for the task. Sending fails once the client is gone.
 pub(crate) type Sender = mpsc::Sender<io::Result<Bytes>>;
 
-/// A body, and what fills it. An error breaks the connection off, so that the client does not take what it has for the whole.
+/// Returns a body and its sending half. An error aborts the connection, so that the client does not
+/// take what it has for the whole.
 pub(crate) fn body() -> (Sender, Body) {
     let (sender, receiver) = mpsc::channel(QUEUED_CHUNKS);
     (sender, Body::new(StreamBody(receiver)))
@@ -32,6 +33,6 @@ impl hyper::body::Body for StreamBody {
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         self.0
             .poll_recv(context)
-            .map(|piece| piece.map(|piece| piece.map(Frame::data)))
+            .map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
     }
 }

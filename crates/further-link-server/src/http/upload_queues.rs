@@ -1,16 +1,16 @@
-//! Queues of uploads. Uploads of one project come one after the other, in the order in which they have
-//! arrived: that keeps them from building the same directory many times at once. That each is all or
-//! nothing does not depend on it.
+//! Queues of uploads. Uploads of one project come one after the other, in the order in which they
+//! have arrived: that keeps them from building the same directory many times at once. That each is
+//! all or nothing does not depend on it.
 
 use super::request_body::Bodies;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 
-/// Uploads that are carried out at the same time, at the most. Fewer than there may be *files* processes: others
-/// have to get their files while uploads wait for slow downloads.
+/// Uploads that are carried out at the same time, at most. Fewer than there may be *files*
+/// processes: others have to get their files while uploads wait for slow downloads.
 const CONCURRENT_UPLOADS_MAX_COUNT: usize = 8;
-/// Uploads of one name that wait for their turn, at the most. Each holds its texts.
+/// Uploads of one name that wait for their turn, at most. Each holds its texts.
 const WAITING_UPLOADS_MAX_COUNT: usize = 128;
 
 /// What uploads share.

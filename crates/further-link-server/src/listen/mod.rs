@@ -47,17 +47,18 @@ const SHUTDOWN_REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes of a request's head that are always read. Above that it depends on how they arrive.
 const REQUEST_HEAD_MAX_BYTES: usize = 32 * 1024;
 /// Bytes that the kernel takes for a client beyond what is on its way (`tcp(7)`,
-/// `TCP_NOTSENT_LOWAT`). It would take megabytes: a pong would wait behind them, and a slow client would
-/// seem dead, because there is room again only when a good part of them is gone.
+/// `TCP_NOTSENT_LOWAT`). It would take megabytes: a pong would wait behind them, and a slow client
+/// would seem dead, because there is room again only when a good part of them is gone.
 const NOTSENT_LOWAT_BYTES: u32 = 32 * 1024;
-/// How long what was sent may stay unacknowledged (`tcp(7)`, `TCP_USER_TIMEOUT`). Linux tries for a quarter of an hour;
-/// so long, somebody who has gone out of reach would be told what changes in a folder.
+/// How long what was sent may stay unacknowledged (`tcp(7)`, `TCP_USER_TIMEOUT`). Linux tries for a
+/// quarter of an hour; so long, somebody who has gone out of reach would be told what changes in a
+/// directory.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(120);
 /// Pause after an error of `accept`, which mostly means that there are no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How long a client that is turned away may take to read why.
+/// How long a rejected client may take to read why.
 const REJECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Clients that are turned away at the same time; more are cut off.
+/// Clients that are rejected at the same time; more are cut off.
 static REJECT_PERMITS: Semaphore = Semaphore::const_new(32);
 /// The first byte of a TLS record that begins a handshake (RFC 8446 section 5.1). No HTTP method
 /// begins with it.
@@ -65,8 +66,8 @@ const TLS_HANDSHAKE_RECORD_TYPE: u8 = 0x16;
 /// Connections that wait to be accepted (`listen(2)`).
 const LISTEN_BACKLOG: u32 = 1024;
 
-/// Opens a listening socket. Has to be called inside of the runtime. With `only_v6` the address `::`
-/// leaves IPv4 to another socket.
+/// Opens a listening socket. Has to be called inside of the runtime. With `only_v6` the address
+/// `::` leaves IPv4 to another socket.
 ///
 /// # Errors
 /// If the address cannot be had.
@@ -86,7 +87,7 @@ pub fn bind(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
 /// The server, before it listens.
 pub struct Server {
     app: SharedApp,
-    /// What answers where nobody says otherwise.
+    /// The default routes.
     router: Router,
     tls: Option<TlsAcceptor>,
     /// With TLS, those on other devices who come without it are sent to `https`.
@@ -96,8 +97,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// `hostname` is the device's name. Without `tls`, plain HTTP is served to everybody; with it, to
-    /// this device itself, and others are sent to the same address with `https`.
+    /// `hostname` is the device's name. Without `tls`, plain HTTP is served to everybody; with it,
+    /// to this device itself, and others are sent to the same address with `https`.
     ///
     /// # Errors
     /// If a metric cannot be registered.
@@ -115,7 +116,7 @@ impl Server {
         Self::with_routes(engine, settings, hostname, tls, routes::router)
     }
 
-    /// The same, and what it answers.
+    /// Returns a server with other routes.
     pub(crate) fn with_routes(
         engine: Engine,
         settings: ServerSettings,
@@ -145,7 +146,8 @@ impl Server {
         })
     }
 
-    /// Serves plain HTTP to everybody, with TLS or without: clients of old servers know no redirects_to_https.
+    /// Serves plain HTTP to everybody, with TLS or without: clients of old servers know no
+    /// redirects_to_https.
     pub(crate) fn without_redirects(mut self) -> Self {
         self.redirects_to_https = false;
         self
@@ -159,7 +161,7 @@ impl Server {
         self.serve_routers(listeners, stop).await;
     }
 
-    /// The same, with something of its own to answer on each port.
+    /// Serves a router of its own on each port, as [`Self::serve`] does.
     pub(crate) async fn serve_routers(
         self,
         listeners: Vec<(TcpListener, Router)>,
@@ -204,7 +206,7 @@ impl Server {
         }
     }
 
-    /// Finds out what the client speaks, and serves it.
+    /// Tells TLS from plain HTTP by the first byte, and serves the client.
     async fn detect_protocol(
         self: Arc<Self>,
         stream: TcpStream,
@@ -235,7 +237,8 @@ impl Server {
         }
     }
 
-    /// What `step` of a connection's beginning comes to, if it does so in time and before the end.
+    /// Completes with what `step` of the handshake returns; `None` after [`TLS_HANDSHAKE_TIMEOUT`]
+    /// and when the server is stopping.
     async fn with_handshake_timeout<T>(&self, step: impl Future<Output = T>) -> Option<T> {
         let mut stopping = self.app.stopping.clone();
         tokio::select! {
@@ -335,7 +338,8 @@ impl Server {
     }
 }
 
-/// Tells a client that there are too many already. Whoever speaks TLS only sees the end.
+/// Rejects a client with 503: there are too many connections. One that speaks TLS only sees the
+/// end.
 fn reject(mut stream: TcpStream) {
     const TOO_MANY_CONNECTIONS_RESPONSE: &[u8] =
         b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\

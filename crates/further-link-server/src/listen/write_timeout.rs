@@ -12,8 +12,8 @@ use tokio::time::Sleep;
 /// How long a client may read no byte of an HTTP response.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A stream whose writes fail with `TimedOut` when none has made progress for [`WRITE_TIMEOUT`]. Not
-/// after an upgrade: WebSocket clients have a heartbeat.
+/// A stream whose writes fail with `TimedOut` when none has made progress for [`WRITE_TIMEOUT`].
+/// Not after an upgrade: WebSocket clients have a heartbeat.
 #[derive(Debug)]
 pub(crate) struct WriteTimeout<S> {
     stream: S,

@@ -1,4 +1,5 @@
-//! Which form of a file a client wants (RFC 9110, section 12.5.3).
+//! Content negotiation: in which encoding a client wants a file (`Accept-Encoding`, RFC 9110
+//! section 12.5.3).
 
 use http::{HeaderMap, header};
 
@@ -11,7 +12,7 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
-    /// The value of `Content-Encoding`; none for the file as it is.
+    /// Returns the value of `Content-Encoding`; none for the file as it is.
     pub(super) fn name(self) -> Option<&'static str> {
         match self {
             Self::Brotli => Some("br"),
@@ -21,8 +22,9 @@ impl Encoding {
     }
 }
 
-/// What of `there` the client likes best; of what it likes equally, the first. The file as it is if it likes nothing: that
-/// is what a client gets that says nothing, and an answer that it cannot use is no worse than an error.
+/// Returns the encoding among `there` that the client prefers; of equal ones, the first. `Plain` if
+/// it accepts none: that is what a client gets that says nothing, and a response that it cannot use
+/// is no worse than an error.
 pub(super) fn negotiate(headers: &HeaderMap, there: &[Encoding]) -> Encoding {
     let mut best = (0, Encoding::Plain);
     for encoding in there {
@@ -37,7 +39,7 @@ pub(super) fn negotiate(headers: &HeaderMap, there: &[Encoding]) -> Encoding {
     best.1
 }
 
-/// How much a client likes an encoding, in thousandths; 0 if not at all.
+/// Returns the weight of an encoding, in thousandths; 0 if it is not acceptable.
 fn quality(headers: &HeaderMap, wanted: &str) -> u16 {
     let mut any = 0;
     for value in headers.get_all(header::ACCEPT_ENCODING) {
@@ -58,7 +60,8 @@ fn quality(headers: &HeaderMap, wanted: &str) -> u16 {
     any
 }
 
-/// The weight among the parameters, in thousandths: 1000 if there is none, 0 if it is none that the RFC knows.
+/// Returns the weight (`q=`) among the parameters, in thousandths: 1000 if there is no weight, 0 if
+/// it is invalid.
 fn weight(parameters: &str) -> u16 {
     let Some(text) = parameters.split(';').find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;

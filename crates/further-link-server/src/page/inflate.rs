@@ -1,5 +1,6 @@
-//! A file made from its compressed form, for clients that take none: piece by piece, so that many of them that read slowly
-//! need little memory, and one that reads quickly does not keep the others waiting.
+//! A file made from its compressed form, for clients that take none: in chunks, so that many of
+//! them that read slowly need little memory, and one that reads quickly does not keep the others
+//! waiting.
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -9,9 +10,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use zlib_rs::{Inflate, InflateFlush, Status};
 
-/// Bytes of a piece. The HTTP library gathers some of them for a client that is slow; with what inflating remembers that was 100 KiB.
+/// Bytes of a chunk. The HTTP library gathers some of them for a client that is slow; with what
+/// inflating remembers that was 100 KiB.
 const CHUNK_BYTES: usize = 16 * 1024;
-/// The shortest head of the gzip format (RFC 1952), which `build/embed.rs` has seen to, and its end: a check and a length.
+/// The shortest head of the gzip format (RFC 1952), which `build/embed.rs` has seen to, and its
+/// end: a check and a length.
 const GZIP_HEADER_MIN_BYTES: usize = 10;
 const GZIP_TRAILER_BYTES: usize = 8;
 /// Base two logarithm of the furthest that the format refers back to.
@@ -35,24 +38,24 @@ struct Inflated {
 
 impl Inflated {
     fn next(&mut self) -> io::Result<Bytes> {
-        let mut piece = vec![0; CHUNK_BYTES.min(self.left)];
+        let mut chunk = vec![0; CHUNK_BYTES.min(self.left)];
         let mut filled = 0;
-        while filled < piece.len() {
+        while filled < chunk.len() {
             let (read, written) = (self.inflate.total_in(), self.inflate.total_out());
             let status = self
                 .inflate
-                .decompress(self.rest, &mut piece[filled..], InflateFlush::NoFlush)
+                .decompress(self.rest, &mut chunk[filled..], InflateFlush::NoFlush)
                 .map_err(|error| io::Error::other(error.as_str()))?;
             let read = (self.inflate.total_in() - read) as usize;
             let written = (self.inflate.total_out() - written) as usize;
             self.rest = self.rest.get(read..).unwrap_or_default();
             filled += written;
-            if filled < piece.len() && (status == Status::StreamEnd || read + written == 0) {
+            if filled < chunk.len() && (status == Status::StreamEnd || read + written == 0) {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
         self.left -= filled;
-        Ok(piece.into())
+        Ok(chunk.into())
     }
 }
 
@@ -67,11 +70,11 @@ impl hyper::body::Body for Inflated {
         if self.left == 0 {
             return Poll::Ready(None);
         }
-        let piece = self.next();
-        if piece.is_err() {
+        let chunk = self.next();
+        if chunk.is_err() {
             self.left = 0;
         }
-        Poll::Ready(Some(piece.map(Frame::data)))
+        Poll::Ready(Some(chunk.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {

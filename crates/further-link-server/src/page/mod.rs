@@ -1,5 +1,5 @@
-//! The page that the server brings along: files that are a part of the program (`build.rs`), and what browsers are told
-//! about them. Nothing is read from a disk, and an address that is none of theirs is nothing's.
+//! The page that is embedded in the program (`build.rs`): static files with their entity tags,
+//! caching and security headers. Nothing is read from a disk.
 
 mod content_encoding;
 mod inflate;
@@ -14,17 +14,18 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 include!(concat!(env!("OUT_DIR"), "/page.rs"));
 
-/// Nothing comes from elsewhere, nothing runs that is not one of the page's files, and no other site can put the page into a
-/// frame. `'self'` covers WebSockets to this server (Content Security Policy 3, section 6.7.2.8; Safari since 15.4).
-/// Pictures of programs come as `data:` and `blob:`.
+/// Nothing comes from elsewhere, nothing runs that is not one of the page's files, and no other
+/// site can put the page into a frame. `'self'` covers WebSockets to this server (Content Security
+/// Policy 3, section 6.7.2.8; Safari since 15.4). Pictures of programs come as `data:` and `blob:`.
 ///
-/// Styles may stand inside of the page: xterm.js writes `<style>` elements and `style` attributes (24-bit colours of its
-/// DOM renderer), CodeMirror `<style>` elements, and neither knows another way that all supported browsers have. A style that
-/// got in from elsewhere could load nothing, so it could tell nobody what it sees.
+/// Styles may stand inside of the page: xterm.js writes `<style>` elements and `style` attributes
+/// (24-bit colours of its DOM renderer), CodeMirror `<style>` elements, and neither knows another
+/// way that all supported browsers have. A style that got in from elsewhere could load nothing, so
+/// it could tell nobody what it sees.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
      img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; \
      worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-/// What a page like this never asks for, so that nothing that got into it can.
+/// Permissions that the page never asks for, so that nothing injected into it can.
 const DENIED_PERMISSIONS: &str =
     "camera=(), display-capture=(), geolocation=(), microphone=(), midi=(), payment=(), usb=()";
 
@@ -34,16 +35,16 @@ const CROSS_ORIGIN_OPENER_POLICY: HeaderName =
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-resource-policy");
 
-/// Files whose names change with what is in them: who has one never asks again.
+/// Files whose names contain a hash of their content: a client that has one never asks again.
 const HASHED_FILES_PREFIX: &str = "/assets/";
-/// A year, the longest that caches go by.
+/// A year, the longest that caches honour.
 const CACHE_FOREVER: &str = "public, max-age=31536000, immutable";
-/// To be asked about each time.
+/// Caches revalidate each time.
 const CACHE_REVALIDATE: &str = "no-cache";
 
 /// The page of the terminal server.
 pub(crate) const TERMINAL_PAGE_PATH: &str = "/terminal.html";
-/// What answers for a folder.
+/// What answers for a directory.
 const INDEX_FILE: &str = "index.html";
 
 /// One embedded file. Of its three forms at least `plain` or `gzip` is there.
@@ -60,13 +61,13 @@ struct EmbeddedFile {
     brotli: Option<&'static [u8]>,
 }
 
-/// Whether the page is embedded, and not one that says how to build it.
+/// Returns whether the page is embedded; otherwise a stub is that says how to build it.
 pub(crate) const fn is_built() -> bool {
     IS_PAGE_BUILT
 }
 
-/// Answers a request (`GET` or `HEAD`) for a file of the page by its path, and says nothing if there is none of that name.
-/// `/` and whatever ends with it is the `index.html` there.
+/// Answers a request (`GET` or `HEAD`) for a file of the page by its path; returns `None` if there
+/// is no such file. A path that ends with `/` names the `index.html` there.
 pub(crate) fn answer(path: &str, headers: &HeaderMap) -> Option<Response> {
     answer_from(EMBEDDED_FILES, path, headers)
 }
@@ -89,7 +90,7 @@ fn answer_from(
     if let Some(file) = find(path) {
         return Some(file.answer(headers));
     }
-    // Only a folder of ours, so this names no other host.
+    // Only a directory of ours, so this names no other host.
     let index = find(&format!("{path}/{INDEX_FILE}"))?;
     let folder = index.path.strip_suffix(INDEX_FILE)?;
     let location = [(header::LOCATION, HeaderValue::from_static(folder))];
@@ -136,7 +137,7 @@ impl EmbeddedFile {
         response
     }
 
-    /// The entity tag: a strong one, so each form has its own.
+    /// Returns the entity tag: a strong one, so each form has its own.
     fn tag(&self, encoding: Encoding) -> String {
         match encoding.name() {
             Some(name) => format!("\"{}-{name}\"", self.hash),
@@ -168,7 +169,8 @@ fn fixed(bytes: Option<&'static [u8]>) -> (Body, usize) {
     (bytes.into(), length)
 }
 
-/// Whether the client has what this tag names (RFC 9110, section 13.1.2: marked as weak or not).
+/// Returns whether the client has what this tag names (RFC 9110, section 13.1.2: marked as weak or
+/// not).
 fn has(headers: &HeaderMap, tag: &str) -> bool {
     headers.get_all(header::IF_NONE_MATCH).iter().any(|value| {
         // Our tags hold no commas.

@@ -1,4 +1,4 @@
-//! The build's table and the server's answers, with small folders instead of the page.
+//! The build's table and the server's answers, with small directories instead of the page.
 
 #[path = "../../build/embed.rs"]
 mod embed;
@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use zlib_rs::{Deflate, DeflateFlush};
 
-/// A folder that is removed with all in it.
+/// A directory that is removed with all in it.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -38,7 +38,7 @@ impl Folder {
         embed::files(&self.0, &self.0.with_extension("made"))
     }
 
-    /// What the server would have, built with this folder.
+    /// Returns what the server would have, built with this directory.
     fn page(&self) -> &'static [EmbeddedFile] {
         let read = |path: Option<PathBuf>| -> Option<&'static [u8]> {
             path.map(|path| &*fs::read(path).unwrap().leak())
@@ -322,7 +322,8 @@ fn build_fails_for_files_that_cannot_be_served() {
         write(&folder);
         folder.embed().unwrap_err().to_string()
     };
-    // A space, a quote, another script: several spellings in an address, or an end of the table's text.
+    // A space, a quote, another script: several spellings in an address, or an end of the table's
+    // text.
     for name in ["a b.js", "a\".js", "é.js", "a%20.js", "a\\.js"] {
         let error = refused("names", &|folder| folder.write(name, ""));
         assert!(error.contains(name) && error.contains("letters"), "{error}");
@@ -390,7 +391,8 @@ fn table_is_valid_rust() {
     );
 }
 
-/// What is really embedded: complete, in order, and each file's forms are of that file as far as can be told.
+/// What is really embedded: complete, in order, and each file's forms are of that file as
+/// far as can be told.
 #[tokio::test]
 async fn embedded_files_are_complete() {
     assert!(EMBEDDED_FILES.is_sorted_by(|one, other| one.path < other.path));

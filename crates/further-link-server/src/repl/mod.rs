@@ -1,5 +1,5 @@
-//! The dialect of one line in, one answer out (`/ws`): each message is a command, or in the other mode
-//! a piece of Python for an interpreter that keeps its state. `docs/protocol.md` section 7.
+//! The dialect of one line in, one answer out (`/ws`): each message is a command, or in the other
+//! mode a chunk of Python for an interpreter that keeps its state. `docs/protocol.md` section 7.
 
 use crate::app::SharedApp;
 use crate::websocket::connection::{self, Handler, SendCredit};
@@ -13,11 +13,12 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// Messages that wait for the one before, at the most.
+/// Messages that wait for the one before, at most.
 const INPUT_QUEUE_MAX_LINES: usize = 64;
-/// Bytes of them, at the most.
+/// Bytes of them, at most.
 const INPUT_QUEUE_MAX_BYTES: usize = 1024 * 1024;
-/// Answers that wait for a client that does not read, at the most; then the next message waits too.
+/// Answers that wait for a client that does not read, at most; then the next message waits
+/// too.
 const ANSWER_QUEUE_MAX_COUNT: usize = 4;
 /// Bytes that are taken from a log at once.
 const READ_MAX_BYTES: usize = 64 * 1024;
@@ -26,41 +27,41 @@ const PYTHON_REPL: &str = include_str!("python_repl.py");
 
 /// What the messages are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
+pub(crate) enum ReplMode {
     /// Command lines: words are split as a shell would, but there is no shell.
     Command,
     /// Python, for one interpreter that lives as long as the connection.
     Python,
 }
 
-/// Carries one client until it is gone; then whatever runs for it is stopped.
+/// Runs the REPL of one client until it is gone; then whatever runs for it is stopped.
 pub(crate) async fn run(
     app: SharedApp,
     io: (Reader, Writer),
     account: Result<Account, AccountError>,
-    mode: Mode,
+    mode: ReplMode,
 ) {
     let wake = Arc::new(Notify::new());
-    let session = Session {
+    let repl = Repl {
         queues: Mutex::default(),
         answers: Outbox::new(ANSWER_QUEUE_MAX_COUNT, Arc::clone(&wake)),
         arrived: Notify::new(),
     };
-    let mut worker = Worker {
+    let mut evaluator = Evaluator {
         app: Arc::clone(&app),
         account,
         mode,
-        news: Arc::new(Notify::new()),
+        has_output: Arc::new(Notify::new()),
         interpreter: None,
     };
-    let evaluating = session.answer_all(&mut worker);
-    connection::run(&app, &session, &wake, evaluating, io).await;
+    let evaluating = repl.answer_all(&mut evaluator);
+    connection::run(&app, &repl, &wake, evaluating, io).await;
 }
 
-struct Session {
+struct Repl {
     queues: Mutex<Queues>,
     answers: Outbox<String>,
-    /// Wakes the worker: there is a line to be answered.
+    /// Wakes the evaluator: there is a line to be answered.
     arrived: Notify,
 }
 
@@ -69,13 +70,14 @@ struct Queues {
     lines: VecDeque<Bytes>,
     /// Bytes of `lines`.
     waiting: usize,
-    /// Messages behind `lines` that there was no room for: each is answered in its turn, with an error.
+    /// Messages behind `lines` that there was no room for: each is answered in its turn, with an
+    /// error.
     overflow: u64,
     /// The program that is being waited for.
     running: Option<Arc<Job>>,
 }
 
-impl Handler for Session {
+impl Handler for Repl {
     async fn receive(&self, message: Received) {
         let (Received::Text(message) | Received::Binary(message)) = message;
         let mut queues = self.queues();
@@ -115,12 +117,12 @@ impl Handler for Session {
     }
 }
 
-impl Session {
+impl Repl {
     fn queues(&self) -> MutexGuard<'_, Queues> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next message to be answered, or that there was no room for it.
+    /// Returns the next message to be answered, or that there was no room for it.
     fn next_line(&self) -> Option<Result<Bytes, LineError>> {
         let mut queues = self.queues();
         if let Some(line) = queues.lines.pop_front() {
@@ -131,14 +133,14 @@ impl Session {
         Some(Err(LineError::TooMany))
     }
 
-    async fn answer_all(&self, worker: &mut Worker) -> Infallible {
+    async fn answer_all(&self, evaluator: &mut Evaluator) -> Infallible {
         loop {
             let Some(line) = self.next_line() else {
                 self.arrived.notified().await;
                 continue;
             };
             let answer = match line {
-                Ok(line) => worker.answer(self, &line).await,
+                Ok(line) => evaluator.answer(self, &line).await,
                 Err(error) => Err(error),
             };
             let answer = answer.unwrap_or_else(|error| format!("error: {error}"));
@@ -171,20 +173,20 @@ enum LineError {
 }
 
 /// Answers one message after the other.
-struct Worker {
+struct Evaluator {
     app: SharedApp,
     account: Result<Account, AccountError>,
-    mode: Mode,
-    /// The program has put something out.
-    news: Arc<Notify>,
+    mode: ReplMode,
+    /// Wakes the evaluator: the program has printed something.
+    has_output: Arc<Notify>,
     interpreter: Option<Interpreter>,
 }
 
 struct Interpreter {
     job: Arc<Job>,
     cursor: Cursor,
-    /// Ends each answer.
-    mark: String,
+    /// Ends each answer in the interpreter's output.
+    end_marker: String,
 }
 
 impl Drop for Interpreter {
@@ -193,7 +195,7 @@ impl Drop for Interpreter {
     }
 }
 
-impl Worker {
+impl Evaluator {
     fn engine(&self) -> &Engine {
         &self.app.engine
     }
@@ -202,23 +204,23 @@ impl Worker {
         self.account.as_ref().map_err(|error| error.clone().into())
     }
 
-    async fn answer(&mut self, session: &Session, line: &[u8]) -> Result<String, LineError> {
+    async fn answer(&mut self, repl: &Repl, line: &[u8]) -> Result<String, LineError> {
         let line = std::str::from_utf8(line).map_err(|_| LineError::NotText)?;
         match self.mode {
-            Mode::Command => self.run_command(session, line).await,
-            Mode::Python => self.run_python(session, line).await,
+            ReplMode::Command => self.run_command(repl, line).await,
+            ReplMode::Python => self.run_python(repl, line).await,
         }
     }
 
-    async fn run_command(&self, session: &Session, line: &str) -> Result<String, LineError> {
+    async fn run_command(&self, repl: &Repl, line: &str) -> Result<String, LineError> {
         let words = shlex::split(line).ok_or(LineError::OpenQuote)?;
         let program = words.first().cloned().ok_or(LineError::Empty)?;
         let job = self.engine().start_command(words, self.account()?)?;
-        session.queues().running = Some(Arc::clone(&job));
-        let mut cursor = job.cursor(true, Arc::clone(&self.news));
+        repl.queues().running = Some(Arc::clone(&job));
+        let mut cursor = job.cursor(true, Arc::clone(&self.has_output));
         let mut output = Vec::new();
         let ended = self.collect(&mut cursor, &mut output, None).await;
-        session.queues().running = None;
+        repl.queues().running = None;
         if let Err(error) = ended {
             job.stop();
             return Err(error);
@@ -235,50 +237,55 @@ impl Worker {
         }
     }
 
-    async fn run_python(&mut self, session: &Session, line: &str) -> Result<String, LineError> {
+    async fn run_python(&mut self, repl: &Repl, line: &str) -> Result<String, LineError> {
         let mut interpreter = match self.interpreter.take() {
             Some(interpreter) => interpreter,
-            None => self.start_interpreter(session)?,
+            None => self.start_interpreter(repl)?,
         };
         let mut message = format!("{}\n", line.len()).into_bytes();
         message.extend_from_slice(line.as_bytes());
         // Nothing waits there: each message was answered before the next.
         let _ = interpreter.job.input(&message);
         let mut output = Vec::new();
-        let mark = Some(interpreter.mark.as_bytes());
+        let end_marker = Some(interpreter.end_marker.as_bytes());
         let answered = self
-            .collect(&mut interpreter.cursor, &mut output, mark)
+            .collect(&mut interpreter.cursor, &mut output, end_marker)
             .await?;
         if answered {
             self.interpreter = Some(interpreter);
             return Ok(text(output));
         }
-        session.queues().running = None;
+        repl.queues().running = None;
         match interpreter.job.state() {
             JobState::Failed(error) => Err(error.into()),
             _ => Err(LineError::InterpreterEnded(text(output))),
         }
     }
 
-    fn start_interpreter(&self, session: &Session) -> Result<Interpreter, LineError> {
-        let mark = format!("\u{1e}{:016x}\u{1e}", fresh_number());
-        let argv = ["python3", "-u", "-c", PYTHON_REPL, &mark];
+    fn start_interpreter(&self, repl: &Repl) -> Result<Interpreter, LineError> {
+        let end_marker = format!("\u{1e}{:016x}\u{1e}", random_number());
+        let argv = ["python3", "-u", "-c", PYTHON_REPL, &end_marker];
         let argv = argv.into_iter().map(str::to_owned).collect();
         let account = self.account()?;
         let job = self.engine().start_conversation(argv, account)?;
-        session.queues().running = Some(Arc::clone(&job));
-        let cursor = job.cursor(true, Arc::clone(&self.news));
-        Ok(Interpreter { job, cursor, mark })
+        repl.queues().running = Some(Arc::clone(&job));
+        let cursor = job.cursor(true, Arc::clone(&self.has_output));
+        Ok(Interpreter {
+            job,
+            cursor,
+            end_marker,
+        })
     }
 
-    /// Gathers output until `mark` comes (and is cut off: `true`) or the program has ended (`false`).
+    /// Gathers output until `end_marker` comes (and is cut off: `true`) or the program has ended
+    /// (`false`).
     async fn collect(
         &self,
         cursor: &mut Cursor,
         output: &mut Vec<u8>,
-        mark: Option<&[u8]>,
+        end_marker: Option<&[u8]>,
     ) -> Result<bool, LineError> {
-        let most = self.app.settings.limits.message_bytes;
+        let max_bytes = self.app.settings.limits.message_bytes;
         loop {
             let seen = output.len();
             let read = cursor.read(READ_MAX_BYTES, |_, first, second| {
@@ -289,22 +296,22 @@ impl Worker {
                 .metrics
                 .output_bytes
                 .inc_by((output.len() - seen) as u64);
-            if let Some(mark) = mark {
-                let from = seen.saturating_sub(mark.len());
+            if let Some(end_marker) = end_marker {
+                let from = seen.saturating_sub(end_marker.len());
                 let found = output[from..]
-                    .windows(mark.len())
-                    .position(|part| part == mark);
+                    .windows(end_marker.len())
+                    .position(|part| part == end_marker);
                 if let Some(position) = found {
                     output.truncate(from + position);
                     return Ok(true);
                 }
             }
-            if output.len() > most {
-                return Err(LineError::TooLong(most));
+            if output.len() > max_bytes {
+                return Err(LineError::TooLong(max_bytes));
             }
             match read {
                 Read::Bytes | Read::Gap(_) => {}
-                Read::Empty => self.news.notified().await,
+                Read::Empty => self.has_output.notified().await,
                 Read::End => return Ok(false),
             }
         }
@@ -316,8 +323,8 @@ fn text(bytes: Vec<u8>) -> String {
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-/// A number that no code in the interpreter prints by accident.
-fn fresh_number() -> u64 {
+/// Returns a number that no code in the interpreter prints by accident.
+fn random_number() -> u64 {
     use std::hash::{BuildHasher as _, RandomState};
     RandomState::new().hash_one(std::time::Instant::now())
 }

@@ -1,4 +1,4 @@
-//! Answers: what a client is told beside what its programs say.
+//! Answers: what a client is sent besides the output of its programs.
 
 use crate::app::SharedApp;
 use crate::websocket::frames::Frames;
@@ -69,7 +69,7 @@ pub(super) fn no_such_process(process: ProcessName) -> Answer {
     )
 }
 
-/// What is told of a start that failed: why, or that it is the server's fault and why.
+/// Returns the answer to a start that failed: why, or that it is the server's fault and why.
 pub(super) fn start_error(process: ProcessName, error: &StartError) -> Answer {
     tracing::info!(%error, "a program was not started");
     if error.is_internal() {

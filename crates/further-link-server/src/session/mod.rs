@@ -1,8 +1,9 @@
-//! One client of `/run`, `/run-py` or `/exec`: its jobs by the names that it gives them, what it may
-//! use, and the lanes in which it is sent messages (answers ahead of output).
+//! One client of `/run`, `/run-py` or `/exec`: its jobs by the names that it gives them, what it
+//! may use, and the lanes in which it is sent messages (answers ahead of output).
 //!
-//! One task runs a session. Reading and writing are two futures in it, so that neither waits for the
-//! other: commands are executed while the client does not read, and output flows while it types.
+//! One task runs a session. Reading and writing are two futures in it, so that neither waits for
+//! the other: commands are executed while the client does not read, and output flows while it
+//! types.
 
 mod answer;
 pub(crate) mod output;

@@ -1,9 +1,9 @@
-//! What a client sees of one of its jobs: channel messages that must not be lost ahead of output, video
-//! and output in turns, its end last.
+//! What a client sees of one of its jobs: channel messages that must not be lost ahead of output,
+//! video and output in turns, its end last.
 
 use super::answer::start_error;
 use crate::app::SharedApp;
-use crate::session::output::{Output, Step};
+use crate::session::output::{EncodeOutcome, Output};
 use crate::websocket::connection::{SendCredit, WRITE_BATCH_BYTES};
 use crate::websocket::frames::Frames;
 use further_link_engine::{ChannelView, Job, JobState, LatestMessage};
@@ -70,7 +70,8 @@ impl Viewer {
         if self.output.is_binary() {
             self.acknowledge_input(out);
         }
-        // Lossless messages go ahead of output, but not twice in a row; video and output take turns.
+        // Lossless messages go ahead of output, but not twice in a row; video and output take
+        // turns.
         let mut room = credit.bytes;
         let lossless_had_turn = self.sent_lossless_last;
         if !lossless_had_turn {
@@ -85,7 +86,7 @@ impl Viewer {
         }
         let Self { name, output, .. } = self;
         match output.next(name, dialect, credit, out, scratch) {
-            Step::Sent(count) => {
+            EncodeOutcome::Sent(count) => {
                 app.metrics.output_bytes.inc_by(count as u64);
                 self.sent_latest_last = false;
                 // There was room for a picture too, if there is one that has to go first.
@@ -94,21 +95,25 @@ impl Viewer {
                 }
                 SendOutcome::Sent
             }
-            Step::Waiting | Step::End if self.send_latest(dialect, credit, out) => {
+            EncodeOutcome::Waiting | EncodeOutcome::End
+                if self.send_latest(dialect, credit, out) =>
+            {
                 SendOutcome::Sent
             }
-            Step::Waiting | Step::End
+            EncodeOutcome::Waiting | EncodeOutcome::End
                 if lossless_had_turn && self.send_lossless(features, dialect, room, out) > 0 =>
             {
                 SendOutcome::Sent
             }
-            Step::Waiting | Step::End if out.uncompressed_bytes() > before => SendOutcome::Sent,
-            Step::Waiting => SendOutcome::Waiting,
+            EncodeOutcome::Waiting | EncodeOutcome::End if out.uncompressed_bytes() > before => {
+                SendOutcome::Sent
+            }
+            EncodeOutcome::Waiting => SendOutcome::Waiting,
             // There is no room for what is left.
-            Step::End if self.channels.as_ref().is_some_and(|view| !view.is_empty()) => {
+            EncodeOutcome::End if self.channels.as_ref().is_some_and(|view| !view.is_empty()) => {
                 SendOutcome::Waiting
             }
-            Step::End => {
+            EncodeOutcome::End => {
                 if let JobState::Over { exit_code } = self.job.state() {
                     let output = self.output.position();
                     self.encode(dialect, &Event::Stopped { exit_code, output }, out);

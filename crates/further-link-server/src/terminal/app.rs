@@ -22,12 +22,12 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// The account whose shells and files these are.
+    /// Returns the account whose shells and files these are.
     pub(super) async fn account(&self) -> Result<Account, StartError> {
         Ok(self.app.engine.account(None).await?)
     }
 
-    /// The first line of a new terminal.
+    /// Returns the first line of a new terminal.
     pub(super) fn welcome(&self, user: &str) -> String {
         match self.settings.welcome {
             false => String::new(),

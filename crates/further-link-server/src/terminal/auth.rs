@@ -1,6 +1,6 @@
-//! Authentication of the terminal's clients: a cookie with a secret of ours, or the token of whoever
-//! has started the server. Ids of sessions are names and no secrets: each owner has its own. And
-//! protection against cross-site request forgery (CSRF).
+//! Authentication of the terminal's clients: a cookie with a secret of ours, or the token of
+//! whoever has started the server. Ids of sessions are names and no secrets: each owner has its
+//! own. And protection against cross-site request forgery (CSRF).
 
 use crate::access::Access;
 use crate::access::fetch_metadata::SEC_FETCH_SITE;
@@ -82,13 +82,13 @@ impl Client {
         forbid_shared_caching(answer);
     }
 
-    /// Accepts a request that changes something only if it does not come from a page of another site.
-    /// `OriginCheck` has seen `Origin`, but browsers do not send it with all requests: an image whose
-    /// URL is here would start a shell, or take the output of one. Nor do they send `Sec-Fetch-Site`
-    /// without encryption, and a page can withhold `Referer`. The cookie proves nothing: to a browser a
-    /// page on another port of this device is the same site, so it is sent then. A browser therefore
-    /// has to say that the page is ours. What is no browser does nothing for others, and nor does who
-    /// knows the token: no page can send it without a preflight.
+    /// Accepts a request that changes something only if it does not come from a page of another
+    /// site. `OriginCheck` has seen `Origin`, but browsers do not send it with all requests: an
+    /// image whose URL is here would start a shell, or take the output of one. Nor do they send
+    /// `Sec-Fetch-Site` without encryption, and a page can withhold `Referer`. The cookie proves
+    /// nothing: to a browser a page on another port of this device is the same site, so it is sent
+    /// then. A browser therefore has to say that the page is ours. What is no browser does nothing
+    /// for others, and nor does who knows the token: no page can send it without a preflight.
     ///
     /// # Errors
     /// If it may come from a page of another site.
@@ -101,9 +101,9 @@ impl Client {
     }
 }
 
-/// Lets no shared cache give a response with a secret in it to anybody else. It could give them files
-/// that never change, and what says nothing about caching, as redirects (RFC 9111 sections 3 and
-/// 4.2.2).
+/// Lets no shared cache give a response with a secret in it to anybody else. It could give them
+/// files that never change, and what says nothing about caching, as redirects (RFC 9111 sections 3
+/// and 4.2.2).
 fn forbid_shared_caching(answer: &mut HeaderMap) {
     let private = match answer.get(header::CACHE_CONTROL).map(|kept| kept.to_str()) {
         Some(Ok(kept)) if kept != "no-store" => {

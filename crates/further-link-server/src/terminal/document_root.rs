@@ -1,4 +1,4 @@
-//! The page's files: from a folder, or our own page.
+//! The page's files: from a directory, or our own page.
 
 use super::app::{Shared, start_error};
 use super::embedded_page;
@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use std::path::Path;
 use std::sync::Arc;
 
-/// What a folder is shown by.
+/// What a directory is shown by.
 const INDEX_FILE: &str = "index.html";
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-resource-policy");
@@ -34,13 +34,14 @@ pub(super) async fn answer(shared: &Arc<Shared>, request: Request) -> Result<Res
     Ok(response)
 }
 
-/// What a path names, decoded once. Where `..` or something hidden is in it, there is no such name.
+/// Returns what a path names, decoded once. Where `..` or something hidden is in it, there is no
+/// such name.
 pub(super) fn name(path: &str) -> Result<Name, HttpError> {
     let refuse = |detail: String| HttpError::new(StatusCode::BAD_REQUEST, detail);
     let path = path.strip_prefix('/').unwrap_or(path);
     let decoded = crate::fs::single_file::decode(path)
         .ok_or_else(|| refuse("The path is not encoded properly, or is no UTF-8.".to_owned()))?;
-    // A backslash separates folders for people who come from Windows, and for nobody here.
+    // A backslash separates directories for people who come from Windows, and for nobody here.
     if decoded.contains('\\') {
         return Err(refuse("A path may hold no backslash.".to_owned()));
     }
@@ -96,7 +97,7 @@ fn nothing(name: &Name) -> FilesError {
     FilesError::NotFound(name.as_str().to_owned())
 }
 
-/// Sends a client to a folder's address with its slash, by which the page finds its other files.
+/// Sends a client to a directory's address with its slash, by which the page finds its other files.
 fn moved(path: &str, query: Option<&str>) -> Response {
     let detail = "This is a folder; its address ends with a slash.";
     let mut response = HttpError::new(StatusCode::MOVED_PERMANENTLY, detail).into_response();

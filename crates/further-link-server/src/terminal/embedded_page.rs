@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, header};
 /// What the page is made of; the rest belongs to the main server's.
 const ASSETS_PREFIX: &str = "/assets/";
 
-/// The file at `path`, if there is one.
+/// Returns the file at `path`, if there is one.
 pub(super) fn answer(path: &str, headers: &HeaderMap) -> Option<Response> {
     let mut response = match path {
         // Built without its page, the server says so in its place.

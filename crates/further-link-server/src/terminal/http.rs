@@ -1,4 +1,5 @@
-//! The HTTP dialect: sessions by `session=ID` or the cookie, output by polling, keys by POST, files.
+//! The HTTP dialect: sessions by `session=ID` or the cookie, output by polling, keys by POST,
+//! files.
 
 use super::app::{Shared, start_error, start_shell};
 use super::auth::Client;
@@ -91,8 +92,8 @@ async fn handle(
     }
 }
 
-/// Refuses a request whose body was not read. What still comes of it is, so that the client gets to read why: a connection
-/// that is closed with something unread in it takes its answer back.
+/// Refuses a request whose body was not read. What still comes of it is, so that the client gets to
+/// read why: a connection that is closed with something unread in it takes its answer back.
 fn refuse_early(error: HttpError, request: Request) -> FsError {
     // Who asks first has not sent anything yet.
     if !request.headers().contains_key(header::EXPECT) {
@@ -186,7 +187,7 @@ async fn type_keys(
     }
 }
 
-/// The session that a request is about; a new one with a shell, if there is none.
+/// Returns the session that a request is about; a new one with a shell, if there is none.
 async fn session(
     shared: &Arc<Shared>,
     client: Client,
@@ -229,7 +230,7 @@ async fn session(
     })
 }
 
-/// The name that a path gives to a file that is sent.
+/// Returns the name that a path gives to a file that is sent.
 fn name_to_store(path: &str) -> Result<Name, HttpError> {
     let refuse = |detail: &str| Err(HttpError::new(StatusCode::BAD_REQUEST, detail));
     let name = document_root::name(path)?;

@@ -1,9 +1,9 @@
-//! The terminal server: shells for pages, over HTTP and WebSocket, each on a port of its own, and the
-//! files of the page (`docs/protocol.md` section 7).
+//! The terminal server: shells for pages, over HTTP and WebSocket, each on a port of its own, and
+//! the files of the page (`docs/protocol.md` section 7).
 //!
-//! `http` and `websocket` are the two dialects, `sessions` knows whose each shell is and when it ends,
-//! `auth` who a client is and whether a request may change anything (CSRF), `output` makes text of
-//! what a shell prints, `document_root` and `embedded_page` serve the page.
+//! `http` and `websocket` are the two dialects, `sessions` knows whose each shell is and when it
+//! ends, `auth` who a client is and whether a request may change anything (CSRF), `output` makes
+//! text of what a shell prints, `document_root` and `embedded_page` serve the page.
 
 mod app;
 mod auth;
@@ -33,7 +33,8 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_rustls::rustls::ServerConfig;
 
-/// Bytes of what is typed in one request over HTTP, at the most: as much as may wait for a shell that does not read.
+/// Bytes of what is typed in one request over HTTP, at most: as much as may wait for a shell that
+/// does not read.
 const INPUT_MAX_BYTES: usize = 1024 * 1024;
 
 /// Requests of that size whose bodies may be held at the same time; of ordinary ones, thousands.
@@ -46,7 +47,8 @@ pub struct TerminalServer {
 }
 
 impl TerminalServer {
-    /// `hostname` and `tls` as for [`Server::new`]. `settings.access.ports` has to name all ports that are listened on.
+    /// `hostname` and `tls` as for [`Server::new`]. `settings.access.ports` has to name all ports
+    /// that are listened on.
     ///
     /// # Errors
     /// If a metric cannot be registered.
@@ -63,7 +65,7 @@ impl TerminalServer {
                 format!("What is typed may have {INPUT_MAX_BYTES} bytes in one request.");
             let new = shared.insert(Arc::new(Shared {
                 sessions: Sessions::new(&terminal),
-                bodies: Bodies::with_sentence(INPUT_MAX_BYTES, INPUT_BODIES_MAX_COUNT, sentence),
+                bodies: Bodies::with_message(INPUT_MAX_BYTES, INPUT_BODIES_MAX_COUNT, sentence),
                 hostname: hostname.to_owned(),
                 settings: terminal,
                 app,
@@ -77,7 +79,8 @@ impl TerminalServer {
         })
     }
 
-    /// Serves until `stop` completes; then tells all clients, and returns when they are gone. The shells end with the engine.
+    /// Serves until `stop` completes; then tells all clients, and returns when they are gone. The
+    /// shells end with the engine.
     pub async fn serve(
         self,
         http: Vec<TcpListener>,
@@ -93,12 +96,12 @@ impl TerminalServer {
         let stop = async {
             stop.await;
             // Those who wait for output are told now.
-            shared.sessions.end_all_over_http();
+            shared.sessions.end_http_sessions();
         };
         let serving = server.serve_routers(listeners.collect(), stop);
         tokio::select! {
             () = serving => {}
-            never = shared.sessions.end_idle_ones() => match never {},
+            never = shared.sessions.expire_idle_sessions() => match never {},
         }
     }
 }

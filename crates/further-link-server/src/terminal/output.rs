@@ -1,5 +1,5 @@
-//! What a shell puts out, as text: characters that were cut in two are put together, and what nobody has fetched holds the
-//! program up.
+//! Reads what a shell prints, as text: characters that were cut in two are joined, and unread
+//! output holds the program back (backpressure).
 
 use further_link_engine::{Cursor, Job, JobState, Read};
 use further_link_protocol::Utf8Decoder;
@@ -11,7 +11,7 @@ pub(super) enum ReadOutcome {
     Some,
     /// There is nothing more for now.
     All,
-    /// The shell has ended, and all that it said was taken.
+    /// The shell has ended, and all its output was taken.
     End,
 }
 
@@ -20,12 +20,13 @@ pub(super) struct OutputReader {
     /// `None` when nobody wants any more.
     cursor: Option<Cursor>,
     decoder: Utf8Decoder,
-    /// What comes before the shell's own words.
+    /// Text ahead of the shell's own output.
     first: String,
 }
 
 impl OutputReader {
-    /// `ahead` bytes are read from the program in advance, at the most.
+    /// Returns a reader at `cursor`. At most `ahead` bytes are read from the program in advance;
+    /// `first` comes before its output.
     pub(super) fn new(mut cursor: Cursor, ahead: usize, first: String) -> Self {
         cursor.set_ahead(ahead);
         Self {
@@ -35,14 +36,14 @@ impl OutputReader {
         }
     }
 
-    /// Sets how many bytes are read from the program in advance, at the most.
+    /// Sets how many bytes are read from the program in advance, at most.
     pub(super) fn set_ahead(&mut self, ahead: usize) {
         if let Some(cursor) = &mut self.cursor {
             cursor.set_ahead(ahead);
         }
     }
 
-    /// Appends up to about `max` bytes of text; none if `max` is 0. `job` is the shell.
+    /// Appends up to about `max` bytes of text, nothing if `max` is 0. `job` is the shell.
     pub(super) fn take(&mut self, max: usize, job: &Job, text: &mut String) -> ReadOutcome {
         let Some(cursor) = &mut self.cursor else {
             return ReadOutcome::End;
@@ -56,7 +57,7 @@ impl OutputReader {
             let read = cursor.read(room, |_, first, second| {
                 room -= first.len() + second.len();
                 for bytes in [first, second] {
-                    decoder.decode(bytes, false, &mut |piece| text.push_str(piece));
+                    decoder.decode(bytes, false, &mut |chunk| text.push_str(chunk));
                 }
             });
             match read {
@@ -66,7 +67,7 @@ impl OutputReader {
                 Read::Empty => return ReadOutcome::All,
                 Read::End if max == 0 && !self.first.is_empty() => return ReadOutcome::Some,
                 Read::End => {
-                    decoder.decode(&[], true, &mut |piece| text.push_str(piece));
+                    decoder.decode(&[], true, &mut |chunk| text.push_str(chunk));
                     if let JobState::Failed(error) = job.state() {
                         text.push_str(&format!("{error}\r\n"));
                     }
@@ -77,7 +78,7 @@ impl OutputReader {
         }
     }
 
-    /// Nobody wants any more: the program is not held up any longer.
+    /// Stops reading; the program is no longer held back.
     pub(super) fn close(&mut self) {
         self.cursor = None;
     }

@@ -17,17 +17,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-/// Bytes of an id that a client makes up, at the most.
+/// Bytes of an id that a client makes up, at most.
 const SESSION_ID_MAX_BYTES: usize = 128;
-/// Bytes of output in one answer, at the most, and as much is read from the program in advance: what a page shows at once,
-/// and not so much that Ctrl-C is behind it for long.
+/// Bytes of output in one answer, at most, and as much is read from the program in advance: what a
+/// page shows at once, and not so much that Ctrl-C is behind it for long.
 const RESPONSE_OUTPUT_MAX_BYTES: usize = 64 * 1024;
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The id of a session: what a client has made up, or the empty one for clients that do without, and have one session.
+/// The id of a session: what a client has made up, or the empty one for clients that do without,
+/// and have one session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SessionId(String);
 
@@ -78,10 +79,11 @@ pub(super) struct Session {
     visits: Mutex<Visits>,
     /// What was not fetched yet; of a session over HTTP.
     output: Option<Mutex<OutputReader>>,
-    /// There is output. Only the newest of those who wait listens, so that it is always the one that is woken.
-    news: Arc<Notify>,
+    /// There is output. Only the newest of those who wait listens, so that it is always the one
+    /// that is woken.
+    has_output: Arc<Notify>,
     /// Somebody has begun or ceased to wait for output, or the session has been ended.
-    turns: Notify,
+    pollers_changed: Notify,
     /// It has been ended, by a client or for lack of visits.
     ended: Notify,
 }
@@ -93,29 +95,30 @@ struct Visits {
     present: usize,
     /// Requests for output so far.
     polls: u64,
-    /// Those that wait, by their numbers, the newest last. There are no more of them than connections.
+    /// Those that wait, by their numbers, the newest last. There are no more of them than
+    /// connections.
     waiting: Vec<u64>,
     ended: bool,
 }
 
 /// While there is one of these, a request waits for output.
-struct Waiting<'a> {
+struct Poller<'a> {
     session: &'a Session,
     number: u64,
 }
 
-impl Waiting<'_> {
+impl Poller<'_> {
     fn is_newest(&self) -> bool {
         locked(&self.session.visits).waiting.last() == Some(&self.number)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Poller<'_> {
     fn drop(&mut self) {
         locked(&self.session.visits)
             .waiting
             .retain(|number| *number != self.number);
-        self.session.turns.notify_waiters();
+        self.session.pollers_changed.notify_waiters();
     }
 }
 
@@ -143,9 +146,9 @@ pub(super) struct NewSession {
 
 impl Session {
     fn new(new: NewSession, name: String) -> Self {
-        let news = Arc::new(Notify::new());
+        let has_output = Arc::new(Notify::new());
         let output = new.welcome.map(|first| {
-            let cursor = new.job.cursor(true, Arc::clone(&news));
+            let cursor = new.job.cursor(true, Arc::clone(&has_output));
             Mutex::new(OutputReader::new(cursor, RESPONSE_OUTPUT_MAX_BYTES, first))
         });
         Self {
@@ -164,13 +167,13 @@ impl Session {
                 ended: false,
             }),
             output,
-            news,
-            turns: Notify::new(),
+            has_output,
+            pollers_changed: Notify::new(),
             ended: Notify::new(),
         }
     }
 
-    /// Whether it lasts as long as its WebSocket, and is used by way of that alone.
+    /// Returns whether it lasts as long as its WebSocket, and is used by way of that alone.
     pub(super) fn is_persistent(&self) -> bool {
         self.persistent
     }
@@ -186,15 +189,16 @@ impl Session {
         self.job.resize(size);
     }
 
-    /// Waits up to `wait` for output and takes it, and whether that was the end. Of several who wait the newest gets it: most
-    /// likely the others are not there any more. If they are, they wait on and take their turn when it has gone; told to go,
-    /// two pages with one session would ask by turns as quickly as the network carries it.
+    /// Waits up to `wait` for output and takes it, and whether that was the end. Of several who
+    /// wait the newest gets it: most likely the others are not there any more. If they are, they
+    /// wait on and take their turn when it has gone; told to go, two pages with one session would
+    /// ask in turns as quickly as the network carries it.
     pub(super) async fn poll(&self, wait: Duration) -> (String, bool) {
         let end = Instant::now() + wait;
-        let waiting = self.begin_to_wait();
+        let waiting = self.begin_poll();
         let mut text = String::new();
         loop {
-            let mut turn = std::pin::pin!(self.turns.notified());
+            let mut turn = std::pin::pin!(self.pollers_changed.notified());
             // What changes from here on is seen.
             turn.as_mut().enable();
             if locked(&self.visits).ended {
@@ -213,16 +217,16 @@ impl Session {
                 }
             }
             tokio::select! {
-                // First, so that nobody takes news that are for who is newer.
+                // First, so that nobody takes a notification that is for a newer one.
                 biased;
                 () = turn => {}
-                () = self.news.notified(), if is_newest => {}
+                () = self.has_output.notified(), if is_newest => {}
                 () = sleep_until(end) => return (text, false),
             }
         }
     }
 
-    fn begin_to_wait(&self) -> Waiting<'_> {
+    fn begin_poll(&self) -> Poller<'_> {
         let number = {
             let mut visits = locked(&self.visits);
             visits.polls += 1;
@@ -230,8 +234,8 @@ impl Session {
             visits.waiting.push(number);
             number
         };
-        self.turns.notify_waiters();
-        Waiting {
+        self.pollers_changed.notify_waiters();
+        Poller {
             session: self,
             number,
         }
@@ -249,7 +253,7 @@ impl Session {
         if let Some(output) = &self.output {
             locked(output).close();
         }
-        self.turns.notify_waiters();
+        self.pollers_changed.notify_waiters();
         self.ended.notify_one();
     }
 }
@@ -259,9 +263,9 @@ pub(super) struct Sessions {
     all: Mutex<HashMap<(Owner, SessionId), Arc<Session>>>,
     /// There is a new one that may become idle.
     added: Notify,
-    idle: Duration,
-    most: usize,
-    most_of_one: usize,
+    idle_timeout: Duration,
+    max_sessions: usize,
+    max_sessions_per_client: usize,
     clock: fn(i64) -> i64,
 }
 
@@ -270,25 +274,26 @@ impl Sessions {
         Self {
             all: Mutex::default(),
             added: Notify::new(),
-            idle: settings.idle,
-            most: settings.max_sessions,
-            most_of_one: settings.max_sessions_per_client,
+            idle_timeout: settings.idle,
+            max_sessions: settings.max_sessions,
+            max_sessions_per_client: settings.max_sessions_per_client,
             clock: settings.clock,
         }
     }
 
-    /// The session of that name, if this client has one.
+    /// Returns the session of that name, if this client has one.
     pub(super) fn get(&self, client: &Client, id: &SessionId) -> Option<Arc<Session>> {
         let key = (client.owner, id.clone());
         locked(&self.all).get(&key).cloned()
     }
 
-    /// Whether a client that is new here asks for a session that somebody else has. It has lost its cookie, or keeps none.
+    /// Returns whether a client that is new here asks for a session that somebody else has. It has
+    /// lost its cookie, or keeps none.
     pub(super) fn is_of_another(&self, client: &Client, id: &SessionId) -> bool {
         client.is_new && locked(&self.all).values().any(|session| session.id == *id)
     }
 
-    /// Whether there is room for one more session of this client.
+    /// Returns whether there is room for one more session of this client.
     ///
     /// # Errors
     /// If there is not.
@@ -299,15 +304,15 @@ impl Sessions {
         };
         let all = locked(&self.all);
         let own = all.keys().filter(|(owner, _)| *owner == client.owner);
-        if own.count() >= self.most_of_one {
-            let most = self.most_of_one;
+        if own.count() >= self.max_sessions_per_client {
+            let most = self.max_sessions_per_client;
             return refuse(format!("You have {most} terminals already. End one first."));
         }
-        match all.len() < self.most {
+        match all.len() < self.max_sessions {
             true => Ok(()),
             false => refuse(format!(
                 "There are {} terminals on this device already, as many as there may be.",
-                self.most
+                self.max_sessions
             )),
         }
     }
@@ -344,7 +349,7 @@ impl Sessions {
     /// Ends the sessions of that name that this client may end. Returns whether there was one.
     pub(super) fn kill(&self, client: &Client, name: &str) -> bool {
         let found: Vec<_> = self
-            .seen_by(client)
+            .visible_to(client)
             .into_iter()
             .filter(|session| session.name == name)
             .collect();
@@ -356,7 +361,7 @@ impl Sessions {
         !found.is_empty()
     }
 
-    fn seen_by(&self, client: &Client) -> Vec<Arc<Session>> {
+    fn visible_to(&self, client: &Client) -> Vec<Arc<Session>> {
         locked(&self.all)
             .values()
             .filter(|session| client.has_token || session.owner == client.owner)
@@ -366,7 +371,7 @@ impl Sessions {
 
     /// Appends the list of the sessions that this client may see.
     pub(super) fn list(&self, client: &Client, out: &mut Vec<u8>) {
-        let mut sessions = self.seen_by(client);
+        let mut sessions = self.visible_to(client);
         sessions.sort_by(|one, other| one.name.cmp(&other.name));
         let listed = sessions.iter().map(|session| {
             let visits = locked(&session.visits);
@@ -387,7 +392,7 @@ impl Sessions {
     }
 
     /// Ends all over HTTP: the server stops. Those with a WebSocket are told so there.
-    pub(super) fn end_all_over_http(&self) {
+    pub(super) fn end_http_sessions(&self) {
         let over = |_: &_, session: &mut Arc<Session>| !session.persistent;
         let all: Vec<_> = locked(&self.all).extract_if(over).collect();
         for (_, session) in all {
@@ -395,11 +400,12 @@ impl Sessions {
         }
     }
 
-    /// Ends sessions over HTTP that nobody has visited for too long, for as long as the server lives. Sleeps until the next
-    /// one may be so far; a visit only makes that later, so it wakes nobody.
-    pub(super) async fn end_idle_ones(&self) -> Infallible {
+    /// Ends sessions over HTTP that nobody has visited for too long, for as long as the server
+    /// lives. Sleeps until the next one may be so far; a visit only makes that later, so it wakes
+    /// nobody.
+    pub(super) async fn expire_idle_sessions(&self) -> Infallible {
         loop {
-            let next = self.end_idle();
+            let next = self.expire_idle();
             let next = async {
                 match next {
                     Some(next) => sleep_until(next).await,
@@ -414,7 +420,7 @@ impl Sessions {
     }
 
     /// Ends those that have been idle for too long. Returns when the next one may be.
-    fn end_idle(&self) -> Option<Instant> {
+    fn expire_idle(&self) -> Option<Instant> {
         let now = Instant::now();
         let mut next: Option<Instant> = None;
         let mut over = Vec::new();
@@ -424,8 +430,8 @@ impl Sessions {
             }
             let visits = locked(&session.visits);
             let until = match visits.present {
-                0 => visits.last + self.idle,
-                _ => now + self.idle,
+                0 => visits.last + self.idle_timeout,
+                _ => now + self.idle_timeout,
             };
             if until <= now {
                 drop(visits);

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// Bytes of output in one message, at the most, so that nothing waits behind it for long.
+/// Bytes of output in one message, at most, so that nothing waits behind it for long.
 const OUTPUT_MESSAGE_MAX_BYTES: usize = 16 * 1024;
 /// Bytes that are read from the program in advance: for slow clients, and for quick ones.
 const READ_AHEAD_BYTES: std::ops::RangeInclusive<usize> = 16 * 1024..=32 * 1024;
@@ -248,8 +248,8 @@ impl Terminal {
         self.out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Shows the person a message among the shell's output. One at a time: of the same mistake made a
-    /// hundred times, one is enough.
+    /// Shows the person a message among the shell's output. One at a time: of the same mistake made
+    /// a hundred times, one is enough.
     fn notice(&self, sentence: &str) {
         let _ = self.notices.try_push(format!("\r\n[{sentence}]\r\n"));
     }

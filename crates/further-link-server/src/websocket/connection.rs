@@ -36,8 +36,8 @@ const SEND_WINDOW_LIMITS: SendWindowLimits = SendWindowLimits {
 /// Bytes after which the first ping is sent: the very first ones. Nothing waits before it, so it
 /// measures the round trip.
 const FIRST_PING_OFFSET: u64 = 1;
-/// How long a client that has filled the window may take for its first pong. One that does not answer
-/// pings, against RFC 6455 section 5.5.2, is then served without a window.
+/// How long a client that has filled the window may take for its first pong. One that does not
+/// answer pings, against RFC 6455 section 5.5.2, is then served without a window.
 const FIRST_PONG_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What is spoken on a connection: a dialect with its state.
@@ -45,12 +45,13 @@ pub(crate) trait Handler: Sync {
     /// Handles one message. While this waits, no further one is read.
     fn receive(&self, message: Received) -> impl Future<Output = ()> + Send;
 
-    /// Appends the frames that are to be sent next, about [`WRITE_BATCH_BYTES`]. Returns whether there
-    /// are any; if not, `wake` of [`run`] is notified when there may be some.
+    /// Appends the frames that are to be sent next, about [`WRITE_BATCH_BYTES`]. Returns whether
+    /// there are any; if not, `wake` of [`run`] is notified when there may be some.
     fn fill(&self, out: &mut Frames, credit: SendCredit) -> bool;
 
-    /// Returns whether the client acknowledges output itself. Then the handler keeps account of what is
-    /// in flight of that, and tells the frames about the rest ([`Frames::count_out_of_band`]).
+    /// Returns whether the client acknowledges output itself. Then the handler keeps account of
+    /// what is in flight of that, and tells the frames about the rest
+    /// ([`Frames::count_out_of_band`]).
     fn is_acknowledged(&self) -> bool {
         false
     }
@@ -130,8 +131,8 @@ struct Connection<'a> {
     first_pong_timeout: Duration,
 }
 
-/// Flow control: what is in flight to the client. Pings among the frames show when it has read them,
-/// so this works with every client.
+/// Flow control: what is in flight to the client. Pings among the frames show when it has read
+/// them, so this works with every client.
 struct FlowControl {
     window: SendWindow,
     /// Offset of the last ping that measures.

@@ -13,7 +13,7 @@ const FIN_BIT: u8 = 0x80;
 const RSV1_COMPRESSED_BIT: u8 = 0x40;
 /// Space for the header of a frame of 126 to 65,535 bytes, which is what output frames are.
 const RESERVED_HEADER_BYTES: usize = 4;
-/// Bytes of a control frame's payload at the most (RFC 6455 section 5.5).
+/// Bytes of a control frame's payload at most (RFC 6455 section 5.5).
 const CONTROL_PAYLOAD_MAX_BYTES: usize = 125;
 /// Bytes of memory that are kept while there is nothing to send. A prompt fits.
 const IDLE_BUFFER_MAX_BYTES: usize = 1024;
@@ -66,8 +66,8 @@ impl Frames {
         self.out_of_band = 0;
     }
 
-    /// Notes that `count` bytes of the last frames are out of band: a client that acknowledges output
-    /// itself does not acknowledge them.
+    /// Notes that `count` bytes of the last frames are out of band: a client that acknowledges
+    /// output itself does not acknowledge them.
     pub(crate) fn count_out_of_band(&mut self, count: usize) {
         self.out_of_band += count;
     }
@@ -84,8 +84,8 @@ impl Frames {
         }
     }
 
-    /// Completes when nothing was compressed for a while and frees the compressor's memory; never if there
-    /// is no compressor.
+    /// Completes when nothing was compressed for a while and frees the compressor's memory; never
+    /// if there is no compressor.
     pub(crate) async fn idle(&mut self) {
         match &mut self.compressor {
             Some(compressor) => compressor.idle().await,

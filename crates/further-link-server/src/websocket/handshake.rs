@@ -31,8 +31,8 @@ pub(crate) fn offers(headers: &HeaderMap, subprotocol: &str) -> bool {
     )
 }
 
-/// Checks an upgrade request and returns the response to it, with the subprotocol that was chosen and
-/// the compression that was negotiated. The caller goes on with the request's `OnUpgrade`.
+/// Checks an upgrade request and returns the response to it, with the subprotocol that was chosen
+/// and the compression that was negotiated. The caller goes on with the request's `OnUpgrade`.
 ///
 /// # Errors
 /// The response that says what is wrong with the request.

@@ -26,8 +26,8 @@ impl Heartbeat {
         last.elapsed()
     }
 
-    /// Calls `ping` when the client has been quiet for a third of `timeout`, and again at each third;
-    /// completes when it has been quiet for all of it.
+    /// Calls `ping` when the client has been quiet for a third of `timeout`, and again at each
+    /// third; completes when it has been quiet for all of it.
     pub(super) async fn timed_out(&self, timeout: Duration, ping: impl Fn()) {
         let interval = (timeout / 3).max(CHECK_MIN_INTERVAL);
         loop {

@@ -1,11 +1,11 @@
-//! The WebSocket transport (RFC 6455). `handshake` upgrades a request, `reader` and `writer` are the
-//! two halves of the socket, `frames` encodes, `deflate` compresses; `connection` is what they make
-//! together: heartbeat, flow control ([`send_window`]), close.
+//! The WebSocket transport (RFC 6455). `handshake` upgrades a request, `reader` and `writer` are
+//! the two halves of the socket, `frames` encodes, `deflate` compresses; `connection` is what they
+//! make together: heartbeat, flow control ([`send_window`]), close.
 //!
 //! The library does the protocol on bytes in memory; sockets, waiting and buffers are ours, so that
-//! reading never waits for writing and a byte is encoded straight into the buffer that is sent. Only
-//! this folder knows the library. It knows no dialect and no job: what is spoken on a connection is a
-//! [`connection::Handler`].
+//! reading never waits for writing and a byte is encoded straight into the buffer that is sent.
+//! Only this directory knows the library. It knows no dialect and no job: what is spoken on a
+//! connection is a [`connection::Handler`].
 
 pub(crate) mod connection;
 pub(crate) mod deflate;

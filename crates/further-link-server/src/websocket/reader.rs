@@ -164,8 +164,8 @@ impl Reader {
         .await
     }
 
-    /// Reads and discards until the client has closed. A socket that is closed with something unread
-    /// takes back what was sent last, here the close frame (RFC 1122 section 4.2.2.13).
+    /// Reads and discards until the client has closed. A socket that is closed with something
+    /// unread takes back what was sent last, here the close frame (RFC 1122 section 4.2.2.13).
     pub(super) async fn discard(&mut self) {
         let mut buffer = vec![0; READ_BUFFER_BYTES];
         while let Ok(1..) = self.socket.read(&mut buffer).await {}

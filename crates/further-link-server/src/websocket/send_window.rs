@@ -1,11 +1,11 @@
 //! Flow control: how many bytes may be in flight to a client. A socket takes megabytes, and the
-//! machines between hold more; all of that is ahead of the answer to Ctrl-C (bufferbloat). So a sender
-//! counts what was sent and what is known to have arrived, and sends no more beyond that than the
-//! client takes in a short time: a congestion window that is controlled by delay, as in TCP Vegas or
-//! LEDBAT (RFC 6817).
+//! machines between hold more; all of that is ahead of the answer to Ctrl-C (bufferbloat). So a
+//! sender counts what was sent and what is known to have arrived, and sends no more beyond that
+//! than the client takes in a short time: a congestion window that is controlled by delay, as in
+//! TCP Vegas or LEDBAT (RFC 6817).
 //!
-//! The limits are given where windows are made: `websocket/connection.rs` and `session/output`. This
-//! is pure bookkeeping: it neither sends nor waits, and is told the time.
+//! The limits are given where windows are made: `websocket/connection.rs` and `session/output`.
+//! This is pure bookkeeping: it neither sends nor waits, and is told the time.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -29,8 +29,8 @@ pub(crate) struct SendWindowLimits {
     pub(crate) max_bytes: usize,
     /// Bytes that the client need not acknowledge until there are more.
     pub(crate) ack_interval_bytes: usize,
-    /// Queueing delay that is accepted: time that bytes may be in flight beyond the round trip itself
-    /// and half of that. Above it the window shrinks; below a quarter of it, it grows.
+    /// Queueing delay that is accepted: time that bytes may be in flight beyond the round trip
+    /// itself and half of that. Above it the window shrinks; below a quarter of it, it grows.
     pub(crate) queueing_delay: Duration,
 }
 
@@ -121,8 +121,8 @@ impl SendWindow {
         self.sent - self.acknowledged
     }
 
-    /// Returns the bytes that may be sent now; 0 if that is so few that waiting for more is better than
-    /// a small frame (silly window, RFC 1122 section 4.2.3.4).
+    /// Returns the bytes that may be sent now; 0 if that is so few that waiting for more is better
+    /// than a small frame (silly window, RFC 1122 section 4.2.3.4).
     pub(crate) fn available(&mut self) -> usize {
         if self.unlimited {
             return usize::MAX;
@@ -163,8 +163,8 @@ impl SendWindow {
         self.in_flight() >= self.limits.ack_interval_bytes as u64
     }
 
-    /// Takes the client's acknowledgement of everything before `offset`, and adapts the window. Returns
-    /// `false` if so much was never sent.
+    /// Takes the client's acknowledgement of everything before `offset`, and adapts the window.
+    /// Returns `false` if so much was never sent.
     pub(crate) fn acknowledge(&mut self, offset: u64, now: Instant) -> bool {
         if offset > self.sent {
             return false;
@@ -219,8 +219,8 @@ impl SendWindow {
         }
     }
 
-    /// Evaluates a window of twice the minimum: if bytes take twice as long, the client is slow. If not,
-    /// the round trip has become longer.
+    /// Evaluates a window of twice the minimum: if bytes take twice as long, the client is slow. If
+    /// not, the round trip has become longer.
     fn probed(&mut self, taken: Duration) {
         self.rtt_probe.count += 1;
         self.rtt_probe.min_rtt = self.rtt_probe.min_rtt.min(taken);

@@ -24,14 +24,14 @@ impl Writer {
         }
     }
 
-    /// Returns an empty frame buffer that compresses as was negotiated. The client sees one sequence
-    /// of frames, so there is to be one of these for each connection.
+    /// Returns an empty frame buffer that compresses as was negotiated. The client sees one
+    /// sequence of frames, so there is to be one of these for each connection.
     pub(super) fn frames(&self) -> Frames {
         Frames::new(self.compression.as_ref().map(Compressor::new))
     }
 
-    /// Writes some of `bytes`. Calls `waited` if the client had to take older bytes first, which shows
-    /// that it is alive. Cancel safe: what was not counted was not written.
+    /// Writes some of `bytes`. Calls `waited` if the client had to take older bytes first, which
+    /// shows that it is alive. Cancel safe: what was not counted was not written.
     pub(super) async fn write(&mut self, bytes: &[u8], waited: impl Fn()) -> io::Result<usize> {
         let socket = &mut self.socket;
         let count = poll_noting_wait(waited, |context| {

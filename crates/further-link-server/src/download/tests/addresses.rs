@@ -177,7 +177,7 @@ fn own_addresses_are_found() {
     assert_eq!(found, v6.lines().count(), "{networks:?}");
 }
 
-/// The candidates of a name with these addresses.
+/// Returns the candidates of a name with these addresses.
 fn candidates_of(url: &str, found: &[&str]) -> Vec<String> {
     let found = found
         .iter()

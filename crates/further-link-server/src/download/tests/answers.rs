@@ -278,8 +278,8 @@ async fn long_url_is_forbidden() {
 #[tokio::test]
 async fn endless_informational_responses_time_out() {
     let site = Site::with(|mut stream, _| async move {
-        let piece = "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100);
-        while stream.write_all(piece.as_bytes()).await.is_ok() {}
+        let chunk = "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100);
+        while stream.write_all(chunk.as_bytes()).await.is_ok() {}
     })
     .await;
     let sentence = failure(&open(), &site.url("/")).await;

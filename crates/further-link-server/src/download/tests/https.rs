@@ -23,7 +23,7 @@ impl Authority {
         self.0.der().clone()
     }
 
-    /// The certificate of a server, as `change` wants it.
+    /// Returns the certificate of a server, as `change` wants it.
     fn server(
         &self,
         resolver: &[&str],

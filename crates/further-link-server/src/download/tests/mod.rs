@@ -121,7 +121,7 @@ fn build(
     }))
 }
 
-/// What came of a download, and what is in the file then.
+/// Returns what came of a download, and what is in the file then.
 async fn fetch(downloader: &Downloader, url: &str) -> (Result<u64, DownloadError>, Vec<u8>) {
     let file = File::from(memfd_create("download", MFdFlags::MFD_CLOEXEC).unwrap());
     let mut written = file.try_clone().unwrap();
@@ -218,7 +218,7 @@ impl Site {
         format!("http://{}{path}", self.address)
     }
 
-    /// The heads of all requests; an empty one of a connection without.
+    /// Returns the heads of all requests; an empty one of a connection without.
     fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
@@ -235,7 +235,7 @@ async fn read_head(stream: &mut TcpStream) -> String {
     String::from_utf8(head).unwrap()
 }
 
-/// The head and body of an answer that brings a file.
+/// Returns the head and body of an answer that brings a file.
 fn ok(body: &str) -> String {
     format!(
         "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",

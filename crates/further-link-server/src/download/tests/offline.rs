@@ -10,8 +10,8 @@ use std::time::Instant;
 /// How late anything may be on a busy machine.
 const TIMING_SLACK: Duration = Duration::from_secs(1);
 
-/// A socket that takes no further connection, and does not say so: its queue is full, and the kernel
-/// then drops what arrives, as a network does that leads nowhere.
+/// A socket that takes no further connection, and does not say so: its queue is full, and the
+/// kernel then drops what arrives, as a network does that leads nowhere.
 struct BlackHole {
     address: SocketAddr,
     _socket: Socket,

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// The path of a request.
+/// Returns the path of a request.
 fn path(head: &str) -> &str {
     head.split(' ').nth(1).unwrap_or_default()
 }

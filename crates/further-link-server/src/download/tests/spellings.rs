@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use std::net::Ipv6Addr;
 use url::{Host, Url};
 
-/// The addresses that a page must never get at, as the parser of addresses takes them.
+/// Returns the addresses that a page must never get at, as the parser of addresses takes them.
 fn near_v4() -> impl Strategy<Value = Ipv4Addr> {
     prop_oneof![
         (0x7f00_0000_u32..=0x7fff_ffff),
@@ -46,7 +46,7 @@ fn spelling(ip: Ipv4Addr, parts: usize, ways: [u8; 4], zeros: usize, dot: bool) 
     format!("{}{}", text.join("."), if dot { "." } else { "" })
 }
 
-/// The characters as percent codes or in full width, which the parser takes for the same.
+/// Returns the characters as percent codes or in full width, which the parser takes for the same.
 fn disguise(text: &str, ways: &[u8]) -> String {
     text.chars()
         .zip(ways.iter().cycle())

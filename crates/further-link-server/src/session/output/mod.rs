@@ -1,6 +1,5 @@
-//! What one program puts out, on its way from its log into a client's frames: as text, for which
-//! characters that were cut are put together again, or as the bytes that they are (`docs/protocol.md`
-//! sections 2 and 10).
+//! Encodes the output of one job from its log into a client's frames: as text, for which characters
+//! that were cut are joined, or as bytes (`docs/protocol.md` sections 2 and 10).
 
 use crate::websocket::connection::SendCredit;
 use crate::websocket::frames::Frames;
@@ -11,34 +10,35 @@ use further_link_protocol::wire::stream::{FrameHeader, FrameKind, OUTPUT_ACK_INT
 use further_link_protocol::{Event, ProcessName, Stream, Utf8Decoder};
 use std::time::{Duration, Instant};
 
-/// Bytes of output in one message at the most, so that a control message never waits for long.
+/// Bytes of output in one message at most, so that a control message never waits for long.
 const OUTPUT_MESSAGE_MAX_BYTES: usize = 16 * 1024;
 /// Output that a client of the binary stream may not have acknowledged.
 const OUTPUT_WINDOW_LIMITS: SendWindowLimits = SendWindowLimits {
     // More than a client need not acknowledge at all.
     min_bytes: 2 * OUTPUT_ACK_INTERVAL_BYTES,
-    // What a page can show of a flood, 4 MB/s, in the time between two pictures, 17 ms.
+    // What a page can show of a flood, 4 MB/s, in the time between two images, 17 ms.
     initial_bytes: 4 * OUTPUT_ACK_INTERVAL_BYTES,
     // What the log can still show it.
     max_bytes: LOG_CAPACITY_BYTES,
     ack_interval_bytes: OUTPUT_ACK_INTERVAL_BYTES,
-    // Longer than a page takes that acknowledges once for each picture.
+    // Longer than a page takes that acknowledges once for each image.
     queueing_delay: Duration::from_millis(20),
 };
 /// Bytes that are read from a program in advance for the slowest client.
 const READ_AHEAD_MIN_BYTES: usize = 16 * 1024;
-/// The same from a terminal, for the quickest: it hands out 4 KiB at once, however much one asks for.
+/// Bytes that are read from a terminal in advance, at most, for the quickest client: a terminal
+/// returns 4 KiB at once, however much one asks for.
 const TERMINAL_READ_AHEAD_MAX_BYTES: usize = 32 * 1024;
 
-/// See the module's text.
+/// A viewer's position in a job's output, and how that is encoded.
 pub(crate) struct Output {
     cursor: Cursor,
-    /// Bytes that are read in advance, at the most.
-    most_ahead: usize,
-    form: Form,
+    /// Bytes that are read from the program in advance, at most.
+    read_ahead_max_bytes: usize,
+    encoding: Encoding,
 }
 
-enum Form {
+enum Encoding {
     /// Text messages of a dialect.
     Text {
         /// Halves of characters, for each stream.
@@ -54,63 +54,64 @@ enum Form {
     },
 }
 
-/// What a step came to.
+/// What [`Output::next`] has encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// So many bytes of the program's were put into frames; none if there is a gap in what it put out.
+pub(crate) enum EncodeOutcome {
+    /// This many bytes of output; 0 if there is a gap.
     Sent(usize),
-    /// There is nothing yet, or no room for it.
+    /// Nothing: there is no output yet, or no credit for it.
     Waiting,
-    /// All was sent.
+    /// Nothing: all was encoded.
     End,
 }
 
 impl Output {
-    /// Output as text messages.
+    /// Returns an encoder of text messages.
     pub(crate) fn as_text(cursor: Cursor, terminal: bool) -> Self {
-        let form = Form::Text {
+        let encoding = Encoding::Text {
             stdout: Utf8Decoder::default(),
             stderr: Utf8Decoder::default(),
         };
-        Self::new(cursor, terminal, form)
+        Self::new(cursor, terminal, encoding)
     }
 
-    /// Output as binary frames of program `number`.
+    /// Returns an encoder of binary frames of job `number`.
     pub(crate) fn as_binary(cursor: Cursor, terminal: bool, number: u32) -> Self {
-        let form = Form::Binary {
+        let encoding = Encoding::Binary {
             number,
             window: SendWindow::new(OUTPUT_WINDOW_LIMITS),
         };
-        Self::new(cursor, terminal, form)
+        Self::new(cursor, terminal, encoding)
     }
 
-    fn new(cursor: Cursor, terminal: bool, form: Form) -> Self {
-        let most_ahead = match terminal {
+    fn new(cursor: Cursor, terminal: bool, encoding: Encoding) -> Self {
+        let read_ahead_max_bytes = match terminal {
             true => TERMINAL_READ_AHEAD_MAX_BYTES,
             false => LOG_CAPACITY_BYTES,
         };
         Self {
             cursor,
-            most_ahead,
-            form,
+            read_ahead_max_bytes,
+            encoding,
         }
     }
 
-    /// Bytes of the program's that were put into frames, and those that were lost to gaps.
+    /// Returns the offset in the job's output: bytes that were encoded, and those lost to gaps.
     pub(crate) fn position(&self) -> u64 {
         self.cursor.position()
     }
 
-    /// Whether it goes in binary frames.
+    /// Returns whether output is encoded as binary frames.
     pub(crate) fn is_binary(&self) -> bool {
-        matches!(self.form, Form::Binary { .. })
+        matches!(self.encoding, Encoding::Binary { .. })
     }
 
-    /// The client has consumed all before `offset`. `false` if so much was never sent.
+    /// Takes the acknowledgement of everything before `offset`; returns `false` if so much was
+    /// never sent.
     pub(crate) fn acknowledge(&mut self, offset: u64) -> bool {
-        match &mut self.form {
-            Form::Binary { window, .. } => window.acknowledge(offset, Instant::now()),
-            Form::Text { .. } => false,
+        match &mut self.encoding {
+            Encoding::Binary { window, .. } => window.acknowledge(offset, Instant::now()),
+            Encoding::Text { .. } => false,
         }
     }
 
@@ -122,23 +123,24 @@ impl Output {
         credit: SendCredit,
         out: &mut Frames,
         scratch: &mut String,
-    ) -> Step {
-        let (max, window_size) = match &mut self.form {
-            Form::Text { .. } => (credit.bytes.min(OUTPUT_MESSAGE_MAX_BYTES), credit.window),
-            Form::Binary { window, .. } => (
+    ) -> EncodeOutcome {
+        let (max, window_size) = match &mut self.encoding {
+            Encoding::Text { .. } => (credit.bytes.min(OUTPUT_MESSAGE_MAX_BYTES), credit.window),
+            Encoding::Binary { window, .. } => (
                 window.available().min(OUTPUT_MESSAGE_MAX_BYTES),
                 window.size(),
             ),
         };
-        // What was read from the program is as much in front of the answer to Ctrl-C as what was sent.
-        let ahead = (window_size / 2).clamp(READ_AHEAD_MIN_BYTES, self.most_ahead);
+        // What was read from the program is as much in front of the answer to Ctrl-C as what was
+        // sent.
+        let ahead = (window_size / 2).clamp(READ_AHEAD_MIN_BYTES, self.read_ahead_max_bytes);
         self.cursor.set_ahead(ahead);
-        let form = &mut self.form;
+        let encoding = &mut self.encoding;
         let mut sent = 0;
         let read = self.cursor.read(max, |stream, first, second| {
             sent = first.len() + second.len();
-            match form {
-                Form::Text { stdout, stderr } => {
+            match encoding {
+                Encoding::Text { stdout, stderr } => {
                     let decoder = match stream {
                         Stream::Stdout => stdout,
                         Stream::Stderr => stderr,
@@ -147,7 +149,7 @@ impl Output {
                         encode_text(name, dialect, stream, decoder, bytes, out, scratch);
                     }
                 }
-                Form::Binary { number, window } => {
+                Encoding::Binary { number, window } => {
                     let head = FrameHeader {
                         number: *number,
                         kind: FrameKind::Output(stream),
@@ -164,29 +166,30 @@ impl Output {
             }
         });
         match read {
-            Read::Bytes => Step::Sent(sent),
+            Read::Bytes => EncodeOutcome::Sent(sent),
             Read::Gap(gap) => {
-                if let Form::Binary { window, .. } = form {
+                if let Encoding::Binary { window, .. } = encoding {
                     window.skip(gap.to - gap.from);
                 }
-                Step::Sent(0)
+                EncodeOutcome::Sent(0)
             }
-            Read::Empty => Step::Waiting,
+            Read::Empty => EncodeOutcome::Waiting,
             Read::End => {
-                if let Form::Text { stdout, stderr } = form {
+                if let Encoding::Text { stdout, stderr } = encoding {
                     for (stream, decoder) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)] {
                         scratch.clear();
                         decoder.decode(&[], true, &mut |text| scratch.push_str(text));
                         text_message(name, dialect, stream, scratch, out);
                     }
                 }
-                Step::End
+                EncodeOutcome::End
             }
         }
     }
 }
 
-/// Appends bytes as text: straight from the log where they are whole text, else by way of the decoder.
+/// Appends bytes as text: straight from the log where they are whole text, else by way of the
+/// decoder.
 fn encode_text(
     name: &ProcessName,
     dialect: &dyn Dialect,

@@ -1,5 +1,5 @@
-//! The way from a log to a client against a trivial model: whatever is put out, however it is cut, however
-//! slowly it is sent and acknowledged, the client has the same bytes in the same order.
+//! The way from a log to a client against a trivial model: whatever is printed, however it is cut,
+//! however slowly it is sent and acknowledged, the client has the same bytes in the same order.
 
 use super::*;
 use bytes::BytesMut;
@@ -148,15 +148,15 @@ proptest! {
                     let credit = SendCredit { bytes: room, window };
                     let step = output.next(&name, &dialect, credit, &mut out, &mut String::new());
                     match step {
-                        Step::Sent(count) => {
+                        EncodeOutcome::Sent(count) => {
                             prop_assert!((1..=room.min(OUTPUT_MESSAGE_MAX_BYTES)).contains(&count));
                             sent += count;
                         }
-                        Step::Waiting => {
+                        EncodeOutcome::Waiting => {
                             let stuck = binary && sent - acknowledged >= OUTPUT_WINDOW_LIMITS.min_bytes * 7 / 8;
                             prop_assert!(room == 0 || sent == model.len() || stuck);
                         }
-                        Step::End => prop_assert!(false, "the log is open"),
+                        EncodeOutcome::End => prop_assert!(false, "the log is open"),
                     }
                     prop_assert!(!binary || sent - acknowledged <= OUTPUT_WINDOW_LIMITS.max_bytes);
                     client.take(&mut out);
@@ -175,9 +175,9 @@ proptest! {
         loop {
             output.acknowledge(output.position());
             match output.next(&name, &dialect, credit, &mut out, &mut String::new()) {
-                Step::Sent(count) => sent += count,
-                Step::Waiting => prop_assert!(false, "the log is closed and there is room"),
-                Step::End => break,
+                EncodeOutcome::Sent(count) => sent += count,
+                EncodeOutcome::Waiting => prop_assert!(false, "the log is closed and there is room"),
+                EncodeOutcome::End => break,
             }
             client.take(&mut out);
         }

@@ -6,32 +6,34 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until};
 use zlib_rs::{Deflate, DeflateConfig, DeflateFlush};
 
-/// Compressors at a time, in the whole server. Each takes 228 kB (zlib's memory at [`WINDOW_BITS`] and
-/// [`MEM_LEVEL`], measured) and a buffer of the largest message, mostly 16 kB; so all of them take about
-/// 8 MB, and 15 at the most. As many streams at full speed are more than a small device has time for anyway.
+/// Compressors at a time, in the whole server. Each takes 228 kB (zlib's memory at [`WINDOW_BITS`]
+/// and [`MEM_LEVEL`], measured) and a buffer of the largest message, mostly 16 kB; so all of them
+/// take about 8 MB, and 15 at most. As many streams at full speed are more than a small device has
+/// time for anyway.
 static COMPRESSOR_PERMITS: Semaphore = Semaphore::const_new(32);
-/// How long a compressor is kept for a client that is sent nothing worth compressing: a command, a look,
-/// the next command. A new one costs 5 µs and what it would have known.
+/// How long a compressor is kept for a client that is sent nothing worth compressing: a command, a
+/// look, the next command. A new one costs 5 µs and what it would have known.
 const COMPRESSOR_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Bytes of the smallest message that is compressed. The echo of a key becomes 10 bytes of 70, but with
-/// it travel 60 bytes of TCP and IP, and everybody who types would hold a compressor.
+/// Bytes of the smallest message that is compressed. The echo of a key becomes 10 bytes of 70, but
+/// with it travel 60 bytes of TCP and IP, and everybody who types would hold a compressor.
 const COMPRESSED_MIN_BYTES: usize = 128;
 /// Bytes of the largest message that is compressed: an answer of megabytes would take a buffer of
 /// megabytes, and a time in which nobody else is served.
 const COMPRESSED_MAX_BYTES: usize = 256 * 1024;
-/// Bytes up to which a message only has to become smaller at all: what it says helps those after it.
-/// Larger ones have to become an eighth smaller, which pictures do not.
+/// Bytes up to which a message only has to become smaller at all: what it says helps those after
+/// it. Larger ones have to become an eighth smaller, which images do not.
 const SMALL_MESSAGE_BYTES: usize = 1024;
-/// How many times as much is sent as it is, after a message that did not become smaller, before it is
-/// tried again. In vain, zlib takes 23 ms for 1 MB; so for a film it is 1.4 ms.
+/// How many times as much is sent as it is, after a message that did not become smaller, before it
+/// is tried again. In vain, zlib takes 23 ms for 1 MB; so for a film it is 1.4 ms.
 const INCOMPRESSIBLE_PAUSE_FACTOR: usize = 16;
-/// zlib's effort, 1 to 9. For 1 MB of `ls -lR` in reads of 2 KiB, levels 1, 3, 5, 6 and 9 make 193, 155,
-/// 146, 144 and 140 kB and take 1.3, 5.8, 6.5, 7.7 and 23 ms.
+/// zlib's effort, 1 to 9. For 1 MB of `ls -lR` in reads of 2 KiB, levels 1, 3, 5, 6 and 9 make 193,
+/// 155, 146, 144 and 140 kB and take 1.3, 5.8, 6.5, 7.7 and 23 ms.
 const COMPRESSION_LEVEL: i32 = 5;
-/// The window is 2 to the power of this, in bytes. 15 saves 2 % of the bytes, for 64 KiB more memory.
+/// The window is 2 to the power of this, in bytes. 15 saves 2 % of the bytes, for 64 KiB more
+/// memory.
 const WINDOW_BITS: u8 = 14;
-/// zlib's measure of the memory for symbols, 1 to 9. Our frames are small: 8 takes 86 kB more and saves
-/// nothing.
+/// zlib's measure of the memory for symbols, 1 to 9. Our frames are small: 8 takes 86 kB more and
+/// saves nothing.
 const MEM_LEVEL: i32 = 6;
 /// What a flush ends with, which does not travel (RFC 7692 section 7.2.1).
 const FLUSH_TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
@@ -72,8 +74,8 @@ impl Compressor {
         }
     }
 
-    /// Compresses the message that begins at `start` and ends with `out`, in its place. `false` if it is
-    /// better sent as it is; then nothing has changed.
+    /// Compresses the message that begins at `start` and ends with `out`, in its place. `false` if
+    /// it is better sent as it is; then nothing has changed.
     pub(crate) fn compress(&mut self, out: &mut Vec<u8>, start: usize) -> bool {
         let message = &out[start..];
         let length = message.len();
@@ -109,8 +111,8 @@ impl Compressor {
         }
     }
 
-    /// Completes when there was nothing to compress for a while, and gives the memory back. Without a
-    /// compressor, it never does.
+    /// Completes when there was nothing to compress for a while, and gives the memory back. Without
+    /// a compressor, it never does.
     pub(crate) async fn idle(&mut self) {
         let Some(running) = &self.running else {
             return std::future::pending().await;
@@ -138,7 +140,7 @@ impl Running {
         })
     }
 
-    /// The message as it travels; `None` if that is not worth it.
+    /// Returns the message as it travels; `None` if that is not worth it.
     fn compress(&mut self, message: &[u8]) -> Option<&[u8]> {
         self.used = Instant::now();
         let most = match message.len() {
@@ -326,8 +328,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is sent and in whatever order, however much the client can look back, with pauses
-        /// in between: it reads what was sent.
+        /// Whatever is sent and in whatever order, however much the client can look back, with
+        /// pauses in between: it reads what was sent.
         #[test]
         fn compressed_messages_round_trip(
             window_bits in 9..=15u8,

@@ -6,18 +6,18 @@ use sockudo_ws::error::CloseReason;
 use sockudo_ws::frame::{Frame, FrameParser, OpCode};
 use sockudo_ws::{Error, Message};
 
-/// Of a message, deflate makes at the most so many bytes more for each of its bytes: zlib writes what
+/// Of a message, deflate makes at most so many bytes more for each of its bytes: zlib writes what
 /// cannot be compressed in blocks of 16 KiB with 5 bytes before each.
 const STORED_BLOCK_OVERHEAD_DIVISOR: usize = 1024;
-/// The same for messages of a few bytes.
+/// Bytes that any message may have, however few it was compressed from.
 const SMALL_GROWTH: usize = 64;
 
-/// Puts messages together. The library's own reader keeps an inflater (48 kB) for each connection from
-/// its beginning; this one has one while it reads a compressed message, so its frames are the library's
-/// and the messages ours.
+/// Puts messages together. The library's own reader keeps an inflater (48 kB) for each connection
+/// from its beginning; this one has one while it reads a compressed message, so its frames are the
+/// library's and the messages ours.
 pub(crate) struct Inflater {
     parser: FrameParser,
-    /// Bytes of a message at the most.
+    /// Bytes of a message at most.
     max: usize,
     /// The message whose last frame is still to come.
     begun: Option<Begun>,
@@ -39,8 +39,8 @@ impl Inflater {
         }
     }
 
-    /// The next message, `None` if more bytes are needed for it. One at a time: many small messages may
-    /// stand for much.
+    /// Returns the next message, `None` if more bytes are needed for it. One at a time: many small
+    /// messages may stand for much.
     pub(crate) fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Message>, Error> {
         while let Some(frame) = self.parser.parse(buffer)? {
             if let Some(message) = self.add(frame)? {
@@ -90,7 +90,7 @@ impl Inflater {
         }
     }
 
-    /// Whether a message may have so many bytes as it travels.
+    /// Returns whether a message may have so many bytes as it travels.
     fn check(&self, compressed: bool, length: usize) -> Result<(), Error> {
         let max = match compressed {
             true => compressed_max(self.max),
@@ -186,12 +186,12 @@ mod tests {
         bytes
     }
 
-    /// What is read of `bytes` that come in pieces of `piece`.
-    fn read(bytes: &[u8], piece: usize) -> Result<Vec<Message>, Error> {
+    /// Returns what is read of `bytes` that come in chunks of `chunk`.
+    fn read(bytes: &[u8], chunk: usize) -> Result<Vec<Message>, Error> {
         let (mut messages, mut buffer) = (Inflater::new(MESSAGE_MAX_BYTES), BytesMut::new());
         let mut found = Vec::new();
-        for piece in bytes.chunks(piece) {
-            buffer.extend_from_slice(piece);
+        for chunk in bytes.chunks(chunk) {
+            buffer.extend_from_slice(chunk);
             while let Some(message) = messages.next(&mut buffer)? {
                 found.push(message);
             }
@@ -233,8 +233,8 @@ mod tests {
             frame(FIN_BIT | OPCODE_BINARY, b"plain"),
         ]
         .concat();
-        for piece in [1, 7, 1000] {
-            let found = read(&bytes, piece).unwrap();
+        for chunk in [1, 7, 1000] {
+            let found = read(&bytes, chunk).unwrap();
             assert!(
                 matches!(&found[..], [Message::Ping(ping), Message::Text(read), Message::Binary(plain)]
                     if ping == "?" && *read == text && plain == "plain")
@@ -341,10 +341,10 @@ mod tests {
         fn arbitrary_bytes_are_survived(
             first in proptest::collection::vec(any::<u8>(), 1..6),
             payload in proptest::collection::vec(any::<u8>(), 0..400),
-            piece in 1..64usize,
+            chunk in 1..64usize,
         ) {
             let bytes: Vec<u8> = first.iter().flat_map(|first| frame(*first, &payload)).collect();
-            if let Ok(found) = read(&bytes, piece) {
+            if let Ok(found) = read(&bytes, chunk) {
                 prop_assert!(found.iter().all(|message| message.as_bytes().len() <= MESSAGE_MAX_BYTES));
             }
         }

@@ -1,9 +1,9 @@
 //! Compressed messages: the WebSocket extension permessage-deflate (RFC 7692).
 //!
 //! What it costs is bounded. Towards a client, a compressor is made when there is something worth
-//! compressing, given back when there is nothing for a while, and there are only so many of them at a
-//! time; a message may always go as it is. From a client, each message stands for itself, so nothing is
-//! kept between messages.
+//! compressing, given back when there is nothing for a while, and there are only so many of them at
+//! a time; a message may always go as it is. From a client, each message stands for itself, so
+//! nothing is kept between messages.
 
 mod compress;
 mod inflate;
@@ -26,7 +26,7 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// Whether it is for a client; `near` is one on this device.
+    /// Returns whether it is for a client; `near` is one on this device.
     pub(crate) fn is_for(self, near: bool) -> bool {
         match self {
             Self::Auto => !near,
@@ -48,8 +48,8 @@ pub(crate) struct Agreement {
 }
 
 impl Agreement {
-    /// The first acceptable offer of a client. Of those that are wrong, or that ask for a window of
-    /// 256 bytes, which zlib does not have, none is.
+    /// Returns the first acceptable offer of a client. Of those that are wrong, or that ask for a
+    /// window of 256 bytes, which zlib does not have, none is.
     pub(crate) fn with(headers: &HeaderMap) -> Option<Self> {
         let offers = headers
             .get_all(header::SEC_WEBSOCKET_EXTENSIONS)
@@ -72,7 +72,7 @@ impl Agreement {
         })
     }
 
-    /// The value of `Sec-WebSocket-Extensions` in the answer.
+    /// Returns the value of `Sec-WebSocket-Extensions` in the answer.
     pub(crate) fn answer(&self) -> HeaderValue {
         self.answer.clone()
     }
