@@ -161,7 +161,10 @@ impl Connector {
             Ok(Err(ResolveError::Refused(error))) => {
                 Err(failed(url, format!("has no address ({error})")))
             }
-            Err(_) => Err(failed(url, "could not be looked up")),
+            Err(error) => {
+                tracing::error!(%error, "a task on the blocking pool failed");
+                Err(failed(url, "could not be looked up"))
+            }
         }
     }
 }

@@ -198,8 +198,10 @@ impl Inner {
         let name = match url.host() {
             Some(Host::Ipv4(ip)) => ServerName::from(std::net::IpAddr::from(ip)),
             Some(Host::Ipv6(ip)) => ServerName::from(std::net::IpAddr::from(ip)),
-            Some(Host::Domain(name)) => ServerName::try_from(name.to_owned())
-                .map_err(|_| failed(url, "is no name that a certificate can be for"))?,
+            Some(Host::Domain(name)) => ServerName::try_from(name.to_owned()).map_err(|error| {
+                tracing::debug!(%error, "no server name for TLS");
+                failed(url, "is no name that a certificate can be for")
+            })?,
             None => return Err(unsupported_scheme()),
         };
         let tls = self
@@ -321,7 +323,10 @@ fn request(url: &Url) -> Result<Request<Body>, DownloadError> {
         // A file is stored as it is there, and none grows by being unpacked.
         .header(header::ACCEPT_ENCODING, "identity")
         .body(Body::empty())
-        .map_err(|_| failed(url, "is no name that can be asked"))
+        .map_err(|error| {
+            tracing::debug!(%error, "no request for a download");
+            failed(url, "is no name that can be asked")
+        })
 }
 
 /// Returns the URL that a response redirects to, if it does.

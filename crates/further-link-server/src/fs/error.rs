@@ -4,6 +4,7 @@ use crate::http::error::HttpError;
 use axum::response::{IntoResponse, Response};
 use further_link_engine::{AccountError, FilesError, Name, StartError, Version};
 use http::{HeaderValue, StatusCode, header};
+use tokio::task::JoinError;
 
 /// Seconds after which a client may try again what was too much at once.
 const RETRY_AFTER: &str = "2";
@@ -139,4 +140,11 @@ fn status(error: &FilesError) -> StatusCode {
         FilesError::Download(_) => StatusCode::BAD_GATEWAY,
         FilesError::Ended | FilesError::System { .. } => StatusCode::INTERNAL_SERVER_ERROR,
     }
+}
+
+/// Returns the error for a task on the blocking pool that has not ended properly; the log has its
+/// cause.
+pub(crate) fn task_error(error: &JoinError) -> FilesError {
+    tracing::error!(%error, "a task on the blocking pool failed");
+    FilesError::Ended
 }

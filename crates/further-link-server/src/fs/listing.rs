@@ -1,6 +1,7 @@
 //! A directory's content as JSON, as CircuitPython's web workflow has it.
 
 use super::conditions::etag_text;
+use super::error::task_error;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use further_link_engine::{Entry, FilesError, Folder, Kind};
@@ -16,7 +17,7 @@ pub(super) async fn response(folder: Folder, head: bool) -> Result<Response, Fil
     let text = match folder.entries.len() > INLINE_ENTRIES_MAX {
         true => tokio::task::spawn_blocking(move || text(&folder))
             .await
-            .map_err(|_| FilesError::Ended)?,
+            .map_err(|error| task_error(&error))?,
         false => text(&folder),
     };
     let length = HeaderValue::from(text.len());

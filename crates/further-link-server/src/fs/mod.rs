@@ -5,7 +5,7 @@
 
 mod archive;
 mod conditions;
-mod error;
+pub(crate) mod error;
 mod get_file;
 mod listing;
 mod path;
@@ -135,42 +135,61 @@ fn moved_permanently(query: Option<&str>, path: &str) -> Response {
     response
 }
 
+/// Why a `GET` failed: some of the engine's errors lead to a redirect.
+#[derive(Debug)]
+enum GetError {
+    Files(FilesError),
+    Other(FsError),
+}
+
+impl From<FilesError> for GetError {
+    fn from(error: FilesError) -> Self {
+        Self::Files(error)
+    }
+}
+
+impl From<FsError> for GetError {
+    fn from(error: FsError) -> Self {
+        Self::Other(error)
+    }
+}
+
 impl FsRequest {
     async fn get(self, query: Option<&str>) -> Result<Response, FsError> {
-        match self.found().await {
-            Err(FilesError::IsFolder(_)) => Ok(moved_permanently(query, &self.path.raw)),
+        match self.respond().await {
+            Err(GetError::Files(FilesError::IsFolder(_))) => {
+                Ok(moved_permanently(query, &self.path.raw))
+            }
             // It, or something on the way to it, is a file where a directory would have to be.
-            Err(FilesError::NotFolder(_)) => {
+            Err(GetError::Files(FilesError::NotFolder(_))) => {
                 Err(FilesError::NotFound(self.path.name.as_str().to_owned()).into())
             }
-            Err(error) => Err(error.into()),
-            Ok(found) => found,
+            Err(GetError::Files(error)) => Err(error.into()),
+            Err(GetError::Other(error)) => Err(error),
+            Ok(response) => Ok(response),
         }
     }
 
-    async fn found(&self) -> Result<Result<Response, FsError>, FilesError> {
+    async fn respond(&self) -> Result<Response, GetError> {
         let name = self.path.name.clone();
         if !self.path.is_directory {
             let opened = self.tree.open(name).await?;
             if self.options.watch || self.options.archive.is_some() {
-                return Ok(Err(FsError::bad(
-                    "Only a folder is watched, or made an archive of.",
-                )));
+                let detail = "Only a folder is watched, or made an archive of.";
+                return Err(FsError::bad(detail).into());
             }
-            return Ok(get_file::response(opened, self));
+            return Ok(get_file::response(opened, self)?);
         }
         if self.options.watch {
-            return Ok(Ok(watch::response(self, self.tree.watch(name).await?)));
+            return Ok(watch::response(self, self.tree.watch(name).await?));
         }
         match self.options.archive.as_deref() {
             None => {
                 let folder = self.tree.list(name).await?;
-                Ok(Ok(listing::response(folder, self.is_head).await?))
+                Ok(listing::response(folder, self.is_head).await?)
             }
-            Some("zip") => Ok(Ok(archive::response(self).await?)),
-            Some(_) => Ok(Err(FsError::bad(
-                "There is one kind of archive: archive=zip.",
-            ))),
+            Some("zip") => Ok(archive::response(self).await?),
+            Some(_) => Err(FsError::bad("There is one kind of archive: archive=zip.").into()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! `PUT` of a file.
 
-use super::error::FsError;
+use super::error::{FsError, task_error};
 use super::request::FsRequest;
 use super::{X_TIMESTAMP, conditions};
 use crate::http::body_data::next_data;
@@ -119,7 +119,7 @@ async fn write_all(
         let next = more.await;
         let (returned, written, result) = writing
             .await
-            .map_err(|_| FsError::from(FilesError::Ended))?;
+            .map_err(|error| FsError::from(task_error(&error)))?;
         result.map_err(|error| write_error(&error))?;
         (file, spare, chunk) = (returned, written, next?);
         if chunk.is_empty() {
@@ -161,7 +161,8 @@ impl RequestBody {
                     }
                     chunk.extend_from_slice(&bytes);
                 }
-                Ok(Some(Err(_))) => {
+                Ok(Some(Err(error))) => {
+                    tracing::debug!(%error, "an upload of a file broke off");
                     return Err(FsError::bad("The file did not come to its end."));
                 }
                 Ok(None) => return Ok(()),

@@ -3,6 +3,7 @@
 use super::upload_queues::QueueFull;
 use crate::app::SharedApp;
 use crate::download::{DownloadError, Downloader};
+use crate::fs::error::task_error;
 use further_link_engine::{Account, AccountError, FetchError, FilesError, Project};
 use further_link_protocol::wire::{ParseError, read_upload};
 use std::fs::File;
@@ -72,11 +73,11 @@ async fn carry_out(
         Ok::<_, UploadError>(Project::new(upload)?)
     })
     .await
-    .map_err(|_| FilesError::Ended)??;
+    .map_err(|error| task_error(&error))??;
     let key = (account.name.clone(), project.name().as_str().to_owned());
     let queue = app.uploads.queue(key)?;
     let _turn = queue.turns.acquire().await.map_err(|_| FilesError::Ended)?;
-    let _place = app
+    let _permit = app
         .uploads
         .permits
         .acquire()

@@ -159,7 +159,7 @@ enum LineError {
     #[error("a quotation mark is not closed")]
     OpenQuote,
     #[error("the message is not UTF-8 text")]
-    NotText,
+    NotText(#[source] std::str::Utf8Error),
     #[error("{0}")]
     Start(#[from] StartError),
     #[error("the answer is larger than {0} bytes; the program was stopped")]
@@ -205,7 +205,7 @@ impl Evaluator {
     }
 
     async fn answer(&mut self, repl: &Repl, line: &[u8]) -> Result<String, LineError> {
-        let line = std::str::from_utf8(line).map_err(|_| LineError::NotText)?;
+        let line = std::str::from_utf8(line).map_err(LineError::NotText)?;
         match self.mode {
             ReplMode::Command => self.run_command(repl, line).await,
             ReplMode::Python => self.run_python(repl, line).await,

@@ -60,8 +60,10 @@ impl SessionId {
 
     /// One that nobody has.
     pub(super) fn fresh() -> Result<Self, HttpError> {
-        let number =
-            getrandom::u64().map_err(|_| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, ""))?;
+        let number = getrandom::u64().map_err(|error| {
+            tracing::error!(%error, "the system gives no random numbers");
+            HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "")
+        })?;
         Ok(Self(format!("{number:016x}")))
     }
 }

@@ -99,7 +99,10 @@ pub(crate) async fn run(
         end = connection.receive(&mut reader, handler) => end,
         sent = connection.send(&mut writer, &mut sending, handler) => match sent {
             Ok((code, reason)) => End::Close(Some(code.code()), reason),
-            Err(_) => End::Disconnected,
+            Err(error) => {
+                tracing::debug!(%error, "a WebSocket cannot be written");
+                End::Disconnected
+            }
         },
         () = connection.heartbeat_timed_out(app.settings.limits.pong_timeout) =>
             End::Close(Some(CloseCode::PolicyViolation.code()), "no sign of life"),

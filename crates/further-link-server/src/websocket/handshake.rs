@@ -66,8 +66,10 @@ pub(crate) fn accept(
                 "The WebSocket handshake has no valid Sec-WebSocket-Key.",
             )
         })?;
-    let answer = HeaderValue::try_from(generate_accept_key(key))
-        .map_err(|_| HttpError::new(StatusCode::BAD_REQUEST, ""))?;
+    let answer = HeaderValue::try_from(generate_accept_key(key)).map_err(|error| {
+        tracing::debug!(%error, "the handshake's answer is no header value");
+        HttpError::new(StatusCode::BAD_REQUEST, "")
+    })?;
     let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));

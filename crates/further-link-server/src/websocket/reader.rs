@@ -146,7 +146,11 @@ impl Reader {
             }
             match self.read().await {
                 Ok(1..) => {}
-                Ok(0) | Err(_) => return Err(ReadError::Disconnected),
+                Ok(0) => return Err(ReadError::Disconnected),
+                Err(error) => {
+                    tracing::debug!(%error, "a WebSocket cannot be read");
+                    return Err(ReadError::Disconnected);
+                }
             }
         }
     }
