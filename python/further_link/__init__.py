@@ -1,6 +1,6 @@
-"""Keys, pictures, plots and widgets for programs that Further Link runs.
+"""Keys, pictures, sounds, plots and widgets for programs that Further Link runs.
 
-from further_link import KeyboardButton, send_image, plot, Button, Slider
+from further_link import KeyboardButton, send_image, play, plot, Button, Slider
 
 Nothing is loaded before it is used: a program that only wants a key does not wait for the rest.
 """
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from .keyboard import KeyboardButton
     from .plots import plot
+    from .sound import play
     from .video import send_image
     from .widgets import Button, Joystick, Number, Slider, Switch
 
@@ -25,6 +26,7 @@ __all__ = [
     "Slider",
     "Switch",
     "__version__",
+    "play",
     "plot",
     "send_image",
 ]
@@ -37,6 +39,7 @@ _HOMES = {
     "Number": "widgets",
     "Slider": "widgets",
     "Switch": "widgets",
+    "play": "sound",
     "plot": "plots",
     "send_image": "video",
 }

@@ -45,8 +45,9 @@ VIDEO = Channel(3, max_bytes=8388608)
 FIGURE = Channel(4, max_bytes=8388608, event_kind=67, feature="figure")
 PLOT = Channel(5, max_bytes=1048576, feature="plot")
 WIDGET = Channel(6, max_bytes=65536, event_kind=68, feature="widget")
+SOUND = Channel(7, max_bytes=4194304, feature="sound")
 
-CHANNELS = (KEYS, VIDEO, FIGURE, PLOT, WIDGET)
+CHANNELS = (KEYS, VIDEO, FIGURE, PLOT, WIDGET, SOUND)
 
 _HELLO_MAX_BYTES = 1024
 _MAX_BYTES = {HELLO: _HELLO_MAX_BYTES, **{row.kind: row.max_bytes for row in CHANNELS}}

@@ -12,7 +12,7 @@ import threading
 import time
 from typing import Any, Callable
 
-HELLO, KEYLISTEN, VIDEO, FIGURE, PLOT, WIDGET = 1, 2, 3, 4, 5, 6
+HELLO, KEYLISTEN, VIDEO, FIGURE, PLOT, WIDGET, SOUND = 1, 2, 3, 4, 5, 6, 7
 SERVER_HELLO, KEYEVENT, FIGUREEVENT, WIDGETEVENT, ERROR = 65, 66, 67, 68, 69
 LIMITS = {
     HELLO: 1024,
@@ -21,6 +21,7 @@ LIMITS = {
     FIGURE: 8388608,
     PLOT: 1048576,
     WIDGET: 65536,
+    SOUND: 4194304,
 }
 ALL_FEATURES = ("figure", "plot", "widget")
 
@@ -134,6 +135,11 @@ def _complaint(kind: int, payload: bytes, first: bool) -> str:
             return "no JPEG file: %r" % payload[:20]
     elif kind == FIGURE:
         return _figure_complaint(payload)
+    elif kind == SOUND:
+        line, _, audio = payload.partition(b"\n")
+        has_tone = "frequency" in strict_json(line)
+        if has_tone == bool(audio) or (audio and audio[:4] != b"RIFF"):
+            return "sound %r" % line
     elif b"\n" in payload:
         return "JSON stands on one line"
     elif not isinstance(strict_json(payload), dict):

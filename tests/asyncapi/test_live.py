@@ -333,6 +333,17 @@ def plain(value):
     return json.loads(json.dumps(value, default=float))
 
 
+@pytest.mark.parametrize("channel", ["run", "runStream"])
+def test_sounds(server, channel):
+    code = "from further_link import play; play(440, volume=0.5); play('C4', duration=0)"
+    with Conversation(server, channel, features="sound") as client:
+        client.send(client.message("start", {"runner": "python3", "code": code}))
+        client.expect("started")
+        data = [client.expect("sound")["data"] for _ in range(2)]
+        assert [float(tone["frequency"]) for tone in data] == [440, 261.626]
+        client.expect("stopped")
+
+
 # By kind, what the package that ships with the server says of a widget beside `id`, `kind` and
 # `label`.
 WIDGET_KEYS = {

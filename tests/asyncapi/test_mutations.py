@@ -125,6 +125,7 @@ LET_THROUGH = {
         "data.maximum=number",
         "data.minimum=number",
     ],
+    "runSound": ["data.volume=number"],
     "runNovnc": ["data.path~"],
     "streamError": ["data -detail", "process=null"],
     "pyStart": [

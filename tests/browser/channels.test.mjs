@@ -11,7 +11,7 @@ import { program, Server } from "./server.mjs";
 let browser;
 let server;
 
-const EXAMPLES = ["keys", "widgets", "live_plot", "matplotlib_figures", "video_pil"];
+const EXAMPLES = ["keys", "widgets", "melody", "live_plot", "matplotlib_figures", "video_pil"];
 /** Pictures for as long as somebody looks at them, and a key that ends it. */
 const STEERED = `
 import time
@@ -150,6 +150,31 @@ running("plots that grow", "live_plot.py", async (app, page) => {
     panel(app, "Position").getByRole("button", { name: "Save the numbers of Position as a table" }).click(),
   ]);
   assert.match(readFileSync(await table.path(), "utf8"), /roll.*pitch[\s\S]*99/);
+});
+
+pageTest("sound: tones are heard, and muted by a press", () => browser, async ({ open }) => {
+  const page = await open(server.url, { viewport: WIDE });
+  await page.evaluate(() => {
+    const { start } = OscillatorNode.prototype;
+    globalThis.tones = [];
+    OscillatorNode.prototype.start = function (...times) {
+      globalThis.tones.push(Math.round(this.frequency.value));
+      return start.apply(this, times);
+    };
+  });
+  const app = await new Page(page).ready();
+  await app.openFile("melody.py");
+  await app.run();
+  const sound = panel(app, "Sound");
+  await sound.getByText(/^Last: a tone of [0-9.]+ Hz$/).waitFor();
+  await until(page, "two tones are heard", () => globalThis.tones.length >= 2);
+  assert.deepEqual(await page.evaluate(() => globalThis.tones.slice(0, 2)), [262, 294]);
+  await accessible(page, "sound");
+  await pictures(page, "sound");
+  await sound.getByRole("button", { name: "Mute" }).click();
+  const heard = await page.evaluate(() => globalThis.tones.length);
+  await app.shows("melody.py", "Done.");
+  assert.equal(await page.evaluate(() => globalThis.tones.length), heard);
 });
 
 running("figures: shown until they are closed", "matplotlib_figures.py", async (app, page) => {

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use further_link_protocol::channel::{
     Decoded, JsonObject, KeyListen, MessageDecoder, MessageRefused, ProgramMessage, ServerMessage,
-    SocketKind, VideoFrame, encode_legacy_key_event,
+    SocketKind, Sound, SoundSource, VideoFrame, encode_legacy_key_event,
 };
 use further_link_protocol::wire::stream::{FrameHeader, FrameKind};
 use further_link_protocol::wire::{Dialect, Exec, Rejection, Run, RunPy, read_upload};
@@ -32,7 +32,7 @@ const COMMAND_KINDS: [&str; 10] = [
     "upload",
     "widgetEvent",
 ];
-const EVENT_KINDS: [&str; 13] = [
+const EVENT_KINDS: [&str; 14] = [
     "error",
     "figure",
     "hello",
@@ -41,6 +41,7 @@ const EVENT_KINDS: [&str; 13] = [
     "output",
     "plot",
     "pong",
+    "sound",
     "started",
     "stopped",
     "uploaded",
@@ -48,7 +49,15 @@ const EVENT_KINDS: [&str; 13] = [
     "widget",
 ];
 /// Likewise of every [`ProgramMessage`] and [`ServerMessage`].
-const FROM_PROGRAM_KINDS: [&str; 6] = ["figure", "hello", "keyListen", "plot", "video", "widget"];
+const FROM_PROGRAM_KINDS: [&str; 7] = [
+    "figure",
+    "hello",
+    "keyListen",
+    "plot",
+    "sound",
+    "video",
+    "widget",
+];
 const TO_PROGRAM_KINDS: [&str; 5] = ["error", "figureEvent", "hello", "key", "widgetEvent"];
 
 const NOT_JSON: &str = "the message is not valid JSON";
@@ -153,6 +162,22 @@ fn describe_channel_message(message: &ChannelMessage) -> Value {
         ChannelMessage::Figure(figure) => describe_figure(figure),
         ChannelMessage::Plot(json) => json!({"kind": "plot", "json": json.as_str()}),
         ChannelMessage::Widget(json) => json!({"kind": "widget", "json": json.as_str()}),
+        ChannelMessage::Sound(Sound { volume, source }) => match source {
+            SoundSource::Tone {
+                frequency,
+                duration,
+            } => json!({
+                "kind": "sound",
+                "volume": volume,
+                "frequency": frequency,
+                "duration": duration,
+            }),
+            SoundSource::Wav(audio) => json!({
+                "kind": "sound",
+                "volume": volume,
+                "audio": STANDARD.encode(audio),
+            }),
+        },
     }
 }
 
@@ -212,6 +237,16 @@ fn read_channel_message(described: &Value) -> Option<ChannelMessage> {
         }),
         "plot" => ChannelMessage::Plot(json()),
         "widget" => ChannelMessage::Widget(json()),
+        "sound" => ChannelMessage::Sound(Sound {
+            volume: described["volume"].as_f64().expect("volume"),
+            source: match described["frequency"].as_f64() {
+                Some(frequency) => SoundSource::Tone {
+                    frequency,
+                    duration: described["duration"].as_f64().expect("duration"),
+                },
+                None => SoundSource::Wav(file("audio")),
+            },
+        }),
         _ => return None,
     })
 }
@@ -441,7 +476,7 @@ fn run_py_from_client() {
 #[test]
 fn run_py_to_client() {
     let kinds = check_to_client("run-py", |_| Box::new(RunPy));
-    let missing = ["figure", "hello", "novnc", "plot", "widget"];
+    let missing = ["figure", "hello", "novnc", "plot", "sound", "widget"];
     assert_eq!(kinds, without(&EVENT_KINDS, &missing));
 }
 

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use further_link_protocol::channel::{JsonObject, KeyListen, VideoFrame};
+use further_link_protocol::channel::{JsonObject, KeyListen, Sound, SoundSource, VideoFrame};
 use further_link_protocol::wire::{Dialect, Exec, Run, RunPy};
 use further_link_protocol::{
     ChannelEvent, ChannelMessage, Command, Event, Features, Figure, FigureFormat, ProcessName,
@@ -100,7 +100,7 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
-const EVENTS: usize = 14;
+const EVENTS: usize = 16;
 
 /// The message of a channel that `which` stands for, if it is one.
 fn channel_message(which: usize, text: &str, figure: Figure) -> Option<ChannelMessage> {
@@ -115,6 +115,17 @@ fn channel_message(which: usize, text: &str, figure: Figure) -> Option<ChannelMe
         9 => ChannelMessage::Figure(figure),
         10 => ChannelMessage::Plot(json(r#"{"name":"\ud83d\ude00","series":[]}"#)),
         11 => ChannelMessage::Widget(json(r#"{"id":"w"}"#)),
+        12 => ChannelMessage::Sound(Sound {
+            volume: 0.5,
+            source: SoundSource::Wav(text.as_bytes().to_owned()),
+        }),
+        13 => ChannelMessage::Sound(Sound {
+            volume: 1.0,
+            source: SoundSource::Tone {
+                frequency: 440.0,
+                duration: 0.25,
+            },
+        }),
         _ => return None,
     })
 }
@@ -148,8 +159,8 @@ fn event<'a>(
             message: text,
             detail: Some(other),
         },
-        7..12 => Event::Channel(message.expect("a message of a channel")),
-        12 => Event::Hello {
+        7..14 => Event::Channel(message.expect("a message of a channel")),
+        14 => Event::Hello {
             version: text,
             features: Features::from_names(["plot"]),
         },
@@ -180,6 +191,23 @@ fn expected_data(event: &Event<'_>) -> Value {
                 "closed": figure.closed,
                 "image": (!figure.closed).then(|| STANDARD.encode(&figure.image)),
             }),
+            ChannelMessage::Sound(sound) => match &sound.source {
+                SoundSource::Tone {
+                    frequency,
+                    duration,
+                } => json!({
+                    "volume": sound.volume,
+                    "frequency": frequency,
+                    "duration": duration,
+                    "audio": null,
+                }),
+                SoundSource::Wav(audio) => json!({
+                    "volume": sound.volume,
+                    "frequency": null,
+                    "duration": null,
+                    "audio": STANDARD.encode(audio),
+                }),
+            },
             ChannelMessage::Plot(json) | ChannelMessage::Widget(json) => {
                 serde_json::from_str(json.as_str()).expect("JSON")
             }

@@ -7,7 +7,7 @@ import { type ConnectionState, FurtherLink, type Runner } from "further-link";
 const user = new URLSearchParams(location.search).get("user") ?? "";
 
 export const link = new FurtherLink({
-  features: ["figure", "plot", "widget"],
+  features: ["figure", "plot", "widget", "sound"],
   ...(user === "" ? {} : { user }),
 });
 

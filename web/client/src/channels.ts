@@ -4,7 +4,7 @@
  * library goes by the table. */
 
 import { decodeBase64 } from "./base64.js";
-import type { RunFigure, RunKeylisten, RunPlot, RunWidget } from "./generated/messages.js";
+import type { RunFigure, RunKeylisten, RunPlot, RunSound, RunWidget } from "./generated/messages.js";
 import type { ProgramEvents } from "./types.js";
 
 /** `data` of a message, unchecked. */
@@ -77,6 +77,22 @@ export const CHANNELS = {
       return { ...data, id, kind: typeof kind === "string" ? kind : "" };
     },
     emit: ({ id, kind, removed, ...data }, emit) => emit("widget", { id, kind, removed: removed === true, data }),
+  }),
+  sound: channel<RunSound["data"]>({
+    parse: ({ volume, frequency, duration, audio }) => {
+      if (!isNumber(volume)) return null;
+      if (typeof audio === "string") return { volume, frequency: null, duration: null, audio };
+      if (!isNumber(frequency) || !isNumber(duration)) return null;
+      return { volume, frequency, duration, audio: null };
+    },
+    emit: ({ volume, frequency, duration, audio }, emit) => {
+      if (audio !== null) {
+        const bytes = decodeBase64(audio);
+        if (bytes !== null) emit("sound", { kind: "wav", volume, bytes });
+      } else if (frequency !== null && duration !== null) {
+        emit("sound", { kind: "tone", volume, frequency, duration });
+      }
+    },
   }),
 };
 

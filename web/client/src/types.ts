@@ -120,6 +120,13 @@ export interface Widget {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
+/** A sound to be played at once. `volume` is from 0 to 1. */
+export type Sound =
+  /** A tone of so many Hz, for so many seconds. */
+  | { readonly kind: "tone"; readonly volume: number; readonly frequency: number; readonly duration: number }
+  /** A WAV file. */
+  | { readonly kind: "wav"; readonly volume: number; readonly bytes: Uint8Array<ArrayBuffer> };
+
 /** What a program tells beside its state. A listener of `output` may return a promise: the device holds the program
  * back rather than send much more than what was taken. */
 export interface ProgramEvents {
@@ -132,6 +139,7 @@ export interface ProgramEvents {
   figure: (figure: Figure) => void;
   plot: (plot: Plot) => void;
   widget: (widget: Widget) => void;
+  sound: (sound: Sound) => void;
   /** A window has appeared on the program's display: a page that shows it. */
   window: (page: { readonly port: number; readonly path: string }) => void;
   /** All input that had to wait was sent. */

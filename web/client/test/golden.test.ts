@@ -142,6 +142,10 @@ function parsed({ process, event }: ToClient, stream: boolean): ServerMessage {
       const { kind: _, number, ...data } = event;
       return { type: "figure", process: name, data: { ...data, figure: number } };
     }
+    case "sound": {
+      const { volume, frequency = null, duration = null, audio = null } = event;
+      return { type: "sound", process: name, data: { volume, frequency, duration, audio } };
+    }
     case "plot":
     case "widget":
       return {

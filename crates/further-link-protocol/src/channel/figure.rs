@@ -3,12 +3,8 @@
 
 use super::{ChannelMessage, ChannelSpec, MessageRefused};
 use crate::wire::base64::Base64;
-use crate::wire::json;
 use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Serialize, Serializer};
-
-/// How much of what serde says about a figure is repeated to the program, in characters.
-const REASON_MAX_CHARS: usize = 120;
 
 /// A figure as it is now. Serializes with the file in base64, or null if the figure is closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,12 +96,8 @@ pub(super) fn decode(
     if !header.starts_with(b"{") {
         return Err(MessageRefused::of(spec, "its head is not a JSON object"));
     }
-    let header: FigureHeader = serde_json::from_slice(header).map_err(|error| {
-        // It may repeat what is wrong, whatever its length.
-        let reason = json::shorten(error.to_string().chars(), REASON_MAX_CHARS);
-        let reason = format_args!("its head is not as it should be: {reason}");
-        MessageRefused::of(spec, reason)
-    })?;
+    let header: FigureHeader = serde_json::from_slice(header)
+        .map_err(|error| MessageRefused::malformed_header(spec, &error))?;
     let format = FigureFormat::from_name(&header.format)
         .ok_or_else(|| MessageRefused::of(spec, "its format is neither png nor svg"))?;
     payload.drain(..payload.len().min(line_end + 1));

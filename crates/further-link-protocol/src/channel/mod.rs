@@ -12,6 +12,7 @@ mod json_object;
 mod keys;
 mod plot;
 mod socket;
+mod sound;
 mod video;
 mod widget;
 
@@ -23,6 +24,7 @@ pub use socket::{
     Decoded, MessageDecoder, MessageRefused, ProgramMessage, ServerMessage, SocketKind,
     encode_legacy_key_event,
 };
+pub use sound::{Sound, SoundSource};
 pub use video::VideoFrame;
 
 use serde::Serialize;
@@ -40,6 +42,8 @@ pub enum Channel {
     Plot,
     /// Buttons, sliders and the like.
     Widget,
+    /// Tones and WAV files that are played where the client is.
+    Sound,
 }
 
 /// What happens to messages that a client takes more slowly than the program sends them.
@@ -96,7 +100,7 @@ pub enum EventFormat {
 }
 
 /// All channels, in the order of [`Channel`].
-pub static CHANNELS: [ChannelSpec; 5] = [
+pub static CHANNELS: [ChannelSpec; 6] = [
     ChannelSpec {
         channel: Channel::Keys,
         message: "keylisten",
@@ -164,6 +168,17 @@ pub static CHANNELS: [ChannelSpec; 5] = [
         }),
         decode: widget::decode,
     },
+    ChannelSpec {
+        channel: Channel::Sound,
+        message: "sound",
+        noun: "A sound",
+        kind: 7,
+        payload_max_bytes: 4 << 20,
+        delivery: Delivery::Lossless,
+        feature: Some("sound"),
+        event: None,
+        decode: sound::decode,
+    },
 ];
 
 impl Channel {
@@ -200,6 +215,8 @@ pub enum ChannelMessage {
     Plot(JsonObject),
     /// A widget is there, has changed or is gone.
     Widget(JsonObject),
+    /// A sound is to be played.
+    Sound(Sound),
 }
 
 impl ChannelMessage {
@@ -211,6 +228,7 @@ impl ChannelMessage {
             Self::Figure(_) => Channel::Figure,
             Self::Plot(_) => Channel::Plot,
             Self::Widget(_) => Channel::Widget,
+            Self::Sound(_) => Channel::Sound,
         }
     }
 
@@ -221,6 +239,7 @@ impl ChannelMessage {
             Self::Video(frame) => frame.jpeg.len(),
             Self::Figure(figure) => figure.memory_bytes(),
             Self::Plot(json) | Self::Widget(json) => json.as_str().len(),
+            Self::Sound(sound) => sound.memory_bytes(),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use super::{Channel, ChannelEvent, ChannelMessage, ChannelSpec, Features};
 use super::{KeyEvent, KeyListen, VideoFrame};
+use crate::wire::json;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
@@ -21,6 +22,8 @@ mod kind {
 
 /// Bytes of a program's `hello` at most.
 const HELLO_MAX_BYTES: usize = 1024;
+/// How much of what serde says about a message is repeated to the program, in characters.
+const REASON_MAX_CHARS: usize = 120;
 /// Bytes of a frame of the older package at most, in base64.
 const LEGACY_VIDEO_MAX_BYTES: usize = 12 << 20;
 /// Bytes of memory that are taken for a message at first, unless it is shorter.
@@ -42,6 +45,16 @@ pub struct MessageRefused(pub String);
 impl MessageRefused {
     pub(super) fn of(spec: &ChannelSpec, reason: impl fmt::Display) -> Self {
         Self(format!("{} was not taken: {reason}.", spec.noun))
+    }
+
+    /// Of a payload whose JSON is not as it should be.
+    pub(super) fn malformed_header(spec: &ChannelSpec, error: &serde_json::Error) -> Self {
+        // It may repeat what is wrong, whatever its length.
+        let reason = json::shorten(error.to_string().chars(), REASON_MAX_CHARS);
+        Self::of(
+            spec,
+            format_args!("its head is not as it should be: {reason}"),
+        )
     }
 }
 
@@ -84,11 +97,11 @@ impl ServerMessage<'_> {
         let kind = match self {
             Self::Hello { version, features } => {
                 let features = features.of_channels();
-                crate::wire::json::write(out, &HelloPayload { features, version });
+                json::write(out, &HelloPayload { features, version });
                 kind::SERVER_HELLO
             }
             Self::Event(ChannelEvent::Key(KeyEvent { key, event })) => {
-                crate::wire::json::write(out, &KeyEventPayload { event, key });
+                json::write(out, &KeyEventPayload { event, key });
                 event_kind(Channel::Keys)
             }
             Self::Event(ChannelEvent::Json { channel, json }) => {

@@ -9,6 +9,8 @@ import { KeysPanel } from "./KeysPanel";
 import { Keys } from "./keys";
 import { PlotPanel } from "./PlotPanel";
 import { Plots } from "./plots";
+import { SoundPanel } from "./SoundPanel";
+import { Sounds } from "./sounds";
 import { VideoPanel } from "./VideoPanel";
 import { Video } from "./video";
 import { WidgetsPanel } from "./WidgetsPanel";
@@ -134,6 +136,20 @@ export const CHANNELS = {
     end: (widgets) => widgets.end(),
     clear: (widgets) => widgets.clear(),
     render: (widgets) => <WidgetsPanel widgets={widgets} />,
+  }),
+  sound: row<Sounds>({
+    open: (program, panels, listen) => {
+      const sounds = new Sounds();
+      listen(
+        program.on("sound", (sound) => {
+          panels.show();
+          void sounds.play(sound);
+        }),
+      );
+      return sounds;
+    },
+    clear: (sounds) => sounds.clear(),
+    render: (sounds) => <SoundPanel sounds={sounds} />,
   }),
   windows: row<Windows>({
     open: (program, panels, listen) => {

@@ -14,7 +14,7 @@ export type ExitCode = number;
 
 export type FailedStartData = { readonly message: string };
 
-export type Feature = "figure" | "plot" | "widget" | "start";
+export type Feature = "figure" | "plot" | "widget" | "sound" | "start";
 
 export type FrameDetail = string;
 
@@ -64,6 +64,8 @@ export type RunPong = { readonly type: "pong"; readonly data: null; readonly cli
 
 export type RunResize = { readonly type: "resize"; readonly data: { readonly rows: number; readonly cols: number }; readonly client?: IgnoredClientId; readonly process: ProcessName };
 
+export type RunSound = { readonly type: "sound"; readonly data: SoundData; readonly client: ClientId; readonly process: ProcessName };
+
 export type RunStart = { readonly type: "start"; readonly data: { readonly runner: string; readonly code?: string; readonly path?: string; readonly arguments?: readonly (string)[]; readonly pty?: boolean; readonly rows?: number; readonly cols?: number; readonly novncOptions?: NovncOptions; readonly directoryName?: string }; readonly client?: IgnoredClientId; readonly process: ProcessName };
 
 export type RunStarted = { readonly type: "started"; readonly data: null; readonly client: ClientId; readonly process: ProcessName };
@@ -83,6 +85,8 @@ export type RunVideo = { readonly type: "video"; readonly data: VideoData; reado
 export type RunWidget = { readonly type: "widget"; readonly data: WidgetData; readonly client: ClientId; readonly process: ProcessName };
 
 export type RunWidgetevent = { readonly type: "widgetevent"; readonly data: { readonly id: string; readonly event: "press" | "release" | "change"; readonly value?: number | boolean | { readonly x: number; readonly y: number } }; readonly client?: IgnoredClientId; readonly process: ProcessName };
+
+export type SoundData = { readonly volume: number; readonly frequency: number | null; readonly duration: number | null; readonly audio: Base64 | null };
 
 export type StdinData = { readonly input: string };
 
@@ -123,6 +127,7 @@ export type ServerPayload =
   | RunNovnc
   | RunPlot
   | RunPong
+  | RunSound
   | RunStarted
   | RunStderr
   | RunStdout

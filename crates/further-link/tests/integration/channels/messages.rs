@@ -158,3 +158,33 @@ async fn figures_plots_and_widgets_are_for_those_who_ask() {
         assert_eq!(said, wanted, "{path} {hello:?}");
     }
 }
+
+#[tokio::test]
+async fn sounds_are_played_by_clients_that_asked_for_them() {
+    let server = TestServer::start(&[]);
+    let melody = include_str!("../../../../../examples/melody.py");
+    let code = format!("{melody}\nplay(440, duration=0.25, volume=0.5)");
+    for path in ["/run?features=sound", "/run?features=figure,plot,widget"] {
+        let mut client = server.connect(path).await;
+        client.start("p", "python3", &code).await;
+        client.expect("started").await;
+        let mut sounds = Vec::new();
+        loop {
+            let message = client.recv().await;
+            match message["type"].as_str() {
+                Some("sound") => sounds.push(message["data"].clone()),
+                Some("stopped") => break,
+                _ => {}
+            }
+        }
+        if path == "/run?features=sound" {
+            assert_eq!(sounds.len(), 17);
+            assert_eq!(
+                sounds[16],
+                json!({"volume": 0.5, "frequency": 440.0, "duration": 0.25, "audio": null})
+            );
+        } else {
+            assert_eq!(sounds, Vec::<Value>::new());
+        }
+    }
+}
