@@ -162,6 +162,7 @@ lint-python: $(VENV_MARK)
 	cd python && "$(VENV)/bin/python" -m mypy --cache-dir "$(abspath $(TARGET_DIR))/mypy" further_link
 
 lint-text: deps-lint
+	@scripts/check-test-groups.sh
 	@scripts/check-prose-width.py --count | tail -n 1
 	@if command -v shellcheck >/dev/null; then \
 		shellcheck $$(git ls-files --cached --others --exclude-standard '*.sh') .ci/run; \
