@@ -20,9 +20,12 @@ import json, sys
 P, E, S, BINARY = "further-link-protocol", "further-link-engine", "further-link-server", "further-link"
 # Measures the program from outside, so it may know no more of it than a client could.
 BENCH = "further-link-bench"
+# Starts the program and speaks to it for tests; its frames are written from the specification, so
+# that a mistake of the code of the server is seen. It knows none of the other crates.
+TESTKIT = "further-link-testkit"
 
 # The crates of the workspace that each may depend on. A new crate has to be added here.
-ALLOWED = {P: set(), E: {P}, S: {P, E}, BINARY: {P, E, S}, BENCH: {P}}
+ALLOWED = {P: set(), E: {P}, S: {P, E}, BINARY: {P, E, S}, BENCH: {P, TESTKIT}, TESTKIT: set()}
 # The protocol turns bytes into types and back; it must work where there is no runtime and no Unix.
 FORBIDDEN = {P: {"tokio", "nix"}}
 

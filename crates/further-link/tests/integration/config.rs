@@ -1,8 +1,8 @@
 //! The configuration through the real binary: where values come from, what is said about broken ones, and
 //! that each variable of deployments has its effect.
 
-use crate::support::raw::{exchange, read_to_end};
-use crate::support::{TempFolder, TestServer, server_command};
+use further_link_testkit::raw::{exchange, read_to_end};
+use further_link_testkit::{TempDir, TestServer, server_command};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -49,7 +49,7 @@ fn refusal(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Str
 
 #[test]
 fn weight_of_the_sources() {
-    let folder = TempFolder::new();
+    let folder = TempDir::create();
     let folder = folder.path();
     let file = folder.join("my.toml");
     std::fs::write(&file, "[server]\nport = 1001\n[limits]\njobs = 7\n").unwrap();
@@ -111,7 +111,7 @@ fn weight_of_the_sources() {
 
 #[test]
 fn form_for_people_is_a_file_that_says_the_same() {
-    let folder = TempFolder::new();
+    let folder = TempDir::create();
     let folder = folder.path();
     let file = folder.join("my.toml");
     let text = "[server]\norigins = \"https://Further.pi-top.com\"\n[run.environment]\nLANG = \"C\"\n\
@@ -168,7 +168,7 @@ fn form_for_people_is_a_file_that_says_the_same() {
 
 #[test]
 fn broken_files_are_refused_with_file_and_line() {
-    let folder = TempFolder::new();
+    let folder = TempDir::create();
     let folder = folder.path();
     let file = folder.join("my.toml");
     let cases = [
@@ -243,7 +243,7 @@ fn broken_files_are_refused_with_file_and_line() {
 
     // The server says the same and does not start.
     std::fs::write(&file, "[server]\nprot = 80\n").unwrap();
-    let output = server_command(&TempFolder::new())
+    let output = server_command(&TempDir::create())
         .args(["--config", file.to_str().unwrap()])
         .stderr(Stdio::piped())
         .output()
@@ -278,7 +278,7 @@ const WHERE: &str = "import os; print(os.getcwd())";
 
 #[tokio::test]
 async fn folders_are_where_the_variables_say() {
-    let folder = TempFolder::new();
+    let folder = TempDir::create();
     let (work, temp) = (folder.path().join("a work"), folder.path().join("a temp"));
     std::fs::create_dir(&temp).unwrap();
     std::fs::set_permissions(&temp, std::fs::Permissions::from_mode(0o1777)).unwrap();
@@ -317,7 +317,7 @@ async fn folders_are_where_the_variables_say() {
 
 #[tokio::test]
 async fn virtual_environment_is_entered_by_python_alone() {
-    let folder = TempFolder::new();
+    let folder = TempDir::create();
     let venv = folder.path().join("venv");
     std::fs::create_dir_all(venv.join("bin")).unwrap();
     let python3 = venv.join("bin/python3");
@@ -384,7 +384,7 @@ fn tls_is_on_unless_the_variable_says_no() {
         );
     }
     // A no is stronger than the file.
-    let folder = TempFolder::new();
+    let folder = TempDir::create();
     let file = folder.path().join("my.toml");
     std::fs::write(&file, "tls.enabled = false\n").unwrap();
     let file = file.to_str().unwrap();
@@ -400,14 +400,14 @@ fn port_is_the_variables() {
     let free = TcpListener::bind((ADDRESS, 0)).unwrap();
     let port = free.local_addr().unwrap().port();
     drop(free);
-    let folder = TempFolder::new();
+    let folder = TempDir::create();
     let mut server = server_command(&folder)
         .env("FURTHER_LINK_PORT", port.to_string())
         .env("FURTHER_LINK_BIND", ADDRESS)
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    crate::support::wait_for("the port is open", || {
+    further_link_testkit::wait_for("the port is open", || {
         TcpStream::connect((ADDRESS, port)).is_ok()
     });
     let mut stream = TcpStream::connect((ADDRESS, port)).unwrap();
@@ -447,7 +447,7 @@ fn log_is_as_verbose_as_the_variables_say() {
 
 #[test]
 fn json_logs_are_objects() {
-    let folder = TempFolder::new();
+    let folder = TempDir::create();
     let mut server = server_command(&folder)
         .env("FURTHER_LINK_LOG_FORMAT", "json")
         .args(["--port", "0"])

@@ -1,9 +1,9 @@
 //! The private folder of a program (`docs/protocol.md` section 6): whose it is, that it is there first and gone
 //! afterwards, whatever the program makes of it. What is about other accounts needs root.
 
-use crate::support::channels::{key_event, program};
-use crate::support::person::Person;
-use crate::support::{Client, TestServer, is_root, names_in, wait_for, write_file};
+use further_link_testkit::account::TestAccount;
+use further_link_testkit::channels::{key_event, program};
+use further_link_testkit::{Client, TestServer, is_root, names_in, wait_for, write_file};
 use serde_json::json;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::path::PathBuf;
@@ -32,7 +32,7 @@ async fn nobody_else_gets_in() {
     if !is_root() {
         return;
     }
-    let (owner, other) = (Person::new(), Person::new());
+    let (owner, other) = (TestAccount::create(), TestAccount::create());
     let server = TestServer::start(&[]);
     let user = nix::unistd::User::from_name(&owner.name).unwrap().unwrap();
     let mut client = server.connect(&format!("/run?user={}", owner.name)).await;
@@ -114,13 +114,13 @@ async fn it_is_gone_whatever_the_program_has_made_of_it() {
     for mode in MODES {
         let server = TestServer::start(&["--set", mode]);
         let people = if is_root() {
-            vec![None, Some(Person::new())]
+            vec![None, Some(TestAccount::create())]
         } else {
             vec![None]
         };
         for person in people {
             let path = match &person {
-                Some(Person { name, .. }) => format!("/run?user={name}"),
+                Some(TestAccount { name, .. }) => format!("/run?user={name}"),
                 None => "/run".to_owned(),
             };
             let mut client = server.connect(&path).await;
@@ -216,7 +216,7 @@ fn without_memory_folders_are_in_the_temp_folder() {
         std::fs::set_permissions(&long, PermissionsExt::from_mode(0o1777)).unwrap();
         command.env("FURTHER_LINK_TEMP_DIR", long);
         let hide = "mount -t tmpfs -o mode=0755 none /dev/shm && exec \"$@\"";
-        crate::support::wrap(command, &["unshare", "--mount", "sh", "-c", hide, "sh"]);
+        further_link_testkit::wrap(command, &["unshare", "--mount", "sh", "-c", hide, "sh"]);
     });
     let temp = server.temp_dir().join("x".repeat(120));
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -262,7 +262,7 @@ fn what_others_have_in_that_place_stays() {
              mkdir {} further-link-0123456789abcdef && touch further-link-theirs/file && exec \"$@\"",
             names.join(" ")
         );
-        crate::support::wrap(command, &["unshare", "--mount", "sh", "-c", &make, "sh"]);
+        further_link_testkit::wrap(command, &["unshare", "--mount", "sh", "-c", &make, "sh"]);
     });
     let memory = PathBuf::from(format!("/proc/{}/root/dev/shm", server.pid()));
     // The last of them is one that a killed server has left.

@@ -1,8 +1,8 @@
 //! Which programs have channels, whose they are, and their end: `stopped` comes behind everything, and nothing is
 //! left (`docs/protocol.md` sections 2, 3, 4, 6 and 11).
 
-use crate::support::channels::{descriptors, key_event, program};
-use crate::support::{Client, TestServer, names_in, wait_for};
+use further_link_testkit::channels::{descriptors, key_event, program};
+use further_link_testkit::{Client, TestServer, names_in, wait_for};
 use serde_json::{Value, json};
 use std::path::Path;
 

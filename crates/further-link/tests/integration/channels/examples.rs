@@ -1,7 +1,7 @@
 //! The programs of `examples/`, run as they are by the real server: their output, keys, pictures, plots and widgets.
 
-use crate::support::TestServer;
 use crate::support::programs::{Picture, Programs, source, venv};
+use further_link_testkit::TestServer;
 use serde_json::json;
 
 #[tokio::test]
@@ -396,7 +396,8 @@ async fn small_client(server: &TestServer, program: &str, input: &str) -> String
         .unwrap();
     let mut stdin = client.stdin.take().unwrap();
     stdin.write_all(input.as_bytes()).await.unwrap();
-    let output = tokio::time::timeout(crate::support::DEADLINE, client.wait_with_output()).await;
+    let output =
+        tokio::time::timeout(further_link_testkit::DEADLINE, client.wait_with_output()).await;
     let output = output.expect("the client ends").unwrap();
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()

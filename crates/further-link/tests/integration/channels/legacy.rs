@@ -1,8 +1,8 @@
 //! The older dialect of programs (`docs/protocol.md` section 6) through the real server: messages however they are
 //! cut, listeners that come and go, terminals, shells and other process groups.
 
-use crate::support::channels::{key_event, program};
-use crate::support::{Client, TestServer, children_of, wait_for, write_file};
+use further_link_testkit::channels::{key_event, program};
+use further_link_testkit::{Client, TestServer, children_of, wait_for, write_file};
 use serde_json::{Value, json};
 
 async fn start(client: &mut Client, code: &str) {

@@ -1,10 +1,10 @@
 //! What programs get that say too much through their channels, on too many connections, or do not listen, and
 //! clients that do not read what they say (`docs/protocol.md` section 6).
 
-use crate::support::channels::{descriptors, key_event, memory, processor_time, program};
-use crate::support::raw::RawClient;
-use crate::support::stream::{Event, StreamClient};
-use crate::support::{Client, TempFolder, TestServer, processes_with, unique, wait_for};
+use further_link_testkit::channels::{descriptors, key_event, memory, processor_time, program};
+use further_link_testkit::raw::RawClient;
+use further_link_testkit::stream::{Event, StreamClient};
+use further_link_testkit::{Client, TempDir, TestServer, processes_with, unique, wait_for};
 use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
@@ -360,7 +360,7 @@ fn unfinished_messages_do_not_fill_the_server() {
     }
     let pictures = &client.program("p").pictures;
     assert_eq!(pictures.len(), 1);
-    assert_eq!(crate::support::channels::number_of(&pictures[0].1), 7);
+    assert_eq!(further_link_testkit::channels::number_of(&pictures[0].1), 7);
 }
 
 /// Without a free descriptor connections wait, which costs no time, and come in when there is one.
@@ -368,11 +368,11 @@ fn unfinished_messages_do_not_fill_the_server() {
 fn without_descriptors_connections_wait() {
     // Fewer than the connections and what the server has itself, and enough for Python.
     const DESCRIPTORS: usize = 44;
-    let folder = TempFolder::new();
+    let folder = TempDir::create();
     let release = folder.path().join("release");
     let server = TestServer::start_with(&["--set", "tls.enabled=false"], |command| {
         let limit = format!("--nofile={DESCRIPTORS}:{DESCRIPTORS}");
-        crate::support::wrap(command, &["prlimit", &limit]);
+        further_link_testkit::wrap(command, &["prlimit", &limit]);
     });
     let mut client = StreamClient::json(&server, "/run");
     let code = format!(

@@ -228,7 +228,7 @@ async fn show_can_be_stopped_and_interrupted() {
 
 #[tokio::test]
 async fn client_that_shows_no_figures_gets_none_and_the_program_does_not_wait() {
-    if !crate::support::names_in(Path::new("/tmp/.X11-unix")).is_empty() {
+    if !further_link_testkit::names_in(Path::new("/tmp/.X11-unix")).is_empty() {
         eprintln!("not run: this device has a display, on which windows would open");
         return;
     }
@@ -286,9 +286,9 @@ async fn backend_that_somebody_has_chosen_is_used() {
     assert_not_ours(Programs::new().code(&code).await, "agg").await;
     // In a matplotlibrc of the person; and what else it says counts in any case.
     for (backend, is_ours) in [("backend: agg\n", false), ("", true)] {
-        let folder = crate::support::TempFolder::new();
+        let folder = further_link_testkit::TempDir::create();
         let rc = folder.path().join("matplotlibrc");
-        crate::support::write_file(&rc, &format!("{backend}figure.figsize: 2, 1\n"));
+        further_link_testkit::write_file(&rc, &format!("{backend}figure.figsize: 2, 1\n"));
         let code = plot.clone() + "\nprint(plt.rcParams['figure.figsize'])";
         let programs = Programs::new().variable("MATPLOTLIBRC", rc.to_str().unwrap());
         let mut program = programs.code(&code).await;

@@ -1,7 +1,7 @@
 //! IO channels through the real server: what programs say through their sockets, and what they are told
 //! (`docs/protocol.md` sections 6 and 11). The programs speak the protocol by hand (`tests/programs/channel.py`).
 
-use crate::support::{Client, TestServer};
+use further_link_testkit::{Client, TestServer};
 use serde_json::{Value, json};
 
 /// Python that has `Channel` and `OldChannel`.

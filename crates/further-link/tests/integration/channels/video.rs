@@ -1,9 +1,9 @@
 //! Pictures on their way to clients that read quickly, slowly and not at all, beside floods and keys
 //! (`docs/protocol.md` sections 6 and 10).
 
-use crate::support::channels::{key_event, memory, number_of, program};
-use crate::support::stream::{Event, StreamClient};
-use crate::support::{DEADLINE, TestServer, processes_with, unique, wait_for};
+use further_link_testkit::channels::{key_event, memory, number_of, program};
+use further_link_testkit::stream::{Event, StreamClient};
+use further_link_testkit::{DEADLINE, TestServer, processes_with, unique, wait_for};
 use serde_json::json;
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -1,9 +1,9 @@
 //! `/fs` under force: two who write the same, links that change while they are followed, accounts, slow clients, and a server
 //! that is killed.
 
-use crate::support::fs::{finish, get, head, put, send};
-use crate::support::person::Person;
-use crate::support::{TestServer, is_root, names_in, wait_for, write_file};
+use further_link_testkit::account::TestAccount;
+use further_link_testkit::fs::{finish, get, head, put, send};
+use further_link_testkit::{TestServer, is_root, names_in, wait_for, write_file};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
 use std::path::Path;
@@ -155,7 +155,7 @@ fn accounts_reach_what_is_theirs() {
     if !is_root() {
         return;
     }
-    let person = Person::new();
+    let person = TestAccount::create();
     let server = TestServer::start(&[]);
     let work = server.work_dir();
     std::fs::create_dir_all(work.join("theirs")).unwrap();
@@ -313,7 +313,7 @@ fn file_that_becomes_shorter_breaks_the_connection() {
     file.set_len(10).unwrap();
     let mut rest = Vec::new();
     let _ = stream.read_to_end(&mut rest);
-    let reply = crate::support::fs::parse(&[&begin[..], &rest].concat(), "GET");
+    let reply = further_link_testkit::fs::parse(&[&begin[..], &rest].concat(), "GET");
     assert_eq!((reply.status, reply.whole), (200, false));
 }
 

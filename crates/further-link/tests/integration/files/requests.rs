@@ -2,8 +2,8 @@
 //! Writing is in `write.rs`,
 //! what takes time or force is in `contention.rs`, archives and watching in `streaming.rs`.
 
-use crate::support::fs::{Reply, get, put, send};
-use crate::support::{TestServer, names_in, write_file};
+use further_link_testkit::fs::{Reply, get, put, send};
+use further_link_testkit::{TestServer, names_in, write_file};
 use serde_json::{Value, json};
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::process::Command;

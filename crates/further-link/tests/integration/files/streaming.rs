@@ -1,7 +1,7 @@
 //! `/fs` where much flows: archives, what changes, and large files.
 
-use crate::support::fs::{Watcher, get, head, put, send};
-use crate::support::{TempFolder, TestServer, descendants_of, wait_for, write_file};
+use further_link_testkit::fs::{Watcher, get, head, put, send};
+use further_link_testkit::{TempDir, TestServer, descendants_of, wait_for, write_file};
 use std::collections::BTreeMap;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -10,7 +10,7 @@ use std::process::Command;
 
 /// What Python's `zipfile` says is in an archive: name, bytes, mode, time, and what was read; it checks all sums.
 fn read_zip(bytes: &[u8]) -> BTreeMap<String, serde_json::Value> {
-    let folder = TempFolder::new();
+    let folder = TempDir::create();
     let path = folder.path().join("archive.zip");
     std::fs::write(&path, bytes).unwrap();
     let code = "import json, sys, zipfile\n\
@@ -137,7 +137,7 @@ fn archive_that_cannot_be_finished_is_broken_off() {
     let mut rest = Vec::new();
     let _ = stream.read_to_end(&mut rest);
     let all = [&begin[..], &rest].concat();
-    assert!(!crate::support::fs::parse(&all, "GET").whole);
+    assert!(!further_link_testkit::fs::parse(&all, "GET").whole);
     // And one that the client breaks off leaves nobody behind.
     let mut stream = server.tcp();
     stream

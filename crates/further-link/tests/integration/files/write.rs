@@ -1,7 +1,7 @@
 //! Writing files to `/fs` with the real server.
 
-use crate::support::fs::{Reply, finish, get, head, put, send};
-use crate::support::{TestServer, names_in, write_file};
+use further_link_testkit::fs::{Reply, finish, get, head, put, send};
+use further_link_testkit::{TestServer, names_in, write_file};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
 
@@ -199,7 +199,7 @@ fn what_is_private_is_so_while_it_is_written() {
         let mut names = names_in(&work).into_iter();
         names.find(|name| name.starts_with(".flnew-"))
     };
-    crate::support::wait_for("the new file", || temporary().is_some());
+    further_link_testkit::wait_for("the new file", || temporary().is_some());
     let found = std::fs::metadata(work.join(temporary().unwrap())).unwrap();
     assert_eq!(found.mode() & 0o777, 0o600);
     stream.write_all(&body[300_000..]).unwrap();

@@ -1,7 +1,7 @@
 //! `/device` with the real server: what this machine is, once and as events.
 
-use crate::support::fs::{Watcher, get, head, send};
-use crate::support::{TestServer, children_of, wait_for};
+use further_link_testkit::fs::{Watcher, get, head, send};
+use further_link_testkit::{TestServer, children_of, wait_for};
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

@@ -1,7 +1,7 @@
 //! The page with the real server, whichever was built into it: the one of `web`, or the one in its place.
 
-use crate::support::TestServer;
-use crate::support::fs::{Reply, send};
+use further_link_testkit::TestServer;
+use further_link_testkit::fs::{Reply, send};
 use std::collections::BTreeSet;
 
 /// What every browser of today sends; Brotli over https and to the device itself only.
@@ -239,8 +239,8 @@ fn clients_that_do_not_read_cost_little() {
         word.parse::<usize>().unwrap()
     };
     let before = memory();
-    let head =
-        crate::support::fs::head(&server, "GET", &largest, "").replace("Connection: close\r\n", "");
+    let head = further_link_testkit::fs::head(&server, "GET", &largest, "")
+        .replace("Connection: close\r\n", "");
     let mut clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
             let mut stream = server.tcp();

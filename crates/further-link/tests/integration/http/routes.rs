@@ -1,8 +1,8 @@
 //! HTTP with the real server: every route, the gate around all of them, and heads that no browser
 //! sends.
 
-use crate::support::raw::{UPGRADE, exchange, read_answer, read_to_end};
-use crate::support::{Answer, TestServer, wait_for};
+use further_link_testkit::raw::{UPGRADE, exchange, read_answer, read_to_end};
+use further_link_testkit::{Answer, TestServer, wait_for};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;

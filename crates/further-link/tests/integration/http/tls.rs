@@ -1,8 +1,8 @@
 //! TLS with the real server: the certificate that it makes, those that it is given, and one port for
 //! both kinds of clients.
 
-use crate::support::raw::read_to_end;
-use crate::support::{Answer, DEADLINE, TempFolder, TestServer, is_root, refusal};
+use further_link_testkit::raw::read_to_end;
+use further_link_testkit::{Answer, DEADLINE, TempDir, TestServer, is_root, refusal};
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::json;
 use std::io::{Read as _, Write as _};
@@ -72,8 +72,8 @@ fn make_pair(folder: &Path, certificate: &str, key: &str) {
 }
 
 /// A folder with an empty configuration file, beside which certificates are searched.
-fn configuration() -> (TempFolder, String) {
-    let folder = TempFolder::new();
+fn configuration() -> (TempDir, String) {
+    let folder = TempDir::create();
     let file = folder.path().join("further-link.toml");
     std::fs::write(&file, "").unwrap();
     let file = file.to_str().unwrap().to_owned();
@@ -82,7 +82,7 @@ fn configuration() -> (TempFolder, String) {
 
 #[tokio::test]
 async fn certificate_is_made_once_and_kept() {
-    let state = TempFolder::new();
+    let state = TempDir::create();
     let place = format!("state.dir={}", json!(state.path().join("kept")));
     let folder = state.path().join("kept/tls");
     let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
@@ -340,7 +340,7 @@ fn others_are_sent_to_https() {
         "10.99.0.1",
         &format!(
             "GET /run HTTP/1.1\nHost: 10.99.0.1\n{}",
-            crate::support::raw::UPGRADE
+            further_link_testkit::raw::UPGRADE
         ),
     );
     assert_eq!(socket.status, 308, "{socket:?}");
@@ -409,7 +409,7 @@ fn broken_hellos_harm_nobody() {
 #[test]
 fn key_of_the_state_folder_is_for_the_server_alone() {
     // A folder that somebody has opened up does not make the key readable.
-    let state = TempFolder::new();
+    let state = TempDir::create();
     std::fs::create_dir(state.path().join("tls")).unwrap();
     let mode = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(state.path().join("tls"), mode).unwrap();

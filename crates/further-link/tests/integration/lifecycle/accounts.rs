@@ -1,8 +1,10 @@
 //! Programs as other accounts of the device, and what the parts of the server may do. All of this
 //! needs root, which makes accounts for it and removes them afterwards.
 
-use crate::support::person::Person;
-use crate::support::{Client, TestServer, descendants_of, is_root, names_in, wrap, write_file};
+use further_link_testkit::account::TestAccount;
+use further_link_testkit::{
+    Client, TestServer, descendants_of, is_root, names_in, wrap, write_file,
+};
 use serde_json::{Value, json};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::path::Path;
@@ -29,7 +31,7 @@ async fn program_is_its_user_and_nothing_more() {
     if !is_root() {
         return;
     }
-    let person = Person::new();
+    let person = TestAccount::create();
     for mode in MODES {
         let server = TestServer::start(&["--set", mode]);
         let secret = server.folder.path().join("secret");
@@ -95,7 +97,7 @@ async fn work_is_in_the_users_own_home() {
     if !is_root() {
         return;
     }
-    let person = Person::new();
+    let person = TestAccount::create();
     let server = TestServer::start_with(&[], |command| {
         command.env_remove("FURTHER_LINK_WORK_DIR");
     });
@@ -119,7 +121,7 @@ async fn what_the_user_may_not_use_is_refused() {
     if !is_root() {
         return;
     }
-    let person = Person::new();
+    let person = TestAccount::create();
     for mode in MODES {
         let server = TestServer::start(&["--set", mode]);
         let work = server.work_dir();
@@ -175,7 +177,7 @@ async fn root_runs_programs_only_if_it_is_the_default() {
     if !is_root() {
         return;
     }
-    let person = Person::new();
+    let person = TestAccount::create();
     let code = json!({"runner": "python3", "code": "import os; print(os.getuid())"});
     if nix::unistd::User::from_name("pi").unwrap().is_none() {
         let server = TestServer::start(&[]);
@@ -212,7 +214,7 @@ async fn accounts_of_the_system_run_no_programs_unless_they_are_named() {
     if !is_root() {
         return;
     }
-    let person = Person::new();
+    let person = TestAccount::create();
     let code = json!({"runner": "python3", "code": "import os; print(os.getuid())"});
     let server = TestServer::start(&[]);
     for name in ["daemon", "nobody"] {
@@ -251,7 +253,7 @@ async fn only_the_spawner_keeps_the_rights() {
     if !is_root() {
         return;
     }
-    let person = Person::new();
+    let person = TestAccount::create();
     let own = nix::unistd::User::from_name("further-link").unwrap();
     let own = own
         .or_else(|| nix::unistd::User::from_name("nobody").unwrap())
@@ -284,7 +286,7 @@ async fn ordinary_user_can_run_the_server_for_itself() {
     if !is_root() {
         return;
     }
-    let person = Person::new();
+    let person = TestAccount::create();
     let name = person.name.clone();
     let (uid, gid) = (person.user.uid, person.user.gid);
     let server = TestServer::start_with(&[], |command| {

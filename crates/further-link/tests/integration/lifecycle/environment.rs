@@ -1,6 +1,6 @@
 //! What a program finds when it starts, and how its end is told.
 
-use crate::support::{Client, TestServer, wrap};
+use further_link_testkit::{Client, TestServer, wrap};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -86,7 +86,7 @@ async fn environment_is_that_of_the_account_and_nothing_of_the_servers() {
     if Path::new(&runtime).is_dir() {
         expected.insert("XDG_RUNTIME_DIR".to_owned(), runtime);
     }
-    let displays = crate::support::names_in(Path::new("/tmp/.X11-unix"));
+    let displays = further_link_testkit::names_in(Path::new("/tmp/.X11-unix"));
     let numbers = displays
         .iter()
         .filter_map(|name| name.strip_prefix('X')?.parse::<u32>().ok());
@@ -112,10 +112,10 @@ async fn environment_is_that_of_the_account_and_nothing_of_the_servers() {
 
 #[tokio::test]
 async fn virtual_environment_is_entered_by_python_alone() {
-    let folder = crate::support::TempFolder::new();
+    let folder = further_link_testkit::TempDir::create();
     let venv = folder.path().join("venv");
     let python = venv.join("bin/python3");
-    crate::support::write_file(
+    further_link_testkit::write_file(
         &python,
         "#!/bin/sh\nexec /usr/bin/env -u MARK MARK=1 /usr/bin/python3 \"$@\"\n",
     );

@@ -1,9 +1,9 @@
 //! How the server begins and ends: what its clients, its programs, systemd and the person who started it
 //! notice.
 
-use crate::support::raw::{RawClient, exchange};
-use crate::support::{
-    DEADLINE, TempFolder, TestServer, command_line, is_alive, processes, processes_with, refusal,
+use further_link_testkit::raw::{RawClient, exchange};
+use further_link_testkit::{
+    DEADLINE, TempDir, TestServer, command_line, is_alive, processes, processes_with, refusal,
     unique,
 };
 use std::io::Write as _;
@@ -70,7 +70,7 @@ while True: time.sleep(100)
 async fn ordered_end() {
     for signal in ["TERM", "INT"] {
         let word = unique("end");
-        let marks = TempFolder::new();
+        let marks = TempDir::create();
         let mut server = TestServer::start(&[]);
         let spawner = server.spawner_pid();
         let mut client = server.connect("/run").await;
@@ -92,7 +92,7 @@ async fn ordered_end() {
         )
         .await;
         idle.read_until("ready").await;
-        crate::support::wait_for("the line's command runs", || {
+        further_link_testkit::wait_for("the line's command runs", || {
             processes_with(&word).len() >= 2
         });
         let programs = descendants(spawner);
@@ -194,7 +194,7 @@ fn nobody_who_is_silent_delays_the_end() {
 
 #[test]
 fn systemd_is_told() {
-    let folder = TempFolder::new();
+    let folder = TempDir::create();
     let path = folder.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
     // As systemd's own: whoever runs the service may write to it.
@@ -230,7 +230,7 @@ fn systemd_is_told() {
 
 #[tokio::test]
 async fn programs_do_not_learn_of_systemd() {
-    let folder = TempFolder::new();
+    let folder = TempDir::create();
     let path = folder.path().join("notify");
     let _socket = UnixDatagram::bind(&path).unwrap();
     let server = TestServer::start_with(&[], |command| {

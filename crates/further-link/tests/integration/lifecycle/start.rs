@@ -1,6 +1,6 @@
 //! Where programs are started: code, files and folders; and starts that fail.
 
-use crate::support::{TestServer, names_in, write_file};
+use further_link_testkit::{TestServer, names_in, write_file};
 use serde_json::json;
 use std::path::Path;
 
@@ -113,7 +113,7 @@ async fn empty_code_is_code() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/run").await;
     let finished = client.run(json!({"runner": "python3", "code": ""})).await;
-    assert_eq!(finished, crate::support::Finished::default());
+    assert_eq!(finished, further_link_testkit::Finished::default());
 }
 
 #[tokio::test]
@@ -232,7 +232,7 @@ async fn code_is_removed_when_it_is_stopped_or_its_client_leaves() {
     client.start("1", "python3", up).await;
     client.read_until("up\n").await;
     drop(client);
-    crate::support::wait_for("the code is gone", || {
+    further_link_testkit::wait_for("the code is gone", || {
         names_in(&server.temp_dir()).is_empty()
     });
 }
@@ -247,7 +247,7 @@ async fn compilers_get_a_private_folder_that_is_removed() {
         requires = ["sh"]
     "#;
     for mode in ["auto", "off"] {
-        let folder = crate::support::TempFolder::new();
+        let folder = further_link_testkit::TempDir::create();
         let config = folder.path().join("rows.toml");
         std::fs::write(&config, row).unwrap();
         let server = TestServer::start(&[
@@ -271,7 +271,7 @@ async fn compilers_get_a_private_folder_that_is_removed() {
 #[tokio::test]
 async fn failed_starts_say_why() {
     for mode in ["auto", "off"] {
-        let folder = crate::support::TempFolder::new();
+        let folder = further_link_testkit::TempDir::create();
         let config = folder.path().join("rows.toml");
         let row = "[[runner]]\nname = 'missing'\ntitle = 'Missing'\n\
                    command = ['no-such-program-here', '{file}']\n";

@@ -1,7 +1,7 @@
 //! The end of programs: what they are granted, and that nothing is left of them. Everything in both
 //! ways in which a program is held together with what it starts.
 
-use crate::support::{
+use further_link_testkit::{
     Client, TestServer, descendants_of, is_alive, names_in, processes_with, unique, wait_for,
 };
 use serde_json::json;
@@ -167,7 +167,7 @@ async fn what_a_shell_runs_may_clean_up_first(mode: &str) {
     let server = server(mode, "20");
     let mut client = server.connect("/run?pty=1").await;
     let marker = server.folder.path().join("marker");
-    crate::support::write_file(&server.work_dir().join("robot.py"), &cleaning(0.5, &marker));
+    further_link_testkit::write_file(&server.work_dir().join("robot.py"), &cleaning(0.5, &marker));
     client.start_data("sh", json!({"runner": "shell"})).await;
     client.stdin("sh", "python3 robot.py\n").await;
     client.read_until("up").await;

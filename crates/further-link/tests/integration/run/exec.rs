@@ -1,6 +1,6 @@
 //! `/exec` with the real server: the first generation (`docs/protocol.md` section 4).
 
-use crate::support::{Client, TestServer, names_in, write_file};
+use further_link_testkit::{Client, TestServer, names_in, write_file};
 use serde_json::{Value, json};
 
 async fn start(client: &mut Client, data: Value) {

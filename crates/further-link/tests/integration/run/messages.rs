@@ -1,7 +1,7 @@
 //! `/run` with the real server: every message of `docs/protocol.md` section 2 both ways, and what is
 //! answered to those that are none.
 
-use crate::support::{Client, TestServer, wait_for, write_file};
+use further_link_testkit::{Client, TestServer, wait_for, write_file};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -436,7 +436,10 @@ async fn stop_before_started_ends_the_program_too() {
             }
         }
         drop(client);
-        assert_eq!(crate::support::children_of(server.spawner_pid()), [0; 0]);
+        assert_eq!(
+            further_link_testkit::children_of(server.spawner_pid()),
+            [0; 0]
+        );
     }
 }
 
@@ -523,7 +526,7 @@ async fn unknown_user_is_told_at_each_start() {
 #[tokio::test]
 async fn client_that_leaves_at_once_leaves_nothing_behind() {
     let server = TestServer::start(&[]);
-    let word = crate::support::unique("leaver");
+    let word = further_link_testkit::unique("leaver");
     for _ in 0..5 {
         let mut client: Client = server.connect("/run").await;
         for index in 0..4 {
@@ -534,9 +537,9 @@ async fn client_that_leaves_at_once_leaves_nothing_behind() {
     }
     let spawner = server.spawner_pid();
     wait_for("all programs are gone", || {
-        crate::support::children_of(spawner).is_empty()
+        further_link_testkit::children_of(spawner).is_empty()
     });
     wait_for("all code is gone", || {
-        crate::support::names_in(&server.temp_dir()).is_empty()
+        further_link_testkit::names_in(&server.temp_dir()).is_empty()
     });
 }

@@ -1,6 +1,6 @@
 //! What goes through a program: every byte, in order, exactly once, and text whole.
 
-use crate::support::TestServer;
+use further_link_testkit::TestServer;
 use serde_json::json;
 
 #[tokio::test]

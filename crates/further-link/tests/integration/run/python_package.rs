@@ -1,7 +1,7 @@
 //! Where programs find the package `further_link`: what the server brings, and what is stronger than that.
 
 use crate::support::programs::{FEATURES, Programs, Session, venv};
-use crate::support::{TempFolder, write_file};
+use further_link_testkit::{TempDir, write_file};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,7 +19,7 @@ fn packages_of(venv: &Path) -> PathBuf {
 }
 
 /// A virtual environment of the Python of the one for tests, with nothing in it.
-fn empty_venv(folder: &TempFolder) -> PathBuf {
+fn empty_venv(folder: &TempDir) -> PathBuf {
     let new = folder.path().join("venv");
     run(Command::new(venv().join("bin/python3"))
         .args(["-m", "venv", "--without-pip"])
@@ -28,7 +28,7 @@ fn empty_venv(folder: &TempFolder) -> PathBuf {
 }
 
 /// The same with the package of the servers before this one, installed by pip.
-fn venv_with_old_package(folder: &TempFolder) -> PathBuf {
+fn venv_with_old_package(folder: &TempDir) -> PathBuf {
     let new = empty_venv(folder);
     let wheel = folder.path().join("further_link-4.4.0-py3-none-any.whl");
     let source = concat!(
@@ -63,7 +63,7 @@ async fn script(code: &str) -> Session {
 
 #[tokio::test]
 async fn package_is_there_where_nobody_has_installed_anything() {
-    let folder = TempFolder::new();
+    let folder = TempDir::create();
     for venv in [None, Some(empty_venv(&folder))] {
         let programs = Programs::in_venv(venv.as_deref());
         let mut program = programs.file("programs/first_import.py").await;
@@ -88,11 +88,11 @@ async fn package_is_there_where_nobody_has_installed_anything() {
 
 #[tokio::test]
 async fn picture_that_nothing_can_encode_is_explained() {
-    let folder = TempFolder::new();
+    let folder = TempDir::create();
     let empty = empty_venv(&folder);
     let others = packages_of(&venv());
     // numpy brings its libraries in a second folder.
-    for name in crate::support::names_in(&others) {
+    for name in further_link_testkit::names_in(&others) {
         if name == "numpy" || name == "numpy.libs" {
             let link = packages_of(&empty).join(&name);
             std::os::unix::fs::symlink(others.join(&name), link).unwrap();
@@ -113,7 +113,7 @@ async fn picture_that_nothing_can_encode_is_explained() {
 
 #[tokio::test]
 async fn installed_older_package_wins_and_works() {
-    let folder = TempFolder::new();
+    let folder = TempDir::create();
     let old = venv_with_old_package(&folder);
     for (venv, version) in [
         (old, "4.4.0".to_owned()),
@@ -144,7 +144,7 @@ async fn installed_older_package_wins_and_works() {
 
 #[tokio::test]
 async fn what_the_configuration_puts_on_the_path_stays_in_front() {
-    let folder = TempFolder::new();
+    let folder = TempDir::create();
     write_file(&folder.path().join("helper.py"), "word = 'helped'");
     let mine = folder.path().to_str().unwrap();
     let programs = Programs::in_venv(None).variable("PYTHONPATH", mine);
@@ -188,7 +188,7 @@ async fn isolated_python_has_only_what_is_installed() {
     let error = "ModuleNotFoundError: No module named 'further_link'";
     assert!(program.stderr.contains(error), "{}", *program);
 
-    let folder = TempFolder::new();
+    let folder = TempDir::create();
     let python = venv_with_old_package(&folder).join("bin/python3");
     let mut program = script(&format!("exec {} -I -c '{code}'", python.display())).await;
     program.ends_well().await;
@@ -197,7 +197,7 @@ async fn isolated_python_has_only_what_is_installed() {
 
 #[tokio::test]
 async fn figures_appear_beside_an_installed_older_package() {
-    let folder = TempFolder::new();
+    let folder = TempDir::create();
     let programs = Programs::in_venv(Some(&venv_with_old_package(&folder)));
     let code = "import matplotlib.pyplot as plt, further_link\n\
                 plt.plot([3, 1, 2]); plt.show(); print(further_link.__version__)";

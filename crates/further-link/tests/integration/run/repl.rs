@@ -1,6 +1,6 @@
 //! `/ws` with the real server: a line in, an answer out (`docs/protocol.md` section 7).
 
-use crate::support::{
+use further_link_testkit::{
     Client, TestServer, descendants_of, names_in, processes_with, unique, wait_for,
 };
 

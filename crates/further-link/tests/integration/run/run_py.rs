@@ -1,7 +1,7 @@
 //! `/run-py` with the real server: the generation of one Python process for each socket
 //! (`docs/protocol.md` section 3).
 
-use crate::support::{Client, TestServer, names_in, write_file};
+use further_link_testkit::{Client, TestServer, names_in, write_file};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -15,7 +15,7 @@ async fn input(client: &mut Client, text: &str) {
         .await;
 }
 
-async fn run(client: &mut Client, data: Value) -> crate::support::Finished {
+async fn run(client: &mut Client, data: Value) -> further_link_testkit::Finished {
     start(client, data).await;
     client.expect("started").await;
     client.finish().await
@@ -87,7 +87,7 @@ async fn script_runs_in_the_temp_folder_or_the_one_that_is_named() {
         assert_eq!(names_in(&folder), [""; 0]);
     }
     let finished = run(&mut client, json!({"sourceScript": ""})).await;
-    assert_eq!(finished, crate::support::Finished::default());
+    assert_eq!(finished, further_link_testkit::Finished::default());
 }
 
 #[tokio::test]
@@ -243,7 +243,7 @@ async fn upload_that_fails_says_why() {
         assert!(detail.contains(why), "{detail}");
     }
     client.answers().await;
-    assert_eq!(crate::support::names_in(&server.work_dir()), [""; 0]);
+    assert_eq!(further_link_testkit::names_in(&server.work_dir()), [""; 0]);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The table of runners: what ships, what the configuration adds and takes away, and compiled languages.
 
-use crate::support::{TempFolder, TestServer};
+use further_link_testkit::{TempDir, TestServer};
 use serde_json::{Value, json};
 use std::process::Command;
 
@@ -34,7 +34,7 @@ fn shipped_runners_are_listed() {
 
 #[tokio::test]
 async fn configured_runners_are_listed_and_run() {
-    let folder = TempFolder::new();
+    let folder = TempDir::create();
     let file = folder.path().join("further-link.toml");
     let text = r#"
         [[runner]]

@@ -1,9 +1,9 @@
 //! How much may be on its way: acknowledgements of the binary stream (`docs/protocol.md` section 10), pings
 //! among the output of every `/run` client, and what becomes of those who do not answer.
 
-use crate::support::raw::{BINARY, PING, PONG, TEXT};
-use crate::support::stream::{INPUT, INPUT_WINDOW, KIB, Pong, StreamClient, WINDOW, frame};
-use crate::support::{DEADLINE, TestServer, wait_for};
+use further_link_testkit::raw::{BINARY, PING, PONG, TEXT};
+use further_link_testkit::stream::{INPUT, INPUT_WINDOW, KIB, Pong, StreamClient, WINDOW, frame};
+use further_link_testkit::{DEADLINE, TestServer, wait_for};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::json;
 use std::collections::VecDeque;
@@ -302,7 +302,7 @@ fn who_never_answers_pings_but_talks_gets_everything_all_the_same() {
     let (over, stop) = std::sync::mpsc::channel::<()>();
     let talker = std::thread::spawn(move || {
         use std::io::Write as _;
-        let ping = crate::support::raw::frame(true, TEXT, br#"{"type":"ping"}"#);
+        let ping = further_link_testkit::raw::frame(true, TEXT, br#"{"type":"ping"}"#);
         let pause = Duration::from_millis(500);
         while stop.recv_timeout(pause) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
             talking.write_all(&ping).unwrap();

@@ -1,11 +1,11 @@
 //! The binary stream `further-link.3` (`docs/protocol.md` section 10): what is said, byte by byte, and what
 //! is said about mistakes. `flow_control.rs` has how much may be on its way.
 
-use crate::support::raw::{BINARY, CONTINUATION, Frame, PING, PONG, RawClient, TEXT};
-use crate::support::stream::{
+use further_link_testkit::raw::{BINARY, CONTINUATION, Frame, PING, PONG, RawClient, TEXT};
+use further_link_testkit::stream::{
     INPUT, INPUT_ACK, INPUT_END, KIB, OUTPUT_ACK, STDERR, STDOUT, StreamClient, frame, handshake,
 };
-use crate::support::{TestServer, processes_with, unique, wait_for};
+use further_link_testkit::{TestServer, processes_with, unique, wait_for};
 use serde_json::{Value, json};
 use std::io::Write as _;
 
@@ -517,7 +517,7 @@ fn programs_end_with_their_connection() {
         client.fill_window("p");
         assert!(!processes_with(&mark).is_empty());
         if manners {
-            client.send(crate::support::raw::CLOSE, &1000u16.to_be_bytes());
+            client.send(further_link_testkit::raw::CLOSE, &1000u16.to_be_bytes());
             client.raw.stream.flush().unwrap();
             assert_eq!(client.raw.closed(), 1000);
         }

@@ -3,8 +3,8 @@
 //!
 //! A failure prints its seed; `SEEDS` can then be set to that one.
 
-use crate::support::TestServer;
-use crate::support::stream::{Event, KIB, StreamClient};
+use further_link_testkit::TestServer;
+use further_link_testkit::stream::{Event, KIB, StreamClient};
 use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Programs of `examples/` and `tests/programs/`, run by a server of their own in the Python environment for
 //! tests, and a client that gathers what comes of them.
 
-use crate::support::{Client, DEADLINE, TestServer, descendants_of, names_in, wait_for};
+use further_link_testkit::{Client, DEADLINE, TestServer, descendants_of, names_in, wait_for};
 use serde_json::{Value, json};
 use std::fmt;
 use std::io::Write as _;

@@ -1,8 +1,8 @@
 //! What strangers, pages of others and broken clients try with the terminal server.
 
-use crate::support::raw::{UPGRADE, exchange};
-use crate::support::terminal::{Page, TerminalServer, memory_of};
-use crate::support::{names_in, processes_with, unique, wait_for, write_file};
+use further_link_testkit::raw::{UPGRADE, exchange};
+use further_link_testkit::terminal::{Page, TerminalServer, memory_of};
+use further_link_testkit::{names_in, processes_with, unique, wait_for, write_file};
 use std::os::unix::fs::symlink;
 
 /// As all browsers call themselves.

@@ -1,8 +1,8 @@
 //! The terminal server's HTTP dialect, with a client that behaves as its older pages do.
 
-use crate::support::terminal::{Page, TerminalServer, memory_of, plain, wait_until_held_up};
-use crate::support::{
-    TempFolder, command_of, names_in, processes_with, refusal_of, unique, wait_for, write_file,
+use further_link_testkit::terminal::{Page, TerminalServer, memory_of, plain, wait_until_held_up};
+use further_link_testkit::{
+    TempDir, command_of, names_in, processes_with, refusal_of, unique, wait_for, write_file,
 };
 use serde_json::json;
 use std::fs::Permissions;
@@ -210,7 +210,7 @@ fn sessions_that_nobody_visits_end() {
     while !processes_with(&word).is_empty() {
         // Who waits is there, however long it takes.
         kept.console("kept", 2);
-        assert!(begun.elapsed() < crate::support::DEADLINE);
+        assert!(begun.elapsed() < further_link_testkit::DEADLINE);
     }
     assert_eq!(page.ids(), ["kept"]);
     assert!(!processes_with(&other).is_empty());
@@ -275,7 +275,7 @@ fn client_with_a_cookie_alone_has_one_session() {
 fn client_without_cookies_is_told_what_it_needs() {
     let server = TerminalServer::start(&["--token", "a-secret-of-some-length"]);
     let port = server.server.port;
-    let nobody = || crate::support::terminal::Page::new(port);
+    let nobody = || further_link_testkit::terminal::Page::new(port);
     assert_eq!(nobody().status("/?size=24x80&session=mine"), 200);
     let answer = nobody().get("/?console&session=mine");
     assert_eq!(answer.status, 403);
@@ -429,12 +429,12 @@ fn options_do_what_they_say() {
 
 #[test]
 fn quiet_is_quiet() {
-    let folder = TempFolder::new();
+    let folder = TempDir::create();
     let notified = UnixDatagram::bind(folder.path().join("notify")).unwrap();
     // The server has given its rights up by then.
     std::fs::set_permissions(folder.path().join("notify"), Permissions::from_mode(0o777)).unwrap();
     notified
-        .set_read_timeout(Some(crate::support::DEADLINE))
+        .set_read_timeout(Some(further_link_testkit::DEADLINE))
         .unwrap();
     let server = command_of("terminal", &folder)
         .args(["--http", "0", "--ws", "0", "--quiet"])

@@ -1,6 +1,6 @@
 //! Programs on a terminal (`pty=1`).
 
-use crate::support::{Client, TestServer};
+use further_link_testkit::{Client, TestServer};
 use serde_json::json;
 
 /// Both ways in which a program is held together with what it starts.

@@ -1,8 +1,10 @@
 //! The terminal server's WebSocket dialect, on its own port and on the one for HTTP.
 
-use crate::support::raw::{BINARY, RawClient, TEXT};
-use crate::support::terminal::{Page, Terminal, TerminalServer, memory_of, wait_until_held_up};
-use crate::support::{processes_with, unique, wait_for};
+use further_link_testkit::raw::{BINARY, RawClient, TEXT};
+use further_link_testkit::terminal::{
+    Page, Terminal, TerminalServer, memory_of, wait_until_held_up,
+};
+use further_link_testkit::{processes_with, unique, wait_for};
 use serde_json::json;
 
 #[tokio::test]
@@ -95,7 +97,7 @@ async fn session_is_listed_and_ended_by_its_owner() {
         .insert("Cookie", cookie.parse().unwrap());
     let (socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
     let mut terminal = Terminal {
-        client: crate::support::Client { socket },
+        client: further_link_testkit::Client { socket },
     };
     terminal.keys("echo re''ady\r").await;
     terminal.read_until("\nready\r\n").await;
@@ -186,14 +188,14 @@ fn pings_are_answered_and_messages_have_a_limit() {
     let server = TerminalServer::start(&["--set", "limits.message_bytes=2048"]);
     let mut client = RawClient::connect(&server.server, "/");
     client.send(BINARY, b"echo by''tes\r");
-    client.send(crate::support::raw::PING, b"hello");
+    client.send(further_link_testkit::raw::PING, b"hello");
     let mut text = String::new();
     let mut ponged = false;
     while !(ponged && text.contains("bytes\\r\\n")) {
         let frame = client.frame().unwrap();
         match frame.opcode {
             TEXT => text += frame.text(),
-            crate::support::raw::PONG => ponged |= frame.payload == b"hello",
+            further_link_testkit::raw::PONG => ponged |= frame.payload == b"hello",
             _ => {}
         }
     }
@@ -211,9 +213,9 @@ fn there_are_as_many_terminals_as_there_may_be() {
         let mut stream = server.server.tcp();
         let head = format!(
             "GET / HTTP/1.1\nHost: 127.0.0.1\n{}",
-            crate::support::raw::UPGRADE
+            further_link_testkit::raw::UPGRADE
         );
-        let answer = crate::support::raw::exchange(&mut stream, &head);
+        let answer = further_link_testkit::raw::exchange(&mut stream, &head);
         answer.status == 503 && answer.body.contains("as many as there may be")
     });
     assert_eq!(server.page().status("/?size=24x80&session=a"), 503);

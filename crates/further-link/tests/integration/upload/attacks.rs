@@ -2,9 +2,9 @@
 //!
 //! `HOSTILE_NAMES` and `SYMLINK_SWAPS` in the environment ask for more of them than in CI.
 
-use crate::support::raw::read_answer;
-use crate::support::upload::{leftovers, project, snapshot, upload, without_newer_calls};
-use crate::support::{Answer, TempFolder, TestServer, wait_for, write_file};
+use further_link_testkit::raw::read_answer;
+use further_link_testkit::upload::{leftovers, project, snapshot, upload, without_newer_calls};
+use further_link_testkit::{Answer, TempDir, TestServer, wait_for, write_file};
 use nix::fcntl::{RenameFlags, renameat2};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -27,14 +27,14 @@ fn count(variable: &str, usual: usize) -> usize {
 /// A server whose work folder is deep in its folder, with things around it that nobody may touch.
 struct Target {
     server: TestServer,
-    folder: TempFolder,
+    folder: TempDir,
     connection: TcpStream,
     before: BTreeMap<String, String>,
 }
 
 impl Target {
     fn new(newer: bool) -> Self {
-        let folder = TempFolder::in_memory();
+        let folder = TempDir::in_memory();
         let server = TestServer::start_with(&[], |command| {
             command.env("FURTHER_LINK_WORK_DIR", folder.path().join(WORK));
             let mini = folder.path().join("mini");
@@ -299,7 +299,7 @@ fn links_come_and_go(newer: bool, swaps: usize) {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 for folder in [&work, &work.join("dir")] {
-                    for name in crate::support::names_in(folder) {
+                    for name in further_link_testkit::names_in(folder) {
                         let new = folder.join(&name);
                         if name.starts_with(".flnew-")
                             && std::fs::rename(new.join("a"), new.join("moved")).is_ok()

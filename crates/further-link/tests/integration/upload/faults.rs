@@ -1,11 +1,11 @@
 //! Uploads that something goes wrong with: processes that are killed, disks that are full, and many at once.
 //! The project is the old one or the new one to the byte, and nothing else is left.
 
-use crate::support::upload::{
+use further_link_testkit::upload::{
     leftovers, post, project, refused, snapshot, try_post, upload, without_newer_calls,
 };
-use crate::support::{
-    TempFolder, TestServer, children_of, is_alive, is_root, names_in, wait_for, wrap,
+use further_link_testkit::{
+    TempDir, TestServer, children_of, is_alive, is_root, names_in, wait_for, wrap,
 };
 use std::collections::BTreeMap;
 use std::os::fd::AsRawFd as _;
@@ -46,12 +46,12 @@ fn version(folder: &Path) -> Option<String> {
 
 /// Where a server's projects are, which may outlive it.
 struct Places {
-    folder: TempFolder,
+    folder: TempDir,
 }
 
 impl Places {
     fn new() -> Self {
-        let folder = TempFolder::in_memory();
+        let folder = TempDir::in_memory();
         Self { folder }
     }
 
@@ -83,7 +83,7 @@ impl Places {
     /// Whether no process is left that works here, whoever its parent is.
     fn are_quiet(&self) -> bool {
         let wanted = self.folder.path().to_str().unwrap();
-        crate::support::processes().iter().all(|(pid, _)| {
+        further_link_testkit::processes().iter().all(|(pid, _)| {
             let environment = std::fs::read(format!("/proc/{pid}/environ"));
             !String::from_utf8_lossy(&environment.unwrap_or_default()).contains(wanted)
         })

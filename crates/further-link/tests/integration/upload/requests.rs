@@ -1,11 +1,11 @@
 //! Uploads with the real server: every row of section 5 of the protocol.
 
-use crate::support::person::Person;
-use crate::support::raw::{read_answer, read_to_end};
-use crate::support::upload::{
+use further_link_testkit::account::TestAccount;
+use further_link_testkit::raw::{read_answer, read_to_end};
+use further_link_testkit::upload::{
     leftovers, post, project, refused, snapshot, upload, without_newer_calls,
 };
-use crate::support::{Answer, TestServer, is_root, names_in, write_file};
+use further_link_testkit::{Answer, TestServer, is_root, names_in, write_file};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
@@ -77,7 +77,7 @@ fn folder_is_what_was_uploaded() {
         upload(&server, "?user=", &project("a/b/c", &[("f", "f")]));
         assert_eq!(read(&work.join("a/b/c/f")), "f");
         // Old folders are removed behind the answer.
-        crate::support::wait_for("nothing is left", || leftovers(&work).is_empty());
+        further_link_testkit::wait_for("nothing is left", || leftovers(&work).is_empty());
         assert_eq!(names_in(&work), ["a", "p"]);
     }
 }
@@ -276,7 +276,7 @@ fn what_has_the_name_is_replaced_and_not_what_it_leads_to() {
             assert_eq!(read(&work.join(name).join("main.py")), name);
         }
         assert_eq!(snapshot(&outside, &[]), before);
-        crate::support::wait_for("nothing is left", || leftovers(&work).is_empty());
+        further_link_testkit::wait_for("nothing is left", || leftovers(&work).is_empty());
     }
 }
 
@@ -306,7 +306,7 @@ fn miniscreen_project_is_copied() {
         assert_eq!(names_in(&mini.join("unknown/p")), ["project.cfg"]);
         // Not at the top, it is a file like others.
         upload(&server, "", &project("q", &[("a/project.cfg", "")]));
-        crate::support::wait_for("nothing is left", || {
+        further_link_testkit::wait_for("nothing is left", || {
             leftovers(server.folder.path()).is_empty()
         });
         assert_eq!(names_in(&mini.join("unknown")), ["p"]);
@@ -417,7 +417,7 @@ fn all_of_it_belongs_to_the_user() {
     if !is_root() {
         return;
     }
-    let (person, other) = (Person::new(), Person::new());
+    let (person, other) = (TestAccount::create(), TestAccount::create());
     for newer in [true, false] {
         let server = TestServer::start_with(&["--user", &other.name], |command| {
             command.env_remove("FURTHER_LINK_WORK_DIR");
@@ -453,7 +453,7 @@ fn all_of_it_belongs_to_the_user() {
             std::fs::set_permissions(&path, PermissionsExt::from_mode(0o000)).unwrap();
         }
         upload(&server, &format!("?user={}", person.name), &miniscreen);
-        crate::support::wait_for("nothing is left", || leftovers(&work).is_empty());
+        further_link_testkit::wait_for("nothing is left", || leftovers(&work).is_empty());
         // With the rights of the user, and no others.
         let name = format!("closed-{newer}");
         let closed = person.user.dir.join("further").join(&name);
@@ -472,7 +472,7 @@ fn all_of_it_belongs_to_the_user() {
         );
         assert!(person.owns(&closed) && person.owns(&closed.join("f")));
         // What of it is not the user's to remove stays, and is told.
-        crate::support::wait_for("it is told", || {
+        further_link_testkit::wait_for("it is told", || {
             server
                 .log()
                 .contains("a former project could not be removed")
@@ -488,7 +488,7 @@ fn who_may_not_run_programs_may_not_upload() {
     if !is_root() {
         return;
     }
-    let (person, other) = (Person::new(), Person::new());
+    let (person, other) = (TestAccount::create(), TestAccount::create());
     let arguments = ["--user", &person.name, "--allow-account", "daemon"];
     let server = TestServer::start(&arguments);
     let work = server.work_dir();

@@ -1,7 +1,7 @@
 //! `url` files of uploads: fetched by the real server from a site that the test is.
 
-use crate::support::upload::{leftovers, post, project, refused, snapshot};
-use crate::support::{TestServer, wait_for};
+use further_link_testkit::upload::{leftovers, post, project, refused, snapshot};
+use further_link_testkit::{TestServer, wait_for};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};

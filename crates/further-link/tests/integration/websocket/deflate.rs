@@ -1,10 +1,10 @@
 //! Compressed messages (RFC 7692): who gets them, that they hold what was sent, and that nobody can
 //! make the server take memory or time with them.
 
-use crate::support::raw::{
+use further_link_testkit::raw::{
     BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, UPGRADE, exchange, frame,
 };
-use crate::support::{DEADLINE, TestServer, is_root};
+use further_link_testkit::{DEADLINE, TestServer, is_root};
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -646,7 +646,7 @@ fn clients_on_other_devices_get_them_by_default() {
     }
     let arguments = ["--auth", "none", "--no-tls", "--bind", "0.0.0.0"];
     let server = TestServer::start_with(&arguments, |command| {
-        crate::support::wrap(command, &["unshare", "--net", "sh", "-c", enter]);
+        further_link_testkit::wrap(command, &["unshare", "--net", "sh", "-c", enter]);
     });
     let talk = "import socket, sys
 own, to, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -681,7 +681,7 @@ sys.stdout.buffer.write(answer)";
             .unwrap();
         drop(input);
         let output = client.wait_with_output().unwrap();
-        let answer = crate::support::Answer::read(&output.stdout[..]);
+        let answer = further_link_testkit::Answer::read(&output.stdout[..]);
         assert_eq!(answer.status, 101, "{answer:?}");
         assert_eq!(answer.header("sec-websocket-extensions"), wanted, "{own}");
     }

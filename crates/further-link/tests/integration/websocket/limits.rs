@@ -1,10 +1,10 @@
 //! What clients get that want too much, say it wrongly, do not read, or are dead; and that nobody else
 //! notices.
 
-use crate::support::raw::{
+use further_link_testkit::raw::{
     BINARY, CLOSE, CONTINUATION, PING, PONG, RawClient, TEXT, exchange, frame,
 };
-use crate::support::{DEADLINE, TempFolder, TestServer, processes_with, unique, wait_for};
+use further_link_testkit::{DEADLINE, TempDir, TestServer, processes_with, unique, wait_for};
 use futures_util::StreamExt as _;
 use serde_json::json;
 use std::io::Write as _;
@@ -284,7 +284,7 @@ fn flood(lines: usize, progress: &std::path::Path) -> String {
 #[test]
 fn client_that_does_not_read_holds_only_its_own_program_up() {
     const LINES: usize = 400_000;
-    let folder = TempFolder::new();
+    let folder = TempDir::create();
     let progress = folder.path().join("progress");
     let server = TestServer::start(&[]);
     let mut other = RawClient::connect(&server, "/run");
@@ -327,7 +327,7 @@ fn client_that_does_not_read_holds_only_its_own_program_up() {
 fn flood_does_not_delay_ping_and_stop() {
     /// What the kernel's buffers may hold on the way to the client.
     const ON_THE_WAY: usize = 2 * 1024 * 1024;
-    let folder = TempFolder::new();
+    let folder = TempDir::create();
     let progress = folder.path().join("progress");
     let server = TestServer::start(&[]);
     let mut client = RawClient::connect(&server, "/run").with_small_buffer();
@@ -360,7 +360,7 @@ const SLEEP: &str = "import time\nwhile True: time.sleep(100)";
 async fn dead_are_given_up_and_the_living_are_not() {
     let server = TestServer::start(&["--set", "limits.pong_timeout=1"]);
     let word = unique("dead");
-    let folder = TempFolder::new();
+    let folder = TempDir::create();
 
     let dead = RawClient::connect(&server, "/run");
     let dead_line = RawClient::connect(&server, "/ws");

@@ -7,13 +7,13 @@ use std::process::Command;
 
 /// An account of this device, with a home, a shell and two further groups. Removed on drop, so it has
 /// to be made before the server that uses it.
-pub struct Person {
+pub struct TestAccount {
     pub name: String,
     pub user: nix::unistd::User,
 }
 
-impl Person {
-    pub fn new() -> Self {
+impl TestAccount {
+    pub fn create() -> Self {
         let name = unique("flt");
         let mut error = String::new();
         // The files of accounts are locked while somebody else changes them.
@@ -35,7 +35,7 @@ impl Person {
     }
 }
 
-impl Drop for Person {
+impl Drop for TestAccount {
     fn drop(&mut self) {
         for _ in 0..200 {
             let removed = Command::new("userdel")

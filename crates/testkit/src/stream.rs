@@ -4,8 +4,8 @@
 //!
 //! It reads only when it is told to, and answers pings when it reads them.
 
-use crate::support::raw::{BINARY, CLOSE, PING, PONG, RawClient, TEXT, UPGRADE, exchange};
-use crate::support::{Answer, DEADLINE, TestServer};
+use crate::raw::{BINARY, CLOSE, PING, PONG, RawClient, TEXT, UPGRADE, exchange};
+use crate::{Answer, DEADLINE, TestServer};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -269,6 +269,7 @@ impl StreamClient {
     }
 
     /// The next message, whatever it is.
+    #[expect(clippy::should_implement_trait)] // It never ends, and panics where an iterator would.
     pub fn next(&mut self) -> Event {
         let end = Instant::now() + DEADLINE;
         loop {

@@ -1,7 +1,7 @@
 //! The terminal server, and a client that behaves as its older pages do (`docs/protocol.md` section 7).
 
 use super::raw::read_answer;
-use super::{Answer, Client, DEADLINE, TempFolder, TestServer, command_of, wait_for};
+use super::{Answer, Client, DEADLINE, TempDir, TestServer, command_of, wait_for};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -26,8 +26,8 @@ impl TerminalServer {
     }
 
     /// Lets `prepare` put things into the folder, and change the command, before it is started.
-    pub fn start_with(arguments: &[&str], prepare: impl FnOnce(&TempFolder, &mut Command)) -> Self {
-        let folder = TempFolder::new();
+    pub fn start_with(arguments: &[&str], prepare: impl FnOnce(&TempDir, &mut Command)) -> Self {
+        let folder = TempDir::create();
         let mut command = command_of("terminal", &folder);
         command.args(["--http", "0", "--ws", "0", "--set", SHELL]);
         command.args(arguments);
