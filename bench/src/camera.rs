@@ -10,15 +10,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// A picture has as many bytes, and up to as many more: those of a JPEG of 640×480.
-const PICTURE: u64 = 30_000;
+const PICTURE_MIN_BYTES: u64 = 30_000;
 /// The first bytes of a JPEG file.
-const MAGIC: [u8; 2] = [0xff, 0xd8];
+const JPEG_MAGIC: [u8; 2] = [0xff, 0xd8];
 /// Bytes before what fills a picture: magic and number.
-const HEAD: usize = 6;
+const PICTURE_HEAD_BYTES: usize = 6;
 /// The key after which it is over.
 pub(crate) const LAST_KEY: &str = "last";
 /// Letters of a widget's label, at the most.
-const LABEL: u64 = 2_000;
+const WIDGET_LABEL_MAX_CHARS: u64 = 2_000;
 
 const KEY_LISTEN: u8 = 2;
 const VIDEO: u8 = 3;
@@ -50,9 +50,9 @@ pub(crate) struct Options {
 
 /// The picture with this number.
 pub(crate) fn picture(number: u32) -> Vec<u8> {
-    let length = PICTURE + u64::from(number) * 7919 % PICTURE;
-    let mut bytes = Vec::with_capacity(HEAD + length as usize + 8);
-    bytes.extend_from_slice(&MAGIC);
+    let length = PICTURE_MIN_BYTES + u64::from(number) * 7919 % PICTURE_MIN_BYTES;
+    let mut bytes = Vec::with_capacity(PICTURE_HEAD_BYTES + length as usize + 8);
+    bytes.extend_from_slice(&JPEG_MAGIC);
     bytes.extend_from_slice(&number.to_be_bytes());
     // Xorshift: as random as JPEG, for a compressor.
     let mut word = u64::from(number) + 0x9e37_79b9_7f4a_7c15;
@@ -70,7 +70,9 @@ pub(crate) fn picture(number: u32) -> Vec<u8> {
 /// # Errors
 /// If a byte of it is not as it was shown.
 pub(crate) fn check(bytes: &[u8]) -> anyhow::Result<u32> {
-    let number = bytes.get(2..HEAD).context("a picture of a few bytes")?;
+    let number = bytes
+        .get(2..PICTURE_HEAD_BYTES)
+        .context("a picture of a few bytes")?;
     let number = u32::from_be_bytes(number.try_into()?);
     ensure!(bytes == picture(number), "picture {number} came damaged");
     Ok(number)
@@ -78,7 +80,7 @@ pub(crate) fn check(bytes: &[u8]) -> anyhow::Result<u32> {
 
 /// The widget with this number, JSON.
 pub(crate) fn widget(number: u64) -> String {
-    let label = "x".repeat((number * 7919 % LABEL) as usize);
+    let label = "x".repeat((number * 7919 % WIDGET_LABEL_MAX_CHARS) as usize);
     format!(r#"{{"id":"w{number}","kind":"button","label":"{label}"}}"#)
 }
 

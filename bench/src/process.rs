@@ -16,10 +16,10 @@ use std::thread;
 use std::time::Duration;
 
 /// Given to a process to end by itself.
-const GRACE: Duration = Duration::from_secs(8);
+const STOP_GRACE: Duration = Duration::from_secs(8);
 
 /// What has to be ended when this program is interrupted.
-static STARTED: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+static STARTED_PIDS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 /// A process that ends with this value.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Process {
             .spawn()
             .with_context(|| format!("{} cannot be started", command.get_program().display()))?;
         let pid = Pid::from_raw(i32::try_from(child.id())?);
-        if let Ok(mut started) = STARTED.lock() {
+        if let Ok(mut started) = STARTED_PIDS.lock() {
             started.push(pid);
         }
         Ok(Self {
@@ -85,7 +85,7 @@ impl Process {
     }
 
     fn forget(&self) {
-        if let Ok(mut started) = STARTED.lock() {
+        if let Ok(mut started) = STARTED_PIDS.lock() {
             started.retain(|pid| *pid != self.pid);
         }
     }
@@ -107,10 +107,10 @@ impl Drop for Process {
             let _ = child.wait();
             let _ = done.send(());
         });
-        if ended.recv_timeout(GRACE).is_err() {
+        if ended.recv_timeout(STOP_GRACE).is_err() {
             eprintln!("process {} does not end; killing it", self.pid);
             let _ = kill(self.pid, Signal::SIGKILL);
-            let _ = ended.recv_timeout(GRACE);
+            let _ = ended.recv_timeout(STOP_GRACE);
         }
         self.forget();
     }
@@ -122,7 +122,7 @@ pub(crate) fn end_all_on_signals() -> anyhow::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     thread::spawn(move || {
         if signals.forever().next().is_some() {
-            if let Ok(started) = STARTED.lock() {
+            if let Ok(started) = STARTED_PIDS.lock() {
                 for pid in started.iter() {
                     let _ = kill(*pid, Signal::SIGTERM);
                 }

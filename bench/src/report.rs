@@ -52,7 +52,7 @@ fn number(value: f64, digits: usize) -> String {
 }
 
 /// Figures of each row that are in the table of all rows.
-const BRIEF: usize = 3;
+const BRIEF_COLUMNS_MAX: usize = 3;
 
 /// A cell: the first figures of a row, or why there are none.
 fn brief(measured: &Measured, server: &str) -> String {
@@ -71,7 +71,7 @@ fn brief(measured: &Measured, server: &str) -> String {
         .row
         .columns
         .iter()
-        .take(BRIEF)
+        .take(BRIEF_COLUMNS_MAX)
         .map(|column| {
             let value = outcome.median(column.key);
             value.map_or_else(|| "–".to_owned(), |value| number(value, column.digits))
@@ -155,11 +155,18 @@ impl Report {
         wrong
     }
 
+    fn all_targets(&self) -> Vec<targets::Target> {
+        targets::all(
+            &|row, server, key| self.figure(row, server, key),
+            &self.wrong(),
+        )
+    }
+
     /// The targets, as Markdown.
     pub(crate) fn targets(&self) -> String {
         let mut text =
             String::from("| target | wanted | came | reached |\n| --- | --- | --- | --- |\n");
-        for target in targets::all(self) {
+        for target in self.all_targets() {
             let reached = if target.reached { "yes" } else { "**no**" };
             let _ = writeln!(
                 text,
@@ -218,7 +225,7 @@ impl Report {
                 .row
                 .columns
                 .iter()
-                .take(BRIEF)
+                .take(BRIEF_COLUMNS_MAX)
                 .map(|c| c.label)
                 .collect();
             let _ = write!(text, "| {}: {} |", measured.row.title, labels.join(" / "));
@@ -269,7 +276,8 @@ impl Report {
                 (measured.row.id.to_owned(), Value::Object(servers))
             })
             .collect();
-        let targets: Vec<Value> = targets::all(self)
+        let targets: Vec<Value> = self
+            .all_targets()
             .into_iter()
             .map(|target| {
                 json!({

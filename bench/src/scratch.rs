@@ -10,11 +10,11 @@ use std::process::Command;
 use std::sync::Mutex;
 
 /// Folders to be removed if this program is interrupted.
-static FOLDERS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+static SCRATCH_DIRS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// Removes the folders of this run.
 pub(crate) fn remove_all() {
-    if let Ok(mut folders) = FOLDERS.lock() {
+    if let Ok(mut folders) = SCRATCH_DIRS.lock() {
         for folder in folders.drain(..) {
             let _ = fs::remove_dir_all(folder);
         }
@@ -39,7 +39,7 @@ pub(crate) struct Scratch {
 pub(crate) const PICTURES: u32 = 300;
 
 /// Bytes of the listing.
-const LISTING: usize = 1 << 20;
+const LISTING_BYTES: usize = 1 << 20;
 
 impl Scratch {
     /// Makes the folder and its programs, which write as many bytes as asked for.
@@ -49,7 +49,7 @@ impl Scratch {
         // Programs may run as another account than this one.
         fs::create_dir_all(folder.join("scripts"))?;
         fs::create_dir_all(folder.join("home"))?;
-        if let Ok(mut folders) = FOLDERS.lock() {
+        if let Ok(mut folders) = SCRATCH_DIRS.lock() {
             folders.push(folder.clone());
         }
         let mut listing = Command::new("ls")
@@ -57,7 +57,7 @@ impl Scratch {
             .env("LC_ALL", "C")
             .output()?
             .stdout;
-        listing.truncate(LISTING);
+        listing.truncate(LISTING_BYTES);
         fs::write(folder.join("listing.txt"), &listing)?;
         // The interpreter itself, not a program that looks for it first.
         let python = Command::new("python3")

@@ -1,7 +1,9 @@
 //! What further-link shall reach, compared with what came out in a run.
 
-use crate::report::Report;
 use crate::servers::{further_link, limits, ttyd};
+
+/// Returns the median of a figure: of a row's id, a server and a key, if it was measured.
+pub(crate) type MedianOf<'a> = dyn Fn(&str, &str, &str) -> Option<f64> + 'a;
 
 /// One target.
 pub(crate) struct Target {
@@ -18,18 +20,18 @@ pub(crate) struct Target {
 /// Compares figures of one dialect; each closure gives what came, and what is wanted at most or at
 /// least.
 struct Checks<'a> {
-    report: &'a Report,
+    figure: &'a MedianOf<'a>,
     server: &'static str,
     found: Vec<Target>,
 }
 
 impl Checks<'_> {
     fn own(&self, row: &str, key: &str) -> Option<f64> {
-        self.report.figure(row, self.server, key)
+        (self.figure)(row, self.server, key)
     }
 
     fn other(&self, row: &str, server: &str, key: &str) -> Option<f64> {
-        self.report.figure(row, server, key)
+        (self.figure)(row, server, key)
     }
 
     fn add(&mut self, what: &str, wanted: String, came: String, reached: bool) {
@@ -189,19 +191,18 @@ impl Checks<'_> {
     }
 }
 
-/// The targets of both dialects, as far as their rows were measured.
-pub(crate) fn all(report: &Report) -> Vec<Target> {
+/// Returns the targets of both dialects whose rows were measured; `wrong` says where bytes were lost.
+pub(crate) fn all(figure: &MedianOf<'_>, wrong: &[String]) -> Vec<Target> {
     let mut found = Vec::new();
     for server in [further_link::JSON, further_link::BINARY] {
         let mut checks = Checks {
-            report,
+            figure,
             server,
             found: Vec::new(),
         };
         checks.run();
         found.append(&mut checks.found);
     }
-    let wrong = report.wrong();
     found.push(Target {
         what: "bytes lost or wrong, anywhere".to_owned(),
         wanted: "none".to_owned(),

@@ -31,7 +31,7 @@ pub(crate) trait Dialect: Send {
 }
 
 /// The name of the only program on a connection of further-link.
-const PROCESS: &str = "p";
+const PROCESS_NAME: &str = "p";
 
 fn further_start(program: &Program) -> Value {
     let data = match program {
@@ -39,12 +39,12 @@ fn further_start(program: &Program) -> Value {
         Program::Script(path) => json!({"runner": "exec", "path": path}),
         Program::Python(code) => json!({"runner": "python3", "code": code}),
     };
-    json!({"type": "start", "process": PROCESS, "data": data})
+    json!({"type": "start", "process": PROCESS_NAME, "data": data})
 }
 
 fn further_key(key: &str) -> String {
     let data = json!({"key": key, "event": "keydown"});
-    json!({"type": "keyevent", "process": PROCESS, "data": data}).to_string()
+    json!({"type": "keyevent", "process": PROCESS_NAME, "data": data}).to_string()
 }
 
 #[derive(Deserialize)]
@@ -91,7 +91,7 @@ impl Dialect for FurtherJson {
 
     fn input(&mut self, bytes: &[u8], out: &mut Frames) {
         let input = String::from_utf8_lossy(bytes);
-        let message = json!({"type": "stdin", "process": PROCESS, "data": {"input": input}});
+        let message = json!({"type": "stdin", "process": PROCESS_NAME, "data": {"input": input}});
         out.text(message.to_string());
     }
 
@@ -199,13 +199,13 @@ pub(crate) struct Further3 {
 }
 
 /// Bytes of the head of a binary frame.
-const HEAD: usize = 16;
+const STREAM_HEAD_BYTES: usize = 16;
 /// Consumed bytes after which there has to be an acknowledgement.
-const ACKNOWLEDGE: u64 = 16 * 1024;
+const ACK_INTERVAL_BYTES: u64 = 16 * 1024;
 
 impl Further3 {
     fn head(kind: u8, channel: u8, number: u32, offset: u64, capacity: usize) -> BytesMut {
-        let mut frame = BytesMut::with_capacity(HEAD + capacity);
+        let mut frame = BytesMut::with_capacity(STREAM_HEAD_BYTES + capacity);
         frame.put_slice(&[kind, channel, 0, 0]);
         frame.put_u32(number);
         frame.put_u64(offset);
@@ -250,10 +250,10 @@ impl Dialect for Further3 {
             }
             return Ok(());
         };
-        if bytes.len() < HEAD {
+        if bytes.len() < STREAM_HEAD_BYTES {
             bail!("a binary frame of {} bytes", bytes.len());
         }
-        let head = bytes.split_to(HEAD);
+        let head = bytes.split_to(STREAM_HEAD_BYTES);
         let number = u32::from_be_bytes(head[4..8].try_into()?);
         let offset = u64::from_be_bytes(head[8..16].try_into()?);
         if number != self.number {
@@ -277,7 +277,7 @@ impl Dialect for Further3 {
         }
         self.consumed += bytes.len() as u64;
         events.push_back(Event::Output(bytes));
-        if self.consumed - self.acknowledged >= ACKNOWLEDGE {
+        if self.consumed - self.acknowledged >= ACK_INTERVAL_BYTES {
             self.acknowledged = self.consumed;
             out.binary(Self::head(1, 1, number, self.consumed, 0).freeze());
         }

@@ -1,7 +1,7 @@
 //! What carries a client's bytes: a WebSocket, or descriptors of a program that is driven without a
 //! server. Non-blocking; counts the bytes on the wire.
 
-use super::READ;
+use super::READ_BUFFER_BYTES;
 use anyhow::{Context as _, bail};
 use bytes::{Buf as _, Bytes, BytesMut};
 use sockudo_ws::Message;
@@ -354,7 +354,7 @@ impl AsFd for Link {
 thread_local! {
     /// Where bytes are read to: clients have no buffers while nothing waits in them, and no memory has
     /// to be cleared for a key.
-    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ]);
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BUFFER_BYTES]);
 }
 
 /// Reads once, at most `limit` bytes, to the end of `buffer`.

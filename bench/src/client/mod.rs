@@ -73,7 +73,7 @@ impl Client {
         client.dialect.open(&mut client.frames);
         client.flush()?;
         // What came together with the handshake is not waited for by anybody.
-        client.receive(READ)?;
+        client.receive(READ_BUFFER_BYTES)?;
         Ok(client)
     }
 
@@ -148,7 +148,7 @@ impl Client {
                 return Ok(event);
             }
             // What comes next is often there already; the wait costs a system call more.
-            if self.receive(READ)? == 0 && self.events.is_empty() {
+            if self.receive(READ_BUFFER_BYTES)? == 0 && self.events.is_empty() {
                 self.wait_readable(deadline)?;
             }
         }
@@ -256,4 +256,4 @@ impl AsFd for Client {
 }
 
 /// Bytes that are read at once by a client that reads as fast as it can.
-pub(crate) const READ: usize = 256 * 1024;
+pub(crate) const READ_BUFFER_BYTES: usize = 256 * 1024;

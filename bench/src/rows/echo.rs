@@ -2,7 +2,7 @@
 
 use super::{Column, Figures, Launch, Row, Target, column, deadline};
 use crate::client::poller::Poller;
-use crate::client::{Client, Event, READ};
+use crate::client::{Client, Event, READ_BUFFER_BYTES};
 use crate::pattern::{Follower, WrongBytes};
 use crate::servers::{Ability, server_cpu};
 use crate::stats::percentile;
@@ -76,7 +76,7 @@ fn keys(client: &mut Client, count: usize) -> anyhow::Result<Vec<f64>> {
         let key = letter(number);
         let sent = Instant::now();
         client.send(&[key])?;
-        let back = client.output(sent + super::PATIENCE)?;
+        let back = client.output(sent + super::REPLY_TIMEOUT)?;
         samples.push(sent.elapsed().as_secs_f64() * 1e3);
         if back[..] != [key] {
             return Err(WrongBytes(format!("the key {key:?} came back as {back:?}")).into());
@@ -171,7 +171,7 @@ fn many(target: &Target<'_>) -> anyhow::Result<Figures> {
     // The key number k is of typist k modulo their count.
     let step = interval / u32::try_from(count)?;
     let mut next = 0;
-    let end = begin + interval * u32::try_from(keys_each)? + super::PATIENCE;
+    let end = begin + interval * u32::try_from(keys_each)? + super::REPLY_TIMEOUT;
     while samples.len() < count * keys_each {
         let now = Instant::now();
         if now > end {
@@ -187,7 +187,7 @@ fn many(target: &Target<'_>) -> anyhow::Result<Figures> {
         }
         for number in poller.wait(Duration::from_millis(1))? {
             let typist = &mut typists[usize::try_from(number)?];
-            typist.client.receive(READ)?;
+            typist.client.receive(READ_BUFFER_BYTES)?;
             while let Some(event) = typist.client.next_event() {
                 let bytes = match event {
                     Event::Output(bytes) => bytes,

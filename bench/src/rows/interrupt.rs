@@ -1,8 +1,8 @@
 //! Ctrl-C while a program floods its terminal: for a client that reads as fast as it can, and for one
 //! that reads 1 MB/s.
 
-use super::{Figures, Launch, PROMPTS, Row, Target, column};
-use crate::client::{Client, Event, READ};
+use super::{Figures, Launch, Row, SHELL_PROMPTS, Target, column};
+use crate::client::{Client, Event, READ_BUFFER_BYTES};
 use crate::pattern::{WrongBytes, find};
 use crate::servers::Ability;
 use anyhow::bail;
@@ -37,14 +37,14 @@ pub(super) fn rows() -> Vec<Row> {
     ]
 }
 
-/// What a slow client reads in a [`TICK`].
-const PIECE: usize = 10_000;
+/// What a slow client reads in a [`SLOW_READ_INTERVAL`].
+const SLOW_READ_CHUNK_BYTES: usize = 10_000;
 /// How often a slow client reads.
-const TICK: Duration = Duration::from_millis(10);
+const SLOW_READ_INTERVAL: Duration = Duration::from_millis(10);
 /// After that it is called never.
-const NEVER: Duration = Duration::from_secs(15);
+const INTERRUPT_TIMEOUT: Duration = Duration::from_secs(15);
 /// What has to come before a fast client presses Ctrl-C.
-const BEFORE: usize = 4_000_000;
+const OUTPUT_BEFORE_INTERRUPT_BYTES: usize = 4_000_000;
 
 /// Reads, at once or a piece each tick; 0 if nothing came in this time.
 struct Reader {
@@ -54,7 +54,7 @@ struct Reader {
 impl Reader {
     fn read(&mut self, client: &mut Client, deadline: Instant) -> anyhow::Result<()> {
         let Some(next) = &mut self.next else {
-            if client.receive(READ)? == 0 {
+            if client.receive(READ_BUFFER_BYTES)? == 0 {
                 client.wait_readable(deadline)?;
             }
             return Ok(());
@@ -64,8 +64,8 @@ impl Reader {
         }
         // This is what makes it slow.
         thread::sleep(next.saturating_duration_since(Instant::now()));
-        *next = (*next + TICK).max(Instant::now());
-        client.receive(PIECE)?;
+        *next = (*next + SLOW_READ_INTERVAL).max(Instant::now());
+        client.receive(SLOW_READ_CHUNK_BYTES)?;
         Ok(())
     }
 }
@@ -90,12 +90,12 @@ fn interrupt(target: &Target<'_>, slow_for: Option<usize>) -> anyhow::Result<Fig
     loop {
         let enough = match slow_for {
             Some(milliseconds) => begin.elapsed().as_millis() >= milliseconds as u128,
-            None => seen.len() >= BEFORE,
+            None => seen.len() >= OUTPUT_BEFORE_INTERRUPT_BYTES,
         };
         if enough {
             break;
         }
-        reader.read(&mut client, begin + super::PATIENCE)?;
+        reader.read(&mut client, begin + super::REPLY_TIMEOUT)?;
         drain(&mut client, &mut seen)?;
     }
     let before = seen.len();
@@ -104,12 +104,15 @@ fn interrupt(target: &Target<'_>, slow_for: Option<usize>) -> anyhow::Result<Fig
     let mut from = before;
     loop {
         reader
-            .read(&mut client, sent + NEVER)
+            .read(&mut client, sent + INTERRUPT_TIMEOUT)
             .map_err(|error| error.context("the prompt came never"))?;
         drain(&mut client, &mut seen)?;
         // The prompt may have come in two pieces.
         let tail = &seen[from.saturating_sub(8)..];
-        if PROMPTS.iter().any(|prompt| find(tail, prompt).is_some()) {
+        if SHELL_PROMPTS
+            .iter()
+            .any(|prompt| find(tail, prompt).is_some())
+        {
             break;
         }
         from = seen.len();

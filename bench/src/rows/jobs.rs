@@ -121,7 +121,7 @@ fn at_once(target: &Target<'_>) -> anyhow::Result<Figures> {
     let begin = Instant::now();
     drop(clients);
     while belongings(running).0 > before {
-        if begin.elapsed() > super::PATIENCE {
+        if begin.elapsed() > super::REPLY_TIMEOUT {
             bail!("{} processes are left", belongings(running).0 - before);
         }
         std::thread::yield_now();

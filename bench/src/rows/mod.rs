@@ -189,15 +189,15 @@ fn progress(text: &str) {
 }
 
 /// The longest that anything may take that is waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
+const REPLY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// From now on.
 pub(crate) fn deadline() -> Instant {
-    Instant::now() + PATIENCE
+    Instant::now() + REPLY_TIMEOUT
 }
 
 /// How the prompt of the shell ends, for root and for others.
-pub(crate) const PROMPTS: [&[u8]; 2] = [b"# ", b"$ "];
+pub(crate) const SHELL_PROMPTS: [&[u8]; 2] = [b"# ", b"$ "];
 
 impl Target<'_> {
     /// The server that runs.
@@ -219,7 +219,7 @@ impl Target<'_> {
     /// A shell that waits at its prompt.
     pub(crate) fn shell(&self) -> anyhow::Result<Client> {
         let mut client = self.running()?.open(&Program::Shell, false)?;
-        client.output_until(&PROMPTS, deadline())?;
+        client.output_until(&SHELL_PROMPTS, deadline())?;
         Ok(client)
     }
 
@@ -232,7 +232,7 @@ impl Target<'_> {
             clients.push(client.with_context(|| format!("session {number}"))?);
         }
         for (number, client) in clients.iter_mut().enumerate() {
-            let seen = client.output_until(&PROMPTS, deadline());
+            let seen = client.output_until(&SHELL_PROMPTS, deadline());
             seen.with_context(|| format!("session {number}"))?;
         }
         Ok(clients)

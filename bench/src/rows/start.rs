@@ -4,7 +4,7 @@ use super::{Figures, Launch, Row, Target, column, deadline};
 use crate::client::{Event, Program};
 use crate::pattern::WrongBytes;
 use crate::scratch::HI;
-use crate::servers::{Ability, START, wait_for_answer};
+use crate::servers::{Ability, START_TIMEOUT, wait_for_answer};
 use crate::stats::median;
 use anyhow::{Context as _, bail};
 use std::time::Instant;
@@ -80,7 +80,7 @@ fn start(target: &Target<'_>) -> anyhow::Result<Figures> {
         let begin = Instant::now();
         let running = target.server.launch_plain(target.scratch, &state, tls)?;
         let port = running.port().context("it has no port")?;
-        let status = wait_for_answer(port, begin + START)?;
+        let status = wait_for_answer(port, begin + START_TIMEOUT)?;
         if status != 200 {
             bail!("the first answer is {status}");
         }

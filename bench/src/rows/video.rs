@@ -3,7 +3,7 @@
 use super::{Figures, Launch, Row, Target, column};
 use crate::camera::{LAST_KEY, check};
 use crate::client::poller::Poller;
-use crate::client::{Event, READ};
+use crate::client::{Event, READ_BUFFER_BYTES};
 use crate::pattern::WrongBytes;
 use crate::scratch::PICTURES;
 use crate::servers::Ability;
@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Time between two keys. No multiple of that between two pictures.
-const KEY: Duration = Duration::from_millis(47);
+const KEY_INTERVAL: Duration = Duration::from_millis(47);
 
 /// The rows.
 pub(super) fn rows() -> Vec<Row> {
@@ -82,7 +82,7 @@ fn quiet(target: &Target<'_>) -> anyhow::Result<Figures> {
     let mut ways = Vec::new();
     let (mut text, mut arrived, mut last) = (Vec::new(), 0_u32, None);
     let mut due = None;
-    let end = Instant::now() + super::PATIENCE * 2;
+    let end = Instant::now() + super::REPLY_TIMEOUT * 2;
     loop {
         let now = Instant::now();
         if now > end {
@@ -97,10 +97,10 @@ fn quiet(target: &Target<'_>) -> anyhow::Result<Figures> {
         {
             client.key(&keys.len().to_string())?;
             keys.push(Instant::now());
-            due = Some(at + KEY);
+            due = Some(at + KEY_INTERVAL);
         }
         poller.wait(Duration::from_millis(1))?;
-        client.receive(READ)?;
+        client.receive(READ_BUFFER_BYTES)?;
         while let Some(event) = client.next_event() {
             match event {
                 Event::Started => {}

@@ -1,6 +1,6 @@
 //! Bytes on the wire, with and without compression.
 
-use super::{Figures, Launch, PROMPTS, Row, Target, column, deadline};
+use super::{Figures, Launch, Row, SHELL_PROMPTS, Target, column, deadline};
 use crate::client::Program;
 use crate::pattern::{BEGIN, END, WrongBytes, find};
 use crate::servers::Ability;
@@ -38,7 +38,7 @@ fn measure(target: &Target<'_>) -> anyhow::Result<Figures> {
 
 fn once(target: &Target<'_>, deflate: bool) -> anyhow::Result<(f64, bool)> {
     let mut client = target.running()?.open(&Program::Shell, deflate)?;
-    client.output_until(&PROMPTS, deadline())?;
+    client.output_until(&SHELL_PROMPTS, deadline())?;
     let before = client.wire_bytes();
     client.send(target.scratch.typed("listing").as_bytes())?;
     // The prompt may come in one piece with the end.

@@ -1,6 +1,6 @@
 //! further-link, with the JSON of `/run` and with the binary stream `further-link.3`.
 
-use super::{Ability, Running, START, Server, version_of, wait_for_answer};
+use super::{Ability, Running, START_TIMEOUT, Server, version_of, wait_for_answer};
 use crate::client::dialect::{Dialect, Further3, FurtherJson};
 use crate::client::link::{Handshake, Link};
 use crate::client::{Client, Program};
@@ -99,7 +99,7 @@ impl Server for FurtherLink {
             command.args(["--set", &format!("{COMPRESSION}=always")]);
         }
         let process = Process::start(&mut command)?;
-        wait_for_answer(port, Instant::now() + START)?;
+        wait_for_answer(port, Instant::now() + START_TIMEOUT)?;
         Ok(Box::new(FurtherRunning {
             process,
             port,

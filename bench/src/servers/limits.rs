@@ -1,6 +1,6 @@
 //! What the machine can do: the same program without a server, and a WebSocket that only echoes.
 
-use super::{Ability, Running, START, Server, wait_for_answer};
+use super::{Ability, Running, START_TIMEOUT, Server, wait_for_answer};
 use crate::client::dialect::Bytewise;
 use crate::client::link::{Handshake, Link};
 use crate::client::{Client, Program};
@@ -174,7 +174,7 @@ impl Server for Echo {
         let port = free_port()?;
         let mut command = scratch.command(&std::env::current_exe()?)?;
         let process = Process::start(command.args(["echo-server", &port.to_string()]))?;
-        wait_for_answer(port, Instant::now() + START)?;
+        wait_for_answer(port, Instant::now() + START_TIMEOUT)?;
         Ok(Box::new(EchoRunning { process, port }))
     }
 }

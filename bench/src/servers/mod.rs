@@ -45,17 +45,29 @@ pub(crate) trait Server: Sync {
     fn version(&self) -> String;
     /// What can be measured of it.
     fn abilities(&self) -> &'static [Ability];
+    /// Starts it; returns at once.
+    fn start(&self, _scratch: &Scratch) -> anyhow::Result<Box<dyn Running>> {
+        bail!("not measured")
+    }
     /// Starts it; returns when it accepts connections.
-    fn launch(&self, scratch: &Scratch) -> anyhow::Result<Box<dyn Running>>;
-    /// Starts it as it comes, with the defaults of its makers; returns at once. `state`: a folder for
-    /// what it keeps.
+    fn launch(&self, scratch: &Scratch) -> anyhow::Result<Box<dyn Running>> {
+        let running = self.start(scratch)?;
+        let port = running.port().context("it listens nowhere")?;
+        wait_for_answer(port, Instant::now() + START_TIMEOUT)?;
+        Ok(running)
+    }
+    /// Starts it with the defaults of its makers; returns at once. `state`: a directory for what it
+    /// keeps.
     fn launch_plain(
         &self,
-        _scratch: &Scratch,
+        scratch: &Scratch,
         _state: &Path,
-        _tls: bool,
+        tls: bool,
     ) -> anyhow::Result<Box<dyn Running>> {
-        bail!("not measured")
+        if tls {
+            bail!("it makes no certificate");
+        }
+        self.start(scratch)
     }
 }
 
@@ -136,7 +148,7 @@ fn ask(port: u16) -> anyhow::Result<u16> {
 }
 
 /// How long a server may take to start.
-pub(crate) const START: Duration = Duration::from_secs(20);
+pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The names of all servers, in the order of the report.
 pub(crate) const NAMES: [&str; 7] = [

@@ -1,6 +1,6 @@
 //! terminado, the terminals of Jupyter, in Python.
 
-use super::{Ability, Running, START, Server, wait_for_answer};
+use super::{Ability, Running, Server};
 use crate::client::dialect;
 use crate::client::link::{Handshake, Link};
 use crate::client::{Client, Program};
@@ -10,7 +10,6 @@ use anyhow::{Context as _, bail};
 use nix::unistd::Pid;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
 
 /// Its name.
 pub(crate) const NAME: &str = "terminado";
@@ -79,16 +78,6 @@ impl Terminado {
         }
         Ok(Box::new(Self { python }))
     }
-
-    fn start(&self, scratch: &Scratch) -> anyhow::Result<Box<TerminadoRunning>> {
-        let port = free_port()?;
-        let mut command = scratch.command(&self.python)?;
-        command
-            .args(["-c", PROGRAM, &port.to_string()])
-            .args(super::limits::SHELL);
-        let process = Process::start(&mut command)?;
-        Ok(Box::new(TerminadoRunning { process, port }))
-    }
 }
 
 impl Server for Terminado {
@@ -110,22 +99,14 @@ impl Server for Terminado {
         &[Ability::Terminal, Ability::Echo, Ability::OwnProcess]
     }
 
-    fn launch(&self, scratch: &Scratch) -> anyhow::Result<Box<dyn Running>> {
-        let running = self.start(scratch)?;
-        wait_for_answer(running.port, Instant::now() + START)?;
-        Ok(running)
-    }
-
-    fn launch_plain(
-        &self,
-        scratch: &Scratch,
-        _state: &Path,
-        tls: bool,
-    ) -> anyhow::Result<Box<dyn Running>> {
-        if tls {
-            bail!("it makes no certificate");
-        }
-        Ok(self.start(scratch)?)
+    fn start(&self, scratch: &Scratch) -> anyhow::Result<Box<dyn Running>> {
+        let port = free_port()?;
+        let mut command = scratch.command(&self.python)?;
+        command
+            .args(["-c", PROGRAM, &port.to_string()])
+            .args(super::limits::SHELL);
+        let process = Process::start(&mut command)?;
+        Ok(Box::new(TerminadoRunning { process, port }))
     }
 }
 

@@ -1,6 +1,6 @@
 //! ttyd, a terminal server in C.
 
-use super::{Ability, Running, START, Server, find_program, version_of, wait_for_answer};
+use super::{Ability, Running, Server, find_program, version_of};
 use crate::client::dialect;
 use crate::client::link::{Handshake, Link};
 use crate::client::{Client, Program};
@@ -10,7 +10,6 @@ use anyhow::{Context as _, bail};
 use nix::unistd::Pid;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
 
 /// Its name.
 pub(crate) const NAME: &str = "ttyd";
@@ -42,16 +41,6 @@ impl Ttyd {
         };
         Ok(Box::new(Self { program }))
     }
-
-    fn start(&self, scratch: &Scratch) -> anyhow::Result<Box<TtydRunning>> {
-        let port = free_port()?;
-        let mut command = scratch.command(&self.program)?;
-        command
-            .args(["-W", "-i", "127.0.0.1", "-p", &port.to_string()])
-            .args(super::limits::SHELL);
-        let process = Process::start(&mut command)?;
-        Ok(Box::new(TtydRunning { process, port }))
-    }
 }
 
 impl Server for Ttyd {
@@ -72,22 +61,14 @@ impl Server for Ttyd {
         ]
     }
 
-    fn launch(&self, scratch: &Scratch) -> anyhow::Result<Box<dyn Running>> {
-        let running = self.start(scratch)?;
-        wait_for_answer(running.port, Instant::now() + START)?;
-        Ok(running)
-    }
-
-    fn launch_plain(
-        &self,
-        scratch: &Scratch,
-        _state: &Path,
-        tls: bool,
-    ) -> anyhow::Result<Box<dyn Running>> {
-        if tls {
-            bail!("it makes no certificate");
-        }
-        Ok(self.start(scratch)?)
+    fn start(&self, scratch: &Scratch) -> anyhow::Result<Box<dyn Running>> {
+        let port = free_port()?;
+        let mut command = scratch.command(&self.program)?;
+        command
+            .args(["-W", "-i", "127.0.0.1", "-p", &port.to_string()])
+            .args(super::limits::SHELL);
+        let process = Process::start(&mut command)?;
+        Ok(Box::new(TtydRunning { process, port }))
     }
 }
 

@@ -1,6 +1,6 @@
 //! websocketd, which has programs on pipes speak WebSocket, in Go.
 
-use super::{Ability, Running, START, Server, find_program, version_of, wait_for_answer};
+use super::{Ability, Running, Server, find_program, version_of};
 use crate::client::dialect::Bytewise;
 use crate::client::link::{Handshake, Link};
 use crate::client::{Client, Program};
@@ -8,8 +8,7 @@ use crate::process::{Process, free_port};
 use crate::scratch::Scratch;
 use anyhow::{Context as _, bail};
 use nix::unistd::Pid;
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::path::PathBuf;
 
 /// Its name.
 pub(crate) const NAME: &str = "websocketd";
@@ -25,23 +24,6 @@ impl Websocketd {
         let program = find_program(NAME)
             .context("it is not installed (on Debian: apt-get install websocketd)")?;
         Ok(Box::new(Self { program }))
-    }
-
-    fn start(&self, scratch: &Scratch) -> anyhow::Result<Box<WebsocketdRunning>> {
-        let port = free_port()?;
-        let mut command = scratch.command(&self.program)?;
-        command.args([
-            "--address=127.0.0.1",
-            &format!("--port={port}"),
-            "--binary=true",
-            "--loglevel=error",
-            // An index page for `/`, to see that it answers.
-            &format!("--staticdir={}", scratch.scripts().display()),
-            "--passenv=PATH,HOME,LANG,TERM",
-            &format!("--dir={}", scratch.scripts().display()),
-        ]);
-        let process = Process::start(&mut command)?;
-        Ok(Box::new(WebsocketdRunning { process, port }))
     }
 }
 
@@ -63,22 +45,21 @@ impl Server for Websocketd {
         ]
     }
 
-    fn launch(&self, scratch: &Scratch) -> anyhow::Result<Box<dyn Running>> {
-        let running = self.start(scratch)?;
-        wait_for_answer(running.port, Instant::now() + START)?;
-        Ok(running)
-    }
-
-    fn launch_plain(
-        &self,
-        scratch: &Scratch,
-        _state: &Path,
-        tls: bool,
-    ) -> anyhow::Result<Box<dyn Running>> {
-        if tls {
-            bail!("it makes no certificate");
-        }
-        Ok(self.start(scratch)?)
+    fn start(&self, scratch: &Scratch) -> anyhow::Result<Box<dyn Running>> {
+        let port = free_port()?;
+        let mut command = scratch.command(&self.program)?;
+        command.args([
+            "--address=127.0.0.1",
+            &format!("--port={port}"),
+            "--binary=true",
+            "--loglevel=error",
+            // An index page for `/`, to see that it answers.
+            &format!("--staticdir={}", scratch.scripts().display()),
+            "--passenv=PATH,HOME,LANG,TERM",
+            &format!("--dir={}", scratch.scripts().display()),
+        ]);
+        let process = Process::start(&mut command)?;
+        Ok(Box::new(WebsocketdRunning { process, port }))
     }
 }
 

@@ -1,7 +1,7 @@
 //! How sessions reach the server: the route, what they offer, and the bytes of the handshake.
 
 use super::tasks;
-use super::world::{PATIENCE, Visit, World};
+use super::world::{SESSION_TIMEOUT, Visit, World};
 use crate::client::link::Handshake;
 use crate::pattern::find;
 use anyhow::{Context as _, bail, ensure};
@@ -78,7 +78,7 @@ pub(super) async fn upgrade(
             let head = buffer.split_to(end + 4);
             return Ok((stream, head, buffer));
         }
-        let more = read_some(&mut stream, &mut buffer, Instant::now() + PATIENCE).await?;
+        let more = read_some(&mut stream, &mut buffer, Instant::now() + SESSION_TIMEOUT).await?;
         ensure!(more, "closed in the handshake");
     }
 }

@@ -36,15 +36,15 @@ const WARM_UP: u32 = 6;
 /// but as long as this, for memory to reach what it will be, if that is not more than half of all.
 const LEAST_WARM_UP: Duration = Duration::from_secs(20);
 /// Between two lines of progress.
-const PROGRESS: Duration = Duration::from_secs(10);
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
 /// For sessions to come to their end: the slowest waits until the server gives it up.
 const LAST_SESSIONS: Duration = Duration::from_secs(60);
 /// For what is on its way out when all sessions are closed.
-const SETTLE: Duration = Duration::from_secs(30);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Between two looks at the memory.
-const MEMORY: Duration = Duration::from_millis(500);
+const MEMORY_SAMPLE_INTERVAL: Duration = Duration::from_millis(500);
 /// Between two looks at what is on its way out.
-const PAUSE: Duration = Duration::from_millis(250);
+const SETTLE_POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How to soak.
 #[derive(Args)]
@@ -253,7 +253,7 @@ impl Soak {
             }
             if now > look_at {
                 highest.raise(&Census::memory(&self.server.places)?);
-                look_at = now + MEMORY;
+                look_at = now + MEMORY_SAMPLE_INTERVAL;
             }
             if now - begin > time {
                 self.world.ending.set(true);
@@ -268,7 +268,7 @@ impl Soak {
                     .wrong(format!("these sessions do not end: {}", names.join(", ")));
                 break;
             }
-            if now - told >= PROGRESS || tasks.len() == 0 {
+            if now - told >= PROGRESS_INTERVAL || tasks.len() == 0 {
                 let totals = self.world.totals.borrow().clone();
                 let memory = Census::memory(&self.server.places)?;
                 let resident = ["serve", "spawner"]
@@ -304,14 +304,14 @@ impl Soak {
     /// What the server has when nothing runs any more: waits until nothing is more than `before`, and
     /// what has to be gone is gone. Else the second value says what is not.
     fn settled(&self, before: Option<&Census>) -> anyhow::Result<(Census, Vec<String>)> {
-        let end = Instant::now() + SETTLE;
+        let end = Instant::now() + SETTLE_TIMEOUT;
         loop {
             let census = Census::take(&self.server.places)?;
             let excess = census.excess(before);
             if excess.is_empty() || Instant::now() > end || self.is_interrupted() {
                 return Ok((census, excess));
             }
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(SETTLE_POLL_INTERVAL);
         }
     }
 }

@@ -5,7 +5,7 @@ use super::kinds::PROMPT;
 use super::world::{PONG_TIMEOUT, STOP_GRACE, World};
 use crate::process::{Process, free_port};
 use crate::scratch::Scratch;
-use crate::servers::{START, limits::SHELL, wait_for_answer};
+use crate::servers::{START_TIMEOUT, limits::SHELL, wait_for_answer};
 use anyhow::ensure;
 use nix::sys::signal::{Signal, kill};
 use std::fs;
@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// What the server has to end by itself, beside the grace of programs.
-const END: Duration = Duration::from_secs(5);
+const EXIT_TIMEOUT_AFTER_GRACE: Duration = Duration::from_secs(5);
 
 /// Lines of the log that are shown.
-const COMPLAINTS: usize = 20;
+const COMPLAINTS_SHOWN_MAX: usize = 20;
 
 /// The server.
 pub(super) struct Server {
@@ -70,7 +70,7 @@ impl Server {
             command.args(["--set", setting]);
         }
         let process = Process::start(&mut command)?;
-        wait_for_answer(port, Instant::now() + START)?;
+        wait_for_answer(port, Instant::now() + START_TIMEOUT)?;
         let places = Places::of(process.pid(), port, folders)?;
         Ok(Self {
             process,
@@ -85,7 +85,7 @@ impl Server {
         String::from_utf8_lossy(&log)
             .lines()
             .filter(|line| line.contains("ERROR") || line.contains("panicked"))
-            .take(COMPLAINTS)
+            .take(COMPLAINTS_SHOWN_MAX)
             .map(|line| format!("in the log: {line}"))
             .collect()
     }
@@ -105,7 +105,7 @@ impl Server {
         }
         let asked = Instant::now();
         kill(self.process.pid(), Signal::SIGTERM)?;
-        while asked.elapsed() < STOP_GRACE + END {
+        while asked.elapsed() < STOP_GRACE + EXIT_TIMEOUT_AFTER_GRACE {
             if let Some(status) = self.process.status()? {
                 eprintln!(
                     "the server has ended in {:.2} s: {status}",
@@ -126,7 +126,7 @@ impl Server {
         }
         Ok(vec![format!(
             "asked to end, the server did not within {:?}",
-            STOP_GRACE + END
+            STOP_GRACE + EXIT_TIMEOUT_AFTER_GRACE
         )])
     }
 }

@@ -6,8 +6,8 @@ mod take;
 use super::connect::{Manner, Speech, upgrade};
 use super::tasks;
 use super::wire;
-use super::world::{PATIENCE, Visit, World};
-use crate::client::READ;
+use super::world::{SESSION_TIMEOUT, Visit, World};
+use crate::client::READ_BUFFER_BYTES;
 use crate::client::link::{Frames, Handshake, Link};
 use crate::pattern::find;
 use anyhow::{Context as _, bail, ensure};
@@ -60,9 +60,9 @@ struct Track {
 }
 
 /// Consumed bytes after which there has to be an acknowledgement.
-const ACKNOWLEDGE: u64 = 16 * 1024;
+const ACK_INTERVAL_BYTES: u64 = 16 * 1024;
 /// The only program of most sessions.
-pub(super) const P: &str = "p";
+pub(super) const PROCESS_NAME: &str = "p";
 
 /// A program that is over.
 #[derive(Debug)]
@@ -280,7 +280,7 @@ impl Session {
                 self.consumed(&name, &told)?;
                 return Ok((name, told));
             }
-            if self.closed && !self.read(READ)? {
+            if self.closed && !self.read(READ_BUFFER_BYTES)? {
                 return Ok((String::new(), Told::Closed));
             }
             if let Some((limit, time)) = self.manner.pace {
@@ -289,7 +289,7 @@ impl Session {
                 if self.read(limit)? {
                     continue;
                 }
-            } else if self.read(READ)? {
+            } else if self.read(READ_BUFFER_BYTES)? {
                 continue;
             }
             let writing = !self.frames.is_empty();
@@ -303,7 +303,7 @@ impl Session {
     /// Answers pings until then; nothing may be told.
     pub(super) async fn quiet(&mut self, until: Instant) -> anyhow::Result<()> {
         while Instant::now() < until {
-            if self.read(READ)? {
+            if self.read(READ_BUFFER_BYTES)? {
                 if let Some(told) = self.told.pop_front() {
                     bail!("nobody asked: {told:?}");
                 }
@@ -319,8 +319,11 @@ impl Session {
 
     /// The next thing that is told of the only program, or of none.
     pub(super) async fn hear(&mut self) -> anyhow::Result<Told> {
-        let (name, told) = self.next(Instant::now() + PATIENCE).await?;
-        ensure!(name == P || name.is_empty(), "told of {name}: {told:?}");
+        let (name, told) = self.next(Instant::now() + SESSION_TIMEOUT).await?;
+        ensure!(
+            name == PROCESS_NAME || name.is_empty(),
+            "told of {name}: {told:?}"
+        );
         Ok(told)
     }
 
@@ -398,7 +401,7 @@ impl Session {
     /// Waits for the end of the connection, whatever is told until then.
     pub(super) async fn end(&mut self) -> anyhow::Result<()> {
         loop {
-            if let (_, Told::Closed) = self.next(Instant::now() + PATIENCE).await? {
+            if let (_, Told::Closed) = self.next(Instant::now() + SESSION_TIMEOUT).await? {
                 return Ok(());
             }
         }
@@ -450,7 +453,7 @@ impl Session {
             return Ok(());
         };
         let consumed = track.received - waiting;
-        if consumed - track.acknowledged >= ACKNOWLEDGE {
+        if consumed - track.acknowledged >= ACK_INTERVAL_BYTES {
             track.acknowledged = consumed;
             let frame = wire::frame(wire::ACK, wire::OUTPUT, track.number, consumed, b"");
             self.frames.binary(frame);

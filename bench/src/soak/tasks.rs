@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 /// How long nothing may happen before the caller of [`Tasks::turn`] is asked again.
-const TURN: Duration = Duration::from_millis(200);
+const EPOLL_WAIT_MAX: Duration = Duration::from_millis(200);
 
 /// What the running task and its waits tell each other.
 struct Reactor {
@@ -31,7 +31,7 @@ thread_local! {
 }
 
 /// Says what is expected of every wait: that it happens in a task.
-const OUTSIDE: &str = "a wait outside of a task";
+const WAIT_OUTSIDE_TASK_MESSAGE: &str = "a wait outside of a task";
 
 struct Task {
     future: Pin<Box<dyn Future<Output = ()>>>,
@@ -87,13 +87,15 @@ impl Tasks {
     pub(super) fn turn(&mut self) -> nix::Result<()> {
         let now = Instant::now();
         let first = self.tasks.values().map(|task| task.until).min();
-        let wait = first.map_or(TURN, |first| first.saturating_duration_since(now).min(TURN));
+        let wait = first.map_or(EPOLL_WAIT_MAX, |first| {
+            first.saturating_duration_since(now).min(EPOLL_WAIT_MAX)
+        });
         // Rounded up: else the last millisecond of a wait is spent asking.
         let wait =
             EpollTimeout::try_from(wait + Duration::from_micros(999)).unwrap_or(EpollTimeout::ZERO);
         let found = &mut self.found;
         let ready: Vec<u64> = REACTOR.with_borrow(|reactor| {
-            let epoll = &reactor.as_ref().expect(OUTSIDE).epoll;
+            let epoll = &reactor.as_ref().expect(WAIT_OUTSIDE_TASK_MESSAGE).epoll;
             match epoll.wait(found, wait) {
                 Ok(count) => Ok(found[..count].iter().map(EpollEvent::data).collect()),
                 // A signal; who waits for one looks after each turn.
@@ -122,7 +124,7 @@ impl Tasks {
             return;
         };
         REACTOR.with_borrow_mut(|reactor| {
-            let reactor = reactor.as_mut().expect(OUTSIDE);
+            let reactor = reactor.as_mut().expect(WAIT_OUTSIDE_TASK_MESSAGE);
             reactor.current = number;
             reactor.woken = woken;
         });
@@ -133,7 +135,8 @@ impl Tasks {
         if poll.is_ready() {
             self.tasks.remove(&number);
         } else {
-            task.until = REACTOR.with_borrow(|reactor| reactor.as_ref().expect(OUTSIDE).until);
+            task.until = REACTOR
+                .with_borrow(|reactor| reactor.as_ref().expect(WAIT_OUTSIDE_TASK_MESSAGE).until);
         }
     }
 }
@@ -150,7 +153,7 @@ impl Future for Wait<'_> {
 
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
         REACTOR.with_borrow_mut(|reactor| {
-            let reactor = reactor.as_mut().expect(OUTSIDE);
+            let reactor = reactor.as_mut().expect(WAIT_OUTSIDE_TASK_MESSAGE);
             if self.asked && self.source.is_some() && reactor.woken {
                 return Poll::Ready(Ok(true));
             }

@@ -78,7 +78,7 @@ pub(super) const INPUT: u8 = 0;
 pub(super) const OUTPUT: u8 = 1;
 pub(super) const VIDEO: u8 = 2;
 /// Bytes before those of the program.
-const HEAD: usize = 16;
+const STREAM_HEAD_BYTES: usize = 16;
 
 /// A frame of the binary stream, from the server.
 #[derive(Debug)]
@@ -100,22 +100,26 @@ pub(super) struct Frame {
 impl Frame {
     /// Reads one.
     pub(super) fn read(frame: &Bytes) -> anyhow::Result<Self> {
-        ensure!(frame.len() >= HEAD, "a frame of {} bytes", frame.len());
+        ensure!(
+            frame.len() >= STREAM_HEAD_BYTES,
+            "a frame of {} bytes",
+            frame.len()
+        );
         ensure!(frame[3] == 0, "the fourth byte is {}", frame[3]);
         Ok(Self {
             kind: frame[0],
             channel: frame[1],
             stream: frame[2],
             number: u32::from_be_bytes(frame[4..8].try_into().context("number")?),
-            offset: u64::from_be_bytes(frame[8..HEAD].try_into().context("offset")?),
-            bytes: frame.slice(HEAD..),
+            offset: u64::from_be_bytes(frame[8..STREAM_HEAD_BYTES].try_into().context("offset")?),
+            bytes: frame.slice(STREAM_HEAD_BYTES..),
         })
     }
 }
 
 /// A frame to the server.
 pub(super) fn frame(kind: u8, channel: u8, number: u32, offset: u64, bytes: &[u8]) -> Bytes {
-    let mut frame = BytesMut::with_capacity(HEAD + bytes.len());
+    let mut frame = BytesMut::with_capacity(STREAM_HEAD_BYTES + bytes.len());
     frame.put_slice(&[kind, channel, 0, 0]);
     frame.put_u32(number);
     frame.put_u64(offset);

@@ -9,14 +9,14 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// How long a well-behaved session waits for anything. Long: others may use the machine too.
-pub(super) const PATIENCE: Duration = Duration::from_secs(45);
+pub(super) const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
 /// Programs that are stopped have as long to end by themselves (`run.stop_grace`). More than by default: on
 /// a machine that is busy with 200 sessions and other things, a program may not have run at all after 2 s.
 pub(super) const STOP_GRACE: Duration = Duration::from_secs(4);
 /// Clients without a sign of life are given up after this (`limits.pong_timeout`).
 pub(super) const PONG_TIMEOUT: Duration = Duration::from_secs(8);
 /// Errors that are kept; a server that is broken makes thousands of the same.
-const KEPT: usize = 40;
+const ERRORS_KEPT_MAX: usize = 40;
 
 /// What was counted.
 #[derive(Clone, Debug, Default)]
@@ -75,7 +75,7 @@ impl World {
     pub(super) fn wrong(&self, text: String) {
         self.error_count.set(self.error_count.get() + 1);
         let mut errors = self.errors.borrow_mut();
-        if errors.len() < KEPT {
+        if errors.len() < ERRORS_KEPT_MAX {
             eprintln!("WRONG: {text}");
             errors.push(text);
         }

@@ -2,7 +2,7 @@
 //! the byte, and what may not be lost is not.
 
 use super::super::connect::Manner;
-use super::super::session::{P, Session, Told};
+use super::super::session::{PROCESS_NAME, Session, Told};
 use super::super::world::Visit;
 use super::{gone, leave};
 use crate::camera::{LAST_KEY, widget};
@@ -10,9 +10,9 @@ use anyhow::{bail, ensure};
 use std::time::Duration;
 
 /// Pictures that the server holds at the least, before it drops one.
-const AHEAD: u64 = 4;
+const VIDEO_FRAMES_AHEAD_MAX: u64 = 4;
 /// A slow reader takes so many bytes of its socket in so long.
-const SLOW: (usize, Duration) = (8000, Duration::from_millis(20));
+const SLOW_READ_BYTES_AND_PAUSE: (usize, Duration) = (8000, Duration::from_millis(20));
 
 /// A program's line of the camera, in one of the dialects.
 fn camera(visit: &mut Visit, arguments: &str) -> String {
@@ -34,9 +34,12 @@ pub(super) async fn video(visit: &mut Visit) -> anyhow::Result<()> {
     // Its input is not a terminal's.
     manner.pty = false;
     let count = visit.random.between(1, 60);
-    let line = camera(visit, &format!("--pictures {count} --ahead {AHEAD} --keys"));
+    let line = camera(
+        visit,
+        &format!("--pictures {count} --ahead {VIDEO_FRAMES_AHEAD_MAX} --keys"),
+    );
     let mut session = Session::open(visit, manner).await?;
-    session.start_script(P, &line)?;
+    session.start_script(PROCESS_NAME, &line)?;
     session.started().await?;
     let (mut shown, mut pressed, mut listens) = (0, 0, false);
     let mut said = Vec::new();
@@ -47,7 +50,7 @@ pub(super) async fn video(visit: &mut Visit) -> anyhow::Result<()> {
                 listens = true;
                 // There may be no picture any more that would do so.
                 if shown == count {
-                    session.key(P, LAST_KEY)?;
+                    session.key(PROCESS_NAME, LAST_KEY)?;
                 }
             }
             Told::Picture(number) => {
@@ -56,13 +59,13 @@ pub(super) async fn video(visit: &mut Visit) -> anyhow::Result<()> {
                     "picture {number} instead of {shown}"
                 );
                 shown += 1;
-                session.input(P, b".")?;
+                session.input(PROCESS_NAME, b".")?;
                 if listens {
-                    session.key(P, &format!("k{pressed}"))?;
+                    session.key(PROCESS_NAME, &format!("k{pressed}"))?;
                     pressed += 1;
                 }
                 if listens && shown == count {
-                    session.key(P, LAST_KEY)?;
+                    session.key(PROCESS_NAME, LAST_KEY)?;
                 }
             }
             Told::Output(false, bytes) => said.extend_from_slice(&bytes),
@@ -84,11 +87,11 @@ pub(super) async fn video(visit: &mut Visit) -> anyhow::Result<()> {
 /// Pictures that come quicker than they are read: some are lost, the last one never, and nobody waits.
 pub(super) async fn video_slow(visit: &mut Visit) -> anyhow::Result<()> {
     let mut manner = Manner::any(visit);
-    manner.pace = Some(SLOW);
+    manner.pace = Some(SLOW_READ_BYTES_AND_PAUSE);
     let count = visit.random.between(20, 200);
     let line = camera(visit, &format!("--pictures {count}"));
     let mut session = Session::open(visit, manner).await?;
-    session.start_script(P, &line)?;
+    session.start_script(PROCESS_NAME, &line)?;
     session.started().await?;
     let mut last = None;
     loop {
@@ -114,7 +117,7 @@ pub(super) async fn video_left(visit: &mut Visit) -> anyhow::Result<()> {
     let rate = visit.random.between(0, 60);
     let line = camera(visit, &format!("--pictures 4000000 --rate {rate} --keys"));
     let mut session = Session::open(visit, manner).await?;
-    session.start_script(P, &format!("echo pid $$\n{line}"))?;
+    session.start_script(PROCESS_NAME, &format!("echo pid $$\n{line}"))?;
     session.started().await?;
     let (mut seen, mut said) = (0, Vec::new());
     let enough = visit.random.between(1, 30);
@@ -128,7 +131,7 @@ pub(super) async fn video_left(visit: &mut Visit) -> anyhow::Result<()> {
     }
     let being = super::pid(&said)?;
     if visit.random.once_in(2) {
-        session.stop(P)?;
+        session.stop(PROCESS_NAME)?;
         loop {
             match session.hear().await? {
                 Told::Picture(_) | Told::KeyListen(_) => {}
@@ -144,7 +147,7 @@ pub(super) async fn video_left(visit: &mut Visit) -> anyhow::Result<()> {
     }
     // It reads nothing more, presses keys that nobody will see the end of, and goes.
     for key in 0..visit.random.between(0, 500) {
-        session.key(P, &format!("k{key}"))?;
+        session.key(PROCESS_NAME, &format!("k{key}"))?;
     }
     visit.pause(0, 3000).await;
     if visit.random.once_in(2) {
@@ -159,7 +162,7 @@ pub(super) async fn keys(visit: &mut Visit) -> anyhow::Result<()> {
     let manner = Manner::any(visit);
     let line = camera(visit, "--keys");
     let mut session = Session::open(visit, manner).await?;
-    session.start_script(P, &line)?;
+    session.start_script(PROCESS_NAME, &line)?;
     session.started().await?;
     match session.hear().await? {
         Told::KeyListen(key) if key == "ArrowUp" => {}
@@ -169,10 +172,10 @@ pub(super) async fn keys(visit: &mut Visit) -> anyhow::Result<()> {
     let count = visit.random.between(1, 1000);
     let mut keys = String::new();
     for key in 0..count {
-        session.key(P, &format!("k{key}"))?;
+        session.key(PROCESS_NAME, &format!("k{key}"))?;
         keys.push_str(&format!("k{key}\n"));
     }
-    session.key(P, LAST_KEY)?;
+    session.key(PROCESS_NAME, LAST_KEY)?;
     keys.push_str(&format!("{LAST_KEY}\n"));
     let end = session.finished().await?;
     ensure!(end.status == 0, "the keys' end was {}", end.status);
@@ -184,7 +187,7 @@ pub(super) async fn keys(visit: &mut Visit) -> anyhow::Result<()> {
 pub(super) async fn widgets(visit: &mut Visit) -> anyhow::Result<()> {
     let mut manner = Manner::any(visit);
     manner.widgets = !visit.random.once_in(4);
-    manner.pace = visit.random.once_in(3).then_some(SLOW);
+    manner.pace = visit.random.once_in(3).then_some(SLOW_READ_BYTES_AND_PAUSE);
     let count = visit
         .random
         .between(1, if manner.pace.is_some() { 500 } else { 3000 });
@@ -194,7 +197,7 @@ pub(super) async fn widgets(visit: &mut Visit) -> anyhow::Result<()> {
         visit.world.bench.display()
     );
     let mut session = Session::open(visit, manner).await?;
-    session.start_script(P, &line)?;
+    session.start_script(PROCESS_NAME, &line)?;
     session.started().await?;
     let mut seen = 0;
     loop {

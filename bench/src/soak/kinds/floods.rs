@@ -1,19 +1,19 @@
 //! Much output and much input: read at once, slowly, or not at all; every byte is checked.
 
 use super::super::connect::{Manner, Speech};
-use super::super::session::{P, Session, Told};
-use super::super::world::{PATIENCE, Visit};
+use super::super::session::{PROCESS_NAME, Session, Told};
+use super::super::world::{SESSION_TIMEOUT, Visit};
 use super::{being, gone, leave, refusal};
 use crate::pattern::{Block, Checker, Follower, LINE};
 use anyhow::{bail, ensure};
 use std::time::{Duration, Instant};
 
 /// A slow reader takes so many bytes of its socket in so long.
-const SLOW: (usize, Duration) = (4000, Duration::from_millis(20));
+const SLOW_READ_BYTES_AND_PAUSE: (usize, Duration) = (4000, Duration::from_millis(20));
 /// Input on its way at the most.
-const WINDOW: u64 = 256 * 1024;
+const INPUT_AHEAD_MAX_BYTES: u64 = 256 * 1024;
 /// Lines of a program that writes until it is stopped.
-const ENDLESS: u64 = u32::MAX as u64;
+const ENDLESS_FLOOD_LINES: u64 = u32::MAX as u64;
 
 fn emit(visit: &Visit, lines: u64) -> String {
     format!("exec '{}' emit {lines}", visit.world.bench.display())
@@ -22,7 +22,7 @@ fn emit(visit: &Visit, lines: u64) -> String {
 /// All of a program's output, read at once or slowly.
 pub(super) async fn whole(visit: &mut Visit, slowly: bool) -> anyhow::Result<()> {
     let mut manner = Manner::any(visit);
-    manner.pace = slowly.then_some(SLOW);
+    manner.pace = slowly.then_some(SLOW_READ_BYTES_AND_PAUSE);
     let lines = if slowly {
         visit.random.between(3_000, 15_000)
     } else {
@@ -30,7 +30,7 @@ pub(super) async fn whole(visit: &mut Visit, slowly: bool) -> anyhow::Result<()>
     };
     visit.note(format!("{lines} lines"));
     let mut session = Session::open(visit, manner).await?;
-    session.start_script(P, &emit(visit, lines))?;
+    session.start_script(PROCESS_NAME, &emit(visit, lines))?;
     session.started().await?;
     let mut follower = Follower::new(lines, manner.pty);
     let mut ended = false;
@@ -58,11 +58,11 @@ pub(super) async fn whole(visit: &mut Visit, slowly: bool) -> anyhow::Result<()>
 /// A flood that is stopped: what comes until its end is told has no gap.
 pub(super) async fn stopped(visit: &mut Visit) -> anyhow::Result<()> {
     let mut manner = Manner::any(visit);
-    manner.pace = visit.random.once_in(3).then_some(SLOW);
+    manner.pace = visit.random.once_in(3).then_some(SLOW_READ_BYTES_AND_PAUSE);
     let mut session = Session::open(visit, manner).await?;
-    session.start_script(P, &emit(visit, ENDLESS))?;
+    session.start_script(PROCESS_NAME, &emit(visit, ENDLESS_FLOOD_LINES))?;
     session.started().await?;
-    let mut follower = Follower::new(ENDLESS, manner.pty);
+    let mut follower = Follower::new(ENDLESS_FLOOD_LINES, manner.pty);
     let enough = if manner.pace.is_some() {
         visit.random.between(1, 500_000)
     } else {
@@ -72,7 +72,7 @@ pub(super) async fn stopped(visit: &mut Visit) -> anyhow::Result<()> {
         let bytes = session.output().await?;
         follower.take(&bytes)?;
     }
-    session.stop(P)?;
+    session.stop(PROCESS_NAME)?;
     loop {
         match session.hear().await? {
             Told::Output(false, bytes) => {
@@ -91,9 +91,12 @@ pub(super) async fn stopped(visit: &mut Visit) -> anyhow::Result<()> {
 pub(super) async fn dead_reader(visit: &mut Visit) -> anyhow::Result<()> {
     let manner = Manner::any(visit);
     let mut session = Session::open(visit, manner).await?;
-    session.start_script(P, &format!("echo pid $$\n{}", emit(visit, ENDLESS)))?;
+    session.start_script(
+        PROCESS_NAME,
+        &format!("echo pid $$\n{}", emit(visit, ENDLESS_FLOOD_LINES)),
+    )?;
     let being = being(&mut session).await?;
-    let mut follower = Follower::new(ENDLESS, manner.pty);
+    let mut follower = Follower::new(ENDLESS_FLOOD_LINES, manner.pty);
     let enough = visit.random.between(1, 300_000);
     while follower.checked() < enough {
         let bytes = session.output().await?;
@@ -132,7 +135,7 @@ pub(super) async fn echo(visit: &mut Visit) -> anyhow::Result<()> {
     let blocks = visit.random.between(1, 12);
     visit.note(format!("{blocks} blocks"));
     let mut session = Session::open(visit, manner).await?;
-    session.start_script(P, "exec cat")?;
+    session.start_script(PROCESS_NAME, "exec cat")?;
     session.started().await?;
     let mut block = Block::first(false);
     let mut checker = Checker::new(false);
@@ -140,21 +143,21 @@ pub(super) async fn echo(visit: &mut Visit) -> anyhow::Result<()> {
     for _ in 0..blocks {
         let lines = visit.random.between(1, 200) as usize;
         for piece in block.bytes().chunks(lines * LINE) {
-            while sent - checker.checked() + piece.len() as u64 > WINDOW {
+            while sent - checker.checked() + piece.len() as u64 > INPUT_AHEAD_MAX_BYTES {
                 checker.take(&session.output().await?)?;
             }
-            session.input(P, piece)?;
+            session.input(PROCESS_NAME, piece)?;
             sent += piece.len() as u64;
         }
         block.advance();
     }
     if stream && visit.random.once_in(2) {
-        session.end_input(P)?;
+        session.end_input(PROCESS_NAME)?;
     }
     while checker.checked() < sent {
         checker.take(&session.output().await?)?;
     }
-    session.stop(P)?;
+    session.stop(PROCESS_NAME)?;
     loop {
         match session.hear().await {
             Ok(Told::Taken) => {}
@@ -173,11 +176,11 @@ pub(super) async fn input(visit: &mut Visit) -> anyhow::Result<()> {
     let mut manner = Manner::any(visit);
     manner.pty = false;
     let mut session = Session::open(visit, manner).await?;
-    session.start_script(P, "exec sleep 1000")?;
+    session.start_script(PROCESS_NAME, "exec sleep 1000")?;
     session.started().await?;
     let piece = vec![b'x'; 64 * 1024];
     for _ in 0..24 {
-        session.input(P, &piece)?;
+        session.input(PROCESS_NAME, &piece)?;
     }
     // Its answer comes behind those to the input.
     session.say(&serde_json::json!({"type": "ping"}))?;
@@ -203,7 +206,7 @@ pub(super) async fn input(visit: &mut Visit) -> anyhow::Result<()> {
     );
     if visit.random.once_in(2) {
         visit.pause(0, 3000).await;
-        session.stop(P)?;
+        session.stop(PROCESS_NAME)?;
         let end = session.finished().await?;
         ensure!(end.status == -15, "a stop gave {}", end.status);
     }
@@ -215,30 +218,30 @@ pub(super) async fn forger(visit: &mut Visit) -> anyhow::Result<()> {
     let mut manner = Manner::of(Speech::Stream);
     manner.deflate = visit.random.once_in(4);
     let mut session = Session::open(visit, manner).await?;
-    session.start_script(P, "exec cat")?;
+    session.start_script(PROCESS_NAME, "exec cat")?;
     session.started().await?;
     for _ in 0..visit.random.between(1, 20) {
         let beyond = visit.random.next() >> visit.random.between(1, 62);
         if visit.random.once_in(2) {
-            session.forge(P, true, beyond + 1)?;
+            session.forge(PROCESS_NAME, true, beyond + 1)?;
             refusal(
                 &mut session,
                 "There are no bytes of output up to this offset.",
             )
             .await?;
         } else {
-            session.forge(P, false, beyond + 1)?;
+            session.forge(PROCESS_NAME, false, beyond + 1)?;
             refusal(&mut session, "The input is at offset").await?;
         }
-        session.input(P, b"true\n")?;
+        session.input(PROCESS_NAME, b"true\n")?;
         let mut seen = Vec::new();
         while seen.len() < 5 {
             seen.extend_from_slice(&session.output().await?);
         }
         ensure!(seen == b"true\n", "after a forged frame came {seen:?}");
     }
-    session.end_input(P)?;
-    let deadline = Instant::now() + PATIENCE;
+    session.end_input(PROCESS_NAME)?;
+    let deadline = Instant::now() + SESSION_TIMEOUT;
     let end = session.finished().await?;
     ensure!(
         Instant::now() < deadline && end.status == 0,

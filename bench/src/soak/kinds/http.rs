@@ -1,14 +1,14 @@
 //! Plain requests.
 
 use super::super::connect::{connect, read_some};
-use super::super::world::{PATIENCE, Visit};
+use super::super::world::{SESSION_TIMEOUT, Visit};
 use anyhow::{Context as _, ensure};
 use bytes::BytesMut;
 use std::io::Write as _;
 use std::time::Instant;
 
 /// What is asked for, the status, and what the answer has to contain.
-const REQUESTS: [(&str, &str, &str); 9] = [
+const REQUEST_SAMPLES: [(&str, &str, &str); 9] = [
     ("GET /status", "200", "\r\n\r\nOK"),
     ("GET /version", "200", "{\"version\":\""),
     ("GET /runners", "200", "\"name\":\"python3\""),
@@ -26,7 +26,7 @@ pub(super) async fn http(visit: &mut Visit) -> anyhow::Result<()> {
     let mut stream = connect(&visit.world)?;
     let count = visit.random.between(1, 5);
     for turn in 1..=count {
-        let (line, status, text) = *visit.random.one_of(&REQUESTS);
+        let (line, status, text) = *visit.random.one_of(&REQUEST_SAMPLES);
         visit.note(line);
         let connection = if turn == count { "close" } else { "keep-alive" };
         let request = format!(
@@ -42,7 +42,12 @@ pub(super) async fn http(visit: &mut Visit) -> anyhow::Result<()> {
         );
         visit.pause(0, 1000).await;
     }
-    let more = read_some(&mut stream, &mut BytesMut::new(), Instant::now() + PATIENCE).await?;
+    let more = read_some(
+        &mut stream,
+        &mut BytesMut::new(),
+        Instant::now() + SESSION_TIMEOUT,
+    )
+    .await?;
     ensure!(!more, "something came after the last answer");
     Ok(())
 }
@@ -61,7 +66,7 @@ async fn answer(stream: &mut std::net::TcpStream) -> anyhow::Result<BytesMut> {
                 return Ok(buffer);
             }
         }
-        let more = read_some(stream, &mut buffer, Instant::now() + PATIENCE).await?;
+        let more = read_some(stream, &mut buffer, Instant::now() + SESSION_TIMEOUT).await?;
         ensure!(more, "closed after {} bytes", buffer.len());
     }
 }

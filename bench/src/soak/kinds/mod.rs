@@ -12,7 +12,7 @@ pub(super) use person::PROMPT;
 use super::census::Being;
 use super::session::{Session, Told};
 use super::tasks;
-use super::world::{PATIENCE, Visit};
+use super::world::{SESSION_TIMEOUT, Visit};
 use anyhow::{Context as _, bail, ensure};
 use std::time::{Duration, Instant};
 
@@ -152,7 +152,7 @@ fn pid(said: &[u8]) -> anyhow::Result<Being> {
 
 /// Waits until a process is gone.
 async fn gone(being: &Being) -> anyhow::Result<()> {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + SESSION_TIMEOUT;
     while being.lives() {
         ensure!(Instant::now() < end, "process {} does not end", being.pid);
         // Between two looks: it is nobody's child here.

@@ -1,7 +1,7 @@
 //! A person at a shell.
 
 use super::super::connect::Manner;
-use super::super::session::{P, Session};
+use super::super::session::{PROCESS_NAME, Session};
 use super::super::world::Visit;
 use super::leave;
 use anyhow::ensure;
@@ -15,9 +15,9 @@ pub(super) async fn person(visit: &mut Visit) -> anyhow::Result<()> {
     let mut manner = Manner::any(visit);
     manner.pty = true;
     let mut session = Session::open(visit, manner).await?;
-    session.start(P, &json!({"runner": "shell"}))?;
+    session.start(PROCESS_NAME, &json!({"runner": "shell"}))?;
     session.started().await?;
-    session.resize(P, 24, 100)?;
+    session.resize(PROCESS_NAME, 24, 100)?;
     session.output_with(PROMPT).await?;
     let deeds = visit.random.between(3, 25);
     for _ in 0..deeds {
@@ -35,7 +35,7 @@ pub(super) async fn person(visit: &mut Visit) -> anyhow::Result<()> {
             5 | 6 => {
                 let (rows, columns) = (visit.random.between(5, 60), visit.random.between(80, 250));
                 visit.note(format!("size {rows} {columns}"));
-                session.resize(P, rows, columns)?;
+                session.resize(PROCESS_NAME, rows, columns)?;
                 write(visit, &mut session, "stty size").await?;
                 session
                     .output_with(&format!("{rows} {columns}\r\n"))
@@ -46,15 +46,15 @@ pub(super) async fn person(visit: &mut Visit) -> anyhow::Result<()> {
                 // It says when it runs: what is typed while the shell still has the terminal is its.
                 write(visit, &mut session, "echo up; cat").await?;
                 session.output_with("up\r\n").await?;
-                session.input(P, b"xyz\r")?;
+                session.input(PROCESS_NAME, b"xyz\r")?;
                 session.output_with("xyz\r\nxyz\r\n").await?;
-                session.input(P, b"\x03")?;
+                session.input(PROCESS_NAME, b"\x03")?;
                 session.output_with(PROMPT).await?;
             }
             8 => {
                 write(visit, &mut session, "yes").await?;
                 session.output_with("y\r\ny\r\ny\r\n").await?;
-                session.input(P, b"\x03")?;
+                session.input(PROCESS_NAME, b"\x03")?;
                 session.output_with(PROMPT).await?;
             }
             _ => session.ping().await?,
@@ -69,7 +69,7 @@ pub(super) async fn person(visit: &mut Visit) -> anyhow::Result<()> {
         }
         1 => {
             visit.note("stop");
-            session.stop(P)?;
+            session.stop(PROCESS_NAME)?;
             let end = session.finished().await?;
             // Ended by SIGHUP, which is what an interactive shell does not ignore.
             ensure!(end.status == -1, "the shell's end was {}", end.status);
@@ -84,11 +84,11 @@ async fn write(visit: &mut Visit, session: &mut Session, line: &str) -> anyhow::
     visit.note(line);
     if visit.random.once_in(2) {
         for key in line.as_bytes() {
-            session.input(P, &[*key])?;
+            session.input(PROCESS_NAME, &[*key])?;
             visit.pause(5, 60).await;
         }
-        session.input(P, b"\r")
+        session.input(PROCESS_NAME, b"\r")
     } else {
-        session.input(P, format!("{line}\r").as_bytes())
+        session.input(PROCESS_NAME, format!("{line}\r").as_bytes())
     }
 }

@@ -2,8 +2,8 @@
 
 use super::super::census::Being;
 use super::super::connect::{Manner, Speech};
-use super::super::session::{P, Session, Told};
-use super::super::world::{PATIENCE, STOP_GRACE, Visit};
+use super::super::session::{PROCESS_NAME, Session, Told};
+use super::super::world::{SESSION_TIMEOUT, STOP_GRACE, Visit};
 use super::{leave, refusal, same, shown};
 use anyhow::{Context as _, bail, ensure};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ pub(super) async fn quiet(visit: &mut Visit) -> anyhow::Result<()> {
     let manner = Manner::any(visit);
     let mut session = Session::open(visit, manner).await?;
     if visit.random.once_in(2) {
-        session.start_script(P, "exec sleep 1000")?;
+        session.start_script(PROCESS_NAME, "exec sleep 1000")?;
         session.started().await?;
     }
     for _ in 0..visit.random.between(1, 6) {
@@ -51,7 +51,7 @@ pub(super) async fn short(visit: &mut Visit) -> anyhow::Result<()> {
         if folder {
             data["path"] = Value::from("project");
         }
-        session.start(P, &data)?;
+        session.start(PROCESS_NAME, &data)?;
         session.started().await?;
         let end = session.finished().await?;
         let (out, err) = (format!("Grüße {number} €\n"), format!("wrong {turn}\n"));
@@ -94,7 +94,7 @@ pub(super) async fn many(visit: &mut Visit) -> anyhow::Result<()> {
         expected.insert(name, (number, waits, status, Vec::new()));
     }
     while !expected.is_empty() {
-        let (name, told) = session.next(Instant::now() + PATIENCE).await?;
+        let (name, told) = session.next(Instant::now() + SESSION_TIMEOUT).await?;
         let program = expected.get_mut(&name);
         let (number, waits, status, seen) = program.with_context(|| format!("{name}: {told:?}"))?;
         match told {
@@ -121,7 +121,10 @@ pub(super) async fn lines(visit: &mut Visit) -> anyhow::Result<()> {
     let manner = Manner::any(visit);
     let mut session = Session::open(visit, manner).await?;
     let first = visit.random.between(1, 1_000_000);
-    session.start_script(P, &format!("exec seq -f '%.0f €' {first} {}", first + 1999))?;
+    session.start_script(
+        PROCESS_NAME,
+        &format!("exec seq -f '%.0f €' {first} {}", first + 1999),
+    )?;
     session.started().await?;
     let end = session.finished().await?;
     let text: String = (first..first + 2000)
@@ -137,8 +140,8 @@ pub(super) async fn stop_at_once(visit: &mut Visit) -> anyhow::Result<()> {
     let manner = Manner::any(visit);
     let mut session = Session::open(visit, manner).await?;
     for _ in 0..visit.random.between(1, 8) {
-        session.start_script(P, "exec sleep 1000")?;
-        session.stop(P)?;
+        session.start_script(PROCESS_NAME, "exec sleep 1000")?;
+        session.stop(PROCESS_NAME)?;
         let asked = Instant::now();
         session.started().await?;
         let started = asked.elapsed();
@@ -162,7 +165,7 @@ pub(super) async fn leave_at_once(visit: &mut Visit) -> anyhow::Result<()> {
         session.start_script(name, "sleep 1000 & exec sleep 1000")?;
     }
     if visit.random.once_in(2) {
-        session.next(Instant::now() + PATIENCE).await?;
+        session.next(Instant::now() + SESSION_TIMEOUT).await?;
     }
     leave(visit, session).await
 }
@@ -174,7 +177,7 @@ pub(super) async fn polite(visit: &mut Visit) -> anyhow::Result<()> {
     let status = any_status(visit);
     // In a loop, for what it waits for is ended too, and perhaps earlier.
     session.start_script(
-        P,
+        PROCESS_NAME,
         &format!(
             "trap 'echo bye; exit {status}' TERM\necho up\nwhile :; do sleep 1000 & wait; done"
         ),
@@ -182,7 +185,7 @@ pub(super) async fn polite(visit: &mut Visit) -> anyhow::Result<()> {
     session.started().await?;
     session.output_with("up").await?;
     visit.pause(0, 2000).await;
-    session.stop(P)?;
+    session.stop(PROCESS_NAME)?;
     let end = session.finished().await?;
     let said = String::from_utf8_lossy(&end.out).replace('\r', "");
     ensure!(said.trim() == "bye", "it said {said:?}");
@@ -198,7 +201,10 @@ pub(super) async fn polite(visit: &mut Visit) -> anyhow::Result<()> {
 pub(super) async fn deaf(visit: &mut Visit) -> anyhow::Result<()> {
     let manner = Manner::any(visit);
     let mut session = Session::open(visit, manner).await?;
-    session.start_script(P, "trap '' TERM HUP INT\necho up\nexec sleep 1000")?;
+    session.start_script(
+        PROCESS_NAME,
+        "trap '' TERM HUP INT\necho up\nexec sleep 1000",
+    )?;
     session.started().await?;
     session.output_with("up").await?;
     visit.pause(0, 1000).await;
@@ -206,7 +212,7 @@ pub(super) async fn deaf(visit: &mut Visit) -> anyhow::Result<()> {
         return leave(visit, session).await;
     }
     let asked = Instant::now();
-    session.stop(P)?;
+    session.stop(PROCESS_NAME)?;
     let end = session.finished().await?;
     ensure!(end.status == -9, "a deaf program gave {}", end.status);
     let taken = asked.elapsed();
@@ -228,7 +234,7 @@ pub(super) async fn daemons(visit: &mut Visit) -> anyhow::Result<()> {
         ":"
     };
     session.start_script(
-        P,
+        PROCESS_NAME,
         &format!(
             "{deaf}\nsetsid sleep 1000 & echo $!\nsleep 1000 & echo $!\n\
              sh -c 'sleep 1000 & echo $!'\n(setsid sh -c 'sleep 1000 & echo $!')\nexit {status}"
@@ -258,10 +264,10 @@ pub(super) async fn python(visit: &mut Visit) -> anyhow::Result<()> {
     let manner = Manner::any(visit);
     let mut session = Session::open(visit, manner).await?;
     let code = "name = input('Who? ')\nprint('Hello,', name)\nraise SystemExit(len(name))";
-    session.start(P, &json!({"runner": "python3", "code": code}))?;
+    session.start(PROCESS_NAME, &json!({"runner": "python3", "code": code}))?;
     session.started().await?;
     session.output_with("Who? ").await?;
-    session.input(P, b"Ann\n")?;
+    session.input(PROCESS_NAME, b"Ann\n")?;
     let end = session.finished().await?;
     let echo = if manner.pty { "Ann\n" } else { "" };
     same(
@@ -297,7 +303,7 @@ async fn script(visit: &mut Visit, manner: Manner) -> anyhow::Result<()> {
     for _ in 0..visit.random.between(1, 3) {
         let status = any_status(visit);
         let source = format!("print('hi', {status})\nraise SystemExit({status})");
-        session.start(P, &json!({"sourceScript": source}))?;
+        session.start(PROCESS_NAME, &json!({"sourceScript": source}))?;
         session.started().await?;
         let end = session.finished().await?;
         same(
@@ -311,16 +317,16 @@ async fn script(visit: &mut Visit, manner: Manner) -> anyhow::Result<()> {
             end.status
         );
     }
-    session.stop(P)?;
+    session.stop(PROCESS_NAME)?;
     refusal(&mut session, "").await?;
     session.start(
-        P,
+        PROCESS_NAME,
         &json!({"sourceScript": "import time\nprint('up')\ntime.sleep(1000)"}),
     )?;
     session.started().await?;
     session.output_with("up").await?;
     if visit.random.once_in(2) {
-        session.stop(P)?;
+        session.stop(PROCESS_NAME)?;
         let end = session.finished().await?;
         ensure!(end.status == -15, "a stop gave {}", end.status);
     }

@@ -1,8 +1,8 @@
 //! Clients that break off, and such as do not speak the protocol.
 
 use super::super::connect::{Manner, connect, read_some};
-use super::super::session::{P, Session, Told};
-use super::super::world::{PATIENCE, Visit};
+use super::super::session::{PROCESS_NAME, Session, Told};
+use super::super::world::{SESSION_TIMEOUT, Visit};
 use super::{being, gone, leave, refusal};
 use crate::client::link::Handshake;
 use anyhow::{bail, ensure};
@@ -19,7 +19,7 @@ pub(super) async fn half_closed(visit: &mut Visit) -> anyhow::Result<()> {
     } else {
         "echo pid $$\nexec yes"
     };
-    session.start_script(P, script)?;
+    session.start_script(PROCESS_NAME, script)?;
     let being = being(&mut session).await?;
     session.half_close()?;
     session.end().await?;
@@ -46,7 +46,7 @@ pub(super) async fn cut(visit: &mut Visit) -> anyhow::Result<()> {
     }
     let manner = Manner::any(visit);
     let mut session = Session::open(visit, manner).await?;
-    session.start_script(P, "echo pid $$\nexec sleep 1000")?;
+    session.start_script(PROCESS_NAME, "echo pid $$\nexec sleep 1000")?;
     let being = being(&mut session).await?;
     // The head of a frame of 2,560 bytes, its mask, and some of it.
     let frame: [&[u8]; 2] = [&[0x81, 0xfe, 0x0a, 0x00, 1, 2, 3, 4], &[7; 500]];
@@ -72,7 +72,7 @@ pub(super) async fn garbage(visit: &mut Visit) -> anyhow::Result<()> {
     if visit.random.once_in(2) {
         // It need not be alone: its programs end with it.
         session.start_script("other", "exec sleep 1000")?;
-        session.next(Instant::now() + PATIENCE).await?;
+        session.next(Instant::now() + SESSION_TIMEOUT).await?;
     }
     let (frame, code): (&[u8], u16) = match visit.random.between(0, 5) {
         0 => (&[0x83, 0x80, 0, 0, 0, 0], 1002),
@@ -96,7 +96,7 @@ pub(super) async fn garbage(visit: &mut Visit) -> anyhow::Result<()> {
     visit.note(format!("{frame:?}"));
     session.say_bytes(frame)?;
     loop {
-        match session.next(Instant::now() + PATIENCE).await? {
+        match session.next(Instant::now() + SESSION_TIMEOUT).await? {
             (_, Told::Closed) => break,
             (_, Told::Stopped(_)) => {}
             told => bail!("to garbage came {told:?}"),
@@ -124,7 +124,7 @@ async fn no_http(visit: &mut Visit) -> anyhow::Result<()> {
     }
     visit.note(format!("{length} bytes, the first of them {}", bytes[0]));
     stream.write_all(&bytes)?;
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + SESSION_TIMEOUT;
     let mut answer = BytesMut::new();
     loop {
         let piece = end.min(Instant::now() + Duration::from_secs(1));

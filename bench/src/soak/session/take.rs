@@ -2,7 +2,7 @@
 
 use super::super::connect::Speech;
 use super::super::wire::{self, Message, Output};
-use super::{P, Session, Told};
+use super::{PROCESS_NAME, Session, Told};
 use anyhow::{Context as _, bail, ensure};
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -31,7 +31,7 @@ impl Session {
         let name = if has_envelope {
             message.process.as_deref().unwrap_or_default().to_owned()
         } else {
-            P.to_owned()
+            PROCESS_NAME.to_owned()
         };
         let data = message.data.unwrap_or_default();
         let place = self.tracks.iter().position(|track| track.name == name);
