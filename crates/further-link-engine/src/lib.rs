@@ -23,9 +23,9 @@ pub use engine::{Engine, EngineSettings};
 pub use environment::first_display;
 pub use error::StartError;
 pub use files::{
-    Archive, Change, ChangeKind, Conditions, Entry, FetchError, FilesError, Folder, FolderState,
-    Kind, Name, OpenFile, Project, Seen, Tree, Version, Versions, Watch, WriteOptions, Writing,
-    Written,
+    Archive, Change, ChangeKind, Conditional, Conditions, Entry, FetchError, FilesError, Folder,
+    FolderState, Kind, Name, OpenFile, Project, Seen, Tree, Version, Versions, Watch, WriteOptions,
+    Writing, Written,
 };
 pub use job::{InputRefused, Job, JobState};
 pub use launch::{CodeFile, Launch};

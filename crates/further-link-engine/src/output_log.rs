@@ -62,7 +62,7 @@ struct Viewer {
     wake: Arc<Notify>,
 }
 
-/// A viewer's place in a log. Dropping it ends its hold on the job.
+/// A viewer's position in a log. Dropping it ends its hold on the job.
 #[derive(Debug)]
 pub struct Cursor {
     log: Arc<OutputLog>,
@@ -71,7 +71,8 @@ pub struct Cursor {
     ahead: usize,
 }
 
-/// Bytes that a viewer that may lose some did not see.
+/// Bytes that a lossy viewer missed. No viewer is lossy yet: those that attach at an offset that the
+/// log does not hold any more, and slow links whose output is thinned, will be told of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap {
     /// Offset of the first byte that was missed.
@@ -99,8 +100,9 @@ impl OutputLog {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A viewer from the beginning of what is still there. `wake` is notified whenever there is
-    /// something new for it.
+    /// Returns a viewer from the beginning of what is still there. `wake` is notified whenever there is
+    /// something new for it. A `lossless` one holds the job back (backpressure); another is told of a
+    /// [`Gap`].
     pub fn cursor(self: &Arc<Self>, lossless: bool, wake: Arc<Notify>) -> Cursor {
         let mut inner = self.lock();
         let id = inner.next_viewer;

@@ -22,8 +22,8 @@ mod worker;
 pub use beneath::Name;
 pub use error::FilesError;
 pub use tree::{
-    Archive, Change, ChangeKind, Conditions, Entry, Folder, FolderState, Kind, OpenFile, Seen,
-    Tree, Version, Versions, Watch, WriteOptions, Writing, Written,
+    Archive, Change, ChangeKind, Conditional, Conditions, Entry, Folder, FolderState, Kind,
+    OpenFile, Seen, Tree, Version, Versions, Watch, WriteOptions, Writing, Written,
 };
 pub(crate) use upload::upload;
 pub use upload::{FetchError, Project};

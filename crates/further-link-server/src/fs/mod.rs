@@ -21,7 +21,7 @@ use crate::http::query::QueryString;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use error::{FsError, account_error};
-use further_link_engine::{FilesError, Written};
+use further_link_engine::{Conditional, FilesError, Written};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use path::FsPath;
 use request::{FsOptions, FsRequest};
@@ -215,8 +215,8 @@ impl FsRequest {
             .remove(self.path.name.clone(), self.path.is_directory, conditions)
             .await?;
         match removed {
-            Ok(()) => Ok(StatusCode::NO_CONTENT.into_response()),
-            Err(current) => Err(FsError::condition(&self.path.name, current)),
+            Conditional::Done(()) => Ok(StatusCode::NO_CONTENT.into_response()),
+            Conditional::Unmet(current) => Err(FsError::condition(&self.path.name, current)),
         }
     }
 

@@ -7,7 +7,7 @@ use crate::http::body_data::next_data;
 use crate::http::error::HttpError;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
-use further_link_engine::{FilesError, WriteOptions, Written};
+use further_link_engine::{Conditional, FilesError, WriteOptions, Written};
 use http::{HeaderMap, StatusCode, header};
 use hyper::body::Body as _;
 use std::fs::File;
@@ -76,8 +76,8 @@ async fn write(
     };
     let name = request.path.name.clone();
     let (writing, file) = match request.tree.write(name, options).await? {
-        Ok(begun) => begun,
-        Err(current) => return Err(FsError::condition(&request.path.name, current)),
+        Conditional::Done(begun) => begun,
+        Conditional::Unmet(current) => return Err(FsError::condition(&request.path.name, current)),
     };
     write_all(body, chunk, file).await?;
     match writing.finish().await? {

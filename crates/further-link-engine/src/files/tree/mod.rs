@@ -13,7 +13,7 @@ mod zip;
 
 pub use change_set::{Change, ChangeKind};
 pub use list::{Entry, FolderState, Kind};
-pub use version::{Conditions, Version, Versions};
+pub use version::{Conditional, Conditions, Version, Versions};
 pub use watch::Seen;
 pub use write::Written;
 
@@ -274,8 +274,7 @@ impl Tree {
         })
     }
 
-    /// Begins to write a file. Gives the new file's descriptor, writing to which may block; or, as an inner error, what
-    /// is there, if the conditions do not hold for it.
+    /// Begins to write a file. Returns the new file's descriptor, writing to which may block.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -283,7 +282,7 @@ impl Tree {
         &self,
         name: Name,
         options: WriteOptions,
-    ) -> Result<Result<(Writing, File), Option<Version>>, FilesError> {
+    ) -> Result<Conditional<(Writing, File)>, FilesError> {
         let operation = Operation::Write(write::Request {
             name,
             parents: options.parents,
@@ -300,8 +299,11 @@ impl Tree {
         };
         let (begun, descriptors) = process.receive().await?;
         match begun {
-            Begun::Ready => Ok(Ok((Writing { process }, only(descriptors)?))),
-            Begun::Refused { current } => Ok(Err(current)),
+            Begun::Ready => {
+                let begun = (Writing { process }, only(descriptors)?);
+                Ok(Conditional::Done(begun))
+            }
+            Begun::Refused { current } => Ok(Conditional::Unmet(current)),
         }
     }
 
@@ -362,8 +364,7 @@ impl Tree {
         Ok(self.start(operation).await?.receive().await?.0)
     }
 
-    /// Removes a file or a folder with all in it; `folder` says that it has to be one. Gives, as an inner error, what is
-    /// there, if the conditions do not hold for it.
+    /// Removes a file or a directory with all in it; `folder` says that it has to be a directory.
     ///
     /// # Errors
     /// If it, or some of it, cannot be removed.
@@ -372,7 +373,7 @@ impl Tree {
         name: Name,
         folder: bool,
         conditions: Conditions,
-    ) -> Result<Result<(), Option<Version>>, FilesError> {
+    ) -> Result<Conditional<()>, FilesError> {
         let operation = Operation::Remove {
             name,
             folder,
@@ -380,8 +381,8 @@ impl Tree {
         };
         let (refused, _) = self.start(operation).await?.receive().await?;
         Ok(match refused {
-            None => Ok(()),
-            Some(current) => Err(current),
+            None => Conditional::Done(()),
+            Some(current) => Conditional::Unmet(current),
         })
     }
 

@@ -110,6 +110,16 @@ impl Conditions {
     }
 }
 
+/// What came of a change that was asked for under [`Conditions`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Conditional<T> {
+    /// They hold: it was done.
+    Done(T),
+    /// They do not hold for what is there, of this version; nothing was changed (`412 Precondition
+    /// Failed`, RFC 9110 section 13.1).
+    Unmet(Option<Version>),
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@
 //! folder's lock is held, so of two that have seen the same version one is told so.
 
 use super::entry::{Lock, Place, fail, is_file, is_folder, shown};
-use super::version::{Conditions, Version};
+use super::version::{Conditional, Conditions, Version};
 use crate::files::FilesError;
 use crate::files::beneath::{Name, Root};
 use crate::files::reserved_names::TEMPORARY_PREFIX;
@@ -122,16 +122,18 @@ pub(super) fn write(link: &mut ServerLink, root: &Root, request: &Request) -> Op
         Ok(place) => place,
         Err(error) => return link.send::<Begun>(&Err(error), &[]),
     };
-    let begun = replaceable(&place, request).and_then(|current| match current {
-        Err(current) => Ok(Err(current)),
-        Ok(_) => enough_room(&place, request)
+    let begun = replaceable(&place, request).and_then(|found| match found {
+        Conditional::Unmet(current) => Ok(Conditional::Unmet(current)),
+        Conditional::Done(_) => enough_room(&place, request)
             .and_then(|()| Temporary::new(&place.folder).map_err(|errno| place.fail(errno)))
-            .map(Ok),
+            .map(Conditional::Done),
     });
     let temporary = match begun {
         Err(error) => return link.send::<Begun>(&Err(error), &[]),
-        Ok(Err(current)) => return link.send(&Ok(Begun::Refused { current }), &[]),
-        Ok(Ok(temporary)) => temporary,
+        Ok(Conditional::Unmet(current)) => {
+            return link.send(&Ok(Begun::Refused { current }), &[]);
+        }
+        Ok(Conditional::Done(temporary)) => temporary,
     };
     match temporary.file.as_fd().try_clone_to_owned() {
         Ok(theirs) => link.send(&Ok(Begun::Ready), &[theirs])?,
@@ -142,11 +144,11 @@ pub(super) fn write(link: &mut ServerLink, root: &Root, request: &Request) -> Op
     link.send(&written, &[])
 }
 
-/// What is there now, which may be replaced; or, as an inner error, its version if the conditions do not hold for it.
+/// Returns what is there now and may be replaced.
 fn replaceable(
     place: &Place,
     request: &Request,
-) -> Result<Result<Option<FileStat>, Option<Version>>, FilesError> {
+) -> Result<Conditional<Option<FileStat>>, FilesError> {
     let found = place.stat()?;
     if let Some(found) = &found {
         if is_folder(found) {
@@ -158,7 +160,7 @@ fn replaceable(
     }
     let current = found.as_ref().map(Version::of);
     if !request.conditions.hold(current) {
-        return Ok(Err(current));
+        return Ok(Conditional::Unmet(current));
     }
     if found.is_some() {
         // It could be replaced all the same; but whoever has made it read-only means it.
@@ -170,7 +172,7 @@ fn replaceable(
         )
         .map_err(|errno| place.fail(errno))?;
     }
-    Ok(Ok(found))
+    Ok(Conditional::Done(found))
 }
 
 /// Better said before somebody has sent it all.
@@ -236,8 +238,8 @@ fn exchange(
 ) -> Result<Written, FilesError> {
     let fail = |errno| place.fail(errno);
     let found = match replaceable(place, request)? {
-        Ok(found) => found,
-        Err(current) => return Ok(Written::Refused { current }),
+        Conditional::Done(found) => found,
+        Conditional::Unmet(current) => return Ok(Written::Refused { current }),
     };
     let (from, to) = (&*temporary.name, &*place.last);
     let folder = &place.folder;
