@@ -6,7 +6,7 @@ import { act } from "preact/test-utils";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { modified, NO_MODIFIERS, sequenceOf } from "../src/terminal/keys";
 import { FileLinks } from "../src/terminal/links";
-import { estimateSize, USUAL } from "../src/terminal/measure-size";
+import { DEFAULT_SIZE, estimateSize } from "../src/terminal/measure-size";
 import { Record } from "../src/terminal/scrollback";
 import { TouchKeys } from "../src/terminal/TouchKeys";
 
@@ -190,7 +190,7 @@ describe("links of a terminal", () => {
 
 describe("the size that a terminal is guessed to have", () => {
   it("is the usual one where nothing can be measured", () => {
-    expect(estimateSize(null, 14)).toEqual(USUAL);
-    expect(estimateSize(document.createElement("div"), 14)).toEqual(USUAL);
+    expect(estimateSize(null, 14)).toEqual(DEFAULT_SIZE);
+    expect(estimateSize(document.createElement("div"), 14)).toEqual(DEFAULT_SIZE);
   });
 });

@@ -1,10 +1,18 @@
 /** Where the device is. */
 
-import type { LinkOptions } from "./link.js";
 import type { WaitReason } from "./types.js";
 
 /** Milliseconds for the question why no connection came about. */
-const WHY_PATIENCE = 5_000;
+const REFUSAL_CHECK_TIMEOUT_MS = 5_000;
+
+export interface AddressOptions {
+  /** The device, as `https://robot.local:8028`; of a page that comes from the device, where it comes from. */
+  readonly base?: string | URL;
+  /** The account on the device, instead of its default one. */
+  readonly user?: string;
+  /** Instead of the global one. */
+  readonly fetch?: typeof fetch;
+}
 
 export interface Address {
   readonly fetch: typeof fetch;
@@ -14,7 +22,7 @@ export interface Address {
   whyNot(): Promise<WaitReason | null>;
 }
 
-export function addressOf(options: LinkOptions): Address {
+export function addressOf(options: AddressOptions): Address {
   // Looked up when it is used, as a global function needs the global object as `this`.
   const ask: typeof fetch = (...request) => (options.fetch ?? globalThis.fetch)(...request);
   const url: Address["url"] = (path, query = {}) => {
@@ -38,7 +46,7 @@ export function addressOf(options: LinkOptions): Address {
     url,
     async whyNot() {
       const abort = new AbortController();
-      const timer = setTimeout(() => abort.abort(), WHY_PATIENCE);
+      const timer = setTimeout(() => abort.abort(), REFUSAL_CHECK_TIMEOUT_MS);
       try {
         const { status } = await ask(url("status"), { cache: "no-store", signal: abort.signal });
         if (status === 403) return "refused";

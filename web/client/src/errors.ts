@@ -3,7 +3,7 @@
 /** A request that the device did not fulfil. The message is a sentence for people, in the device's language. */
 export class FilesError extends Error {
   /** Characters of a message that are kept. */
-  static readonly LONGEST_MESSAGE = 1_000;
+  static readonly MESSAGE_MAX_CHARS = 1_000;
 
   override readonly name: string = "FilesError";
 

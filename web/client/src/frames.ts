@@ -1,7 +1,7 @@
 /** Binary frames of `further-link.3` (`docs/protocol.md` section 10). */
 
 /** Bytes in front of what a frame carries. */
-export const HEAD = 16;
+export const FRAME_HEADER_BYTES = 16;
 
 const DATA = 0;
 const ACK = 1;
@@ -35,12 +35,12 @@ export type ServerFrame =
 
 /** Reads a frame; its bytes are a view, not a copy. Null for what is not known, makes no sense, or counts beyond 2⁵³. */
 export function decodeFrame(buffer: ArrayBuffer): ServerFrame | null {
-  if (buffer.byteLength < HEAD) return null;
-  const head = new DataView(buffer, 0, HEAD);
+  if (buffer.byteLength < FRAME_HEADER_BYTES) return null;
+  const head = new DataView(buffer, 0, FRAME_HEADER_BYTES);
   const offset = head.getUint32(8) * TWO_TO_32 + head.getUint32(12);
   const number = head.getUint32(4);
   if (number === 0 || !Number.isSafeInteger(offset) || head.getUint8(3) !== 0) return null;
-  const bytes = new Uint8Array(buffer, HEAD);
+  const bytes = new Uint8Array(buffer, FRAME_HEADER_BYTES);
   const kind = head.getUint8(0);
   const channel = head.getUint8(1);
   const stream = head.getUint8(2);
@@ -76,13 +76,13 @@ function frame(
   offset: number,
   bytes?: Uint8Array,
 ): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(HEAD + (bytes?.length ?? 0));
+  const whole = new Uint8Array(FRAME_HEADER_BYTES + (bytes?.length ?? 0));
   const head = new DataView(whole.buffer);
   head.setUint8(0, kind);
   head.setUint8(1, channel);
   head.setUint32(4, number);
   head.setUint32(8, Math.floor(offset / TWO_TO_32));
   head.setUint32(12, offset % TWO_TO_32);
-  if (bytes !== undefined) whole.set(bytes, HEAD);
+  if (bytes !== undefined) whole.set(bytes, FRAME_HEADER_BYTES);
   return whole;
 }

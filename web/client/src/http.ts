@@ -7,7 +7,7 @@ import { FilesError } from "./errors.js";
 export function answerFailure(status: number, text: string, etag: string | null): FilesError {
   const [first = "", sentence = ""] = text.split("\n");
   const message = sentence.trim() || first.replace(/^\d{3}:? ?/, "").trim() || `Status ${status}`;
-  return new FilesError(status, message.slice(0, FilesError.LONGEST_MESSAGE), etag);
+  return new FilesError(status, message.slice(0, FilesError.MESSAGE_MAX_CHARS), etag);
 }
 
 /** Of a request without an answer, or with half of one. Who has aborted it gets that error back. */

@@ -1,13 +1,13 @@
 /** Input for a program, as it waits for the device to take it. */
 
 /** Bytes that may be on their way to the program: beyond them the device would refuse (`docs/protocol.md` section 10, "Input"). */
-const WINDOW = 1024 * 1024;
+const INPUT_WINDOW_BYTES = 1024 * 1024;
 
 /** Bytes that may wait here: a large paste, and little enough that a page which writes without end is told. */
 export const INPUT_LIMIT = 4 * 1024 * 1024;
 
 /** Bytes of one frame or message: few, so that what is for other programs need not wait long behind it. */
-const CHUNK = 64 * 1024;
+const INPUT_CHUNK_BYTES = 64 * 1024;
 
 /** Where input goes: frames with offsets, or text for a device that knows no others. */
 export type InputSink =
@@ -88,9 +88,9 @@ export class InputQueue {
     if (sink === null) return;
     const waited = this.#waiting > 0;
     while (this.#waiting > 0) {
-      const room = sink.kind === "bytes" ? WINDOW - (this.#sent - this.#taken) : CHUNK;
+      const room = sink.kind === "bytes" ? INPUT_WINDOW_BYTES - (this.#sent - this.#taken) : INPUT_CHUNK_BYTES;
       if (room <= 0) return;
-      const bytes = this.#take(Math.min(room, CHUNK));
+      const bytes = this.#take(Math.min(room, INPUT_CHUNK_BYTES));
       if (sink.kind === "bytes") sink.data(this.#sent, bytes);
       else this.#say(sink, bytes);
       this.#sent += bytes.length;

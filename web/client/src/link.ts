@@ -1,6 +1,6 @@
 /** The connection to a device: one for all programs, which comes back by itself. */
 
-import { type Address, addressOf } from "./address.js";
+import { type Address, type AddressOptions, addressOf } from "./address.js";
 import { Backoff } from "./backoff.js";
 import { device, runners, upload, watchDevice } from "./device.js";
 import { FilesClient } from "./files.js";
@@ -33,17 +33,11 @@ const STEADY_MS = 10_000;
  * asked for it. */
 const START_TIMEOUT_MS = 10_000;
 
-export interface LinkOptions {
-  /** The device, as `https://robot.local:8028`; of a page that comes from the device, where it comes from. */
-  readonly base?: string | URL;
-  /** The account on the device, instead of its default one. */
-  readonly user?: string;
+export interface LinkOptions extends AddressOptions {
   /** What the application shows. */
   readonly features?: readonly Feature[];
   /** For Node.js 18 and 20, which have none: that of the package `ws`. */
   readonly WebSocket?: WebSocketConstructor;
-  /** Instead of the global one. */
-  readonly fetch?: typeof fetch;
 }
 
 export interface LinkEvents {

@@ -7,9 +7,9 @@ interface Place {
   readonly y: number;
 }
 
-const CENTRE: Place = { x: 0, y: 0 };
+const CENTRE_POSITION: Place = { x: 0, y: 0 };
 
-const DIRECTIONS: Readonly<Record<string, Place>> = {
+const KEY_DIRECTIONS: Readonly<Record<string, Place>> = {
   ArrowUp: { x: 0, y: 1 },
   ArrowDown: { x: 0, y: -1 },
   ArrowLeft: { x: -1, y: 0 },
@@ -47,7 +47,7 @@ export function Joystick({ widget, enabled }: { readonly widget: ShownWidget; re
     keys.current.clear();
     paced.cancel();
     // At once: a robot has to stop.
-    widget.change({ ...CENTRE }, CENTRE);
+    widget.change({ ...CENTRE_POSITION }, CENTRE_POSITION);
     widget.letGo();
   };
   useEffect(() => {
@@ -70,8 +70,8 @@ export function Joystick({ widget, enabled }: { readonly widget: ShownWidget; re
     let x = 0;
     let y = 0;
     for (const key of keys.current) {
-      x += DIRECTIONS[key]?.x ?? 0;
-      y += DIRECTIONS[key]?.y ?? 0;
+      x += KEY_DIRECTIONS[key]?.x ?? 0;
+      y += KEY_DIRECTIONS[key]?.y ?? 0;
     }
     paced.put(within({ x, y }));
   };
@@ -115,7 +115,7 @@ export function Joystick({ widget, enabled }: { readonly widget: ShownWidget; re
         onLostPointerCapture={up}
         onContextMenu={(event) => event.preventDefault()}
         onKeyDown={(event) => {
-          if (!enabled || !(event.key in DIRECTIONS) || event.ctrlKey || event.altKey || event.metaKey) return;
+          if (!enabled || !(event.key in KEY_DIRECTIONS) || event.ctrlKey || event.altKey || event.metaKey) return;
           event.preventDefault();
           if (event.repeat) return;
           keys.current.add(event.key);

@@ -6,7 +6,7 @@ import { ArrowIcon, KeyboardIcon } from "./icons";
 import type { Keys } from "./keys";
 
 /** Names of keys that are words, and what a person calls them. */
-const NAMES: Readonly<Record<string, PlainKey>> = {
+const KEY_NAMES: Readonly<Record<string, PlainKey>> = {
   " ": "keySpace",
   ArrowUp: "keyArrowUp",
   ArrowDown: "keyArrowDown",
@@ -27,14 +27,14 @@ const NAMES: Readonly<Record<string, PlainKey>> = {
   PageDown: "keyPageDown",
 };
 
-const ARROWS = ["ArrowUp", "ArrowLeft", "ArrowDown", "ArrowRight"];
-const MODIFIERS = ["Shift", "Control", "Alt", "AltGraph", "Meta"];
+const ARROW_KEYS = ["ArrowUp", "ArrowLeft", "ArrowDown", "ArrowRight"];
+const MODIFIER_KEYS = ["Shift", "Control", "Alt", "AltGraph", "Meta"];
 
 /** Milliseconds for which a key is down that is pressed by something that cannot hold it: a screen reader, a voice. */
-const TAP = 120;
+const TAP_DURATION_MS = 120;
 
 export function keyName(key: string): string {
-  const name = NAMES[key];
+  const name = KEY_NAMES[key];
   return name === undefined ? key : t(name);
 }
 
@@ -96,7 +96,7 @@ export function KeysPanel({ keys }: { readonly keys: Keys }) {
       (event.ctrlKey && !wanted.includes("Control")) ||
       (event.altKey && !wanted.includes("Alt")) ||
       (event.metaKey && !wanted.includes("Meta"));
-    if (shortcut && !MODIFIERS.includes(event.key)) return;
+    if (shortcut && !MODIFIER_KEYS.includes(event.key)) return;
     event.preventDefault();
     event.stopPropagation();
     if (!event.repeat) keys.press(name, holderOf(event));
@@ -107,9 +107,9 @@ export function KeysPanel({ keys }: { readonly keys: Keys }) {
     keys.release(holderOf(event));
   };
 
-  const arrows = wanted.filter((key) => ARROWS.includes(key));
+  const arrows = wanted.filter((key) => ARROW_KEYS.includes(key));
   const cross = arrows.length >= 2;
-  const others = wanted.filter((key) => !(cross && ARROWS.includes(key)));
+  const others = wanted.filter((key) => !(cross && ARROW_KEYS.includes(key)));
   const button = (key: string) => <KeyButton key={key} name={key} keys={keys} pad={pad} />;
   return (
     <section class="channels-card" data-kind="keys" aria-label={t("keysTitle")}>
@@ -175,7 +175,7 @@ interface KeyButtonProps {
 
 function KeyButton({ name, keys, pad }: KeyButtonProps) {
   const down = keys.down.has(name);
-  const arrow = ARROWS.includes(name);
+  const arrow = ARROW_KEYS.includes(name);
   const release = (event: PointerEvent) => keys.release(`pointer:${event.pointerId}`);
   return (
     <button
@@ -208,7 +208,7 @@ function KeyButton({ name, keys, pad }: KeyButtonProps) {
         // A press by pointer was told of; one without has no length.
         if (event.detail !== 0) return;
         keys.press(name, `tap:${name}`);
-        setTimeout(() => keys.release(`tap:${name}`), TAP);
+        setTimeout(() => keys.release(`tap:${name}`), TAP_DURATION_MS);
       }}
     >
       {arrow ? <ArrowIcon /> : short(keyName(name))}

@@ -48,7 +48,7 @@ function OneWidget({ widget, enabled }: WidgetProps) {
 }
 
 /** Milliseconds for which a button is down that is pressed by something that cannot hold it. */
-const TAP = 120;
+const TAP_DURATION_MS = 120;
 
 /** Down as long as something holds it: a pointer, Space or Enter. */
 function PushButton({ widget, enabled }: WidgetProps) {
@@ -118,7 +118,7 @@ function PushButton({ widget, enabled }: WidgetProps) {
       onClick={(event) => {
         if (event.detail !== 0) return;
         press("tap");
-        setTimeout(() => release("tap"), TAP);
+        setTimeout(() => release("tap"), TAP_DURATION_MS);
       }}
     >
       {widget.label}
@@ -211,13 +211,13 @@ function Readout({ widget }: { readonly widget: ShownWidget }) {
 }
 
 /** Digits of a number: what a sensor gives is not known better than that. */
-const DIGITS = 6;
+const SIGNIFICANT_DIGITS = 6;
 
 function format(value: number): string {
   const size = Math.abs(value);
   const extreme = size !== 0 && (size >= 1e9 || size < 1e-4);
   return new Intl.NumberFormat(language.value, {
-    maximumSignificantDigits: size >= 1e5 && !extreme ? 9 : DIGITS,
+    maximumSignificantDigits: size >= 1e5 && !extreme ? 9 : SIGNIFICANT_DIGITS,
     notation: extreme ? "scientific" : "standard",
   }).format(value);
 }

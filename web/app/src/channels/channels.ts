@@ -8,7 +8,7 @@ import { CHANNELS, type ChannelName, type ChannelRow, type ChannelStates } from 
 /** A panel: its channel, and after a colon its id if the channel has several. */
 export type Panel = ChannelName | `${ChannelName}:${string}`;
 
-const NAMES = Object.keys(CHANNELS) as ChannelName[];
+const CHANNEL_NAMES = Object.keys(CHANNELS) as ChannelName[];
 
 /** The row of a channel; what its state is, only the row itself knows. */
 const rowOf = (name: ChannelName): ChannelRow<unknown> => CHANNELS[name] as ChannelRow<unknown>;
@@ -32,7 +32,7 @@ export class Channels {
       };
       return rowOf(name).open(program, panels, (stop) => this.#stopListening.push(stop));
     };
-    this.states = Object.fromEntries(NAMES.map((name) => [name, open(name)])) as ChannelStates;
+    this.states = Object.fromEntries(CHANNEL_NAMES.map((name) => [name, open(name)])) as ChannelStates;
     this.order = computed(() => this.#shown.value.filter((panel) => this.#hasContent(panel)));
     this.any = computed(() => this.order.value.length > 0);
     this.#stopListening.push(
@@ -50,15 +50,15 @@ export class Channels {
 
   /** Stops listening, and frees what pictures hold. */
   dispose(): void {
-    for (const name of NAMES) rowOf(name).leave?.(this.states[name]);
+    for (const name of CHANNEL_NAMES) rowOf(name).leave?.(this.states[name]);
     for (const stop of this.#stopListening.splice(0)) stop();
     this.#end();
-    for (const name of NAMES) rowOf(name).clear(this.states[name]);
+    for (const name of CHANNEL_NAMES) rowOf(name).clear(this.states[name]);
     this.#shown.value = [];
   }
 
   #end(): void {
-    for (const name of NAMES) rowOf(name).end?.(this.states[name]);
+    for (const name of CHANNEL_NAMES) rowOf(name).end?.(this.states[name]);
   }
 
   #hasContent(panel: Panel): boolean {

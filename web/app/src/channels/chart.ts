@@ -7,14 +7,14 @@ import { language } from "../text";
 import { type Curve, type PlotData, sameNumbers } from "./plots";
 
 /** All have a contrast of at least 3 : 1 with the panel in both schemes, being colours of its text. */
-const COLOURS = ["--accent", "--bad", "--typed", "--wait", "--good", "--text", "--quiet"];
+const CURVE_COLOURS = ["--accent", "--bad", "--typed", "--wait", "--good", "--text", "--quiet"];
 
 /** Beyond as many curves as there are colours, lines are told apart by their dashes: pixels drawn, pixels left out. */
-const DASHES: readonly number[][] = [[], [8, 4], [2, 3], [10, 3, 2, 3], [4, 4]];
+const CURVE_DASHES: readonly number[][] = [[], [8, 4], [2, 3], [10, 3, 2, 3], [4, 4]];
 
 /** Pixels of a digit beside an axis, between two numbers there, and for a number at least. */
-const DIGIT = 7;
-const GAP = 18;
+const DIGIT_WIDTH_PX = 7;
+const AXIS_LABEL_GAP_PX = 18;
 const LEAST_ROOM = 56;
 
 /** Points of all curves up to which those with x of their own are put into one table: that is done for every picture, and
@@ -30,7 +30,7 @@ const SMALLEST_SHARE = 1e-11;
 const SMALLEST_SPAN = 1e-20;
 
 /** Pixels between the plot and the edge of a picture that is saved. */
-const MARGIN = 16;
+const PICTURE_MARGIN_PX = 16;
 
 type Drawing = "aligned" | "paths";
 
@@ -80,20 +80,20 @@ export class Chart {
     const canvas = document.createElement("canvas");
     const context = canvas.getContext("2d");
     if (context === null) return Promise.resolve(null);
-    canvas.width = drawn.width + 2 * MARGIN * ratio;
-    canvas.height = drawn.height + 2 * MARGIN * ratio + 2 * line;
+    canvas.width = drawn.width + 2 * PICTURE_MARGIN_PX * ratio;
+    canvas.height = drawn.height + 2 * PICTURE_MARGIN_PX * ratio + 2 * line;
     context.fillStyle = color("--panel");
     context.fillRect(0, 0, canvas.width, canvas.height);
     context.textBaseline = "top";
     context.font = `600 ${15 * ratio}px ${token("--sans")}`;
     context.fillStyle = color("--text");
-    context.fillText(title, MARGIN * ratio, MARGIN * ratio, drawn.width);
-    context.drawImage(drawn, MARGIN * ratio, MARGIN * ratio + line);
+    context.fillText(title, PICTURE_MARGIN_PX * ratio, PICTURE_MARGIN_PX * ratio, drawn.width);
+    context.drawImage(drawn, PICTURE_MARGIN_PX * ratio, PICTURE_MARGIN_PX * ratio + line);
     context.font = `${13 * ratio}px ${token("--sans")}`;
-    let left = MARGIN * ratio;
+    let left = PICTURE_MARGIN_PX * ratio;
     this.#data.settled().forEach((curve, index) => {
       context.fillStyle = colour(index);
-      context.fillText(curve.name, left, canvas.height - MARGIN * ratio - line / 2);
+      context.fillText(curve.name, left, canvas.height - PICTURE_MARGIN_PX * ratio - line / 2);
       left += context.measureText(curve.name).width + 16 * ratio;
     });
     return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
@@ -123,7 +123,7 @@ export class Chart {
       ticks: { stroke: color("--line"), width: 1 },
     };
     const series = curves.map((curve, index): uPlot.Series => {
-      const dash = DASHES[Math.floor(index / COLOURS.length) % DASHES.length] ?? [];
+      const dash = CURVE_DASHES[Math.floor(index / CURVE_COLOURS.length) % CURVE_DASHES.length] ?? [];
       return {
         label: curve.name,
         stroke: colour(index),
@@ -165,7 +165,10 @@ function marks(_plot: uPlot, values: readonly (number | null)[]): string[] {
 
 /** Pixels that numbers beside an axis take, with a gap. */
 function roomOf(numbers: readonly string[]): number {
-  return Math.max(LEAST_ROOM, GAP + DIGIT * Math.max(0, ...numbers.map((number) => number.length)));
+  return Math.max(
+    LEAST_ROOM,
+    AXIS_LABEL_GAP_PX + DIGIT_WIDTH_PX * Math.max(0, ...numbers.map((number) => number.length)),
+  );
 }
 
 /** Between numbers that are all but the same, uPlot finds no place for marks on the axis and throws. */
@@ -177,7 +180,7 @@ function rangeOfX(_plot: uPlot, low: number | null, high: number | null): uPlot.
 }
 
 function colour(index: number): string {
-  return color(COLOURS[index % COLOURS.length]!);
+  return color(CURVE_COLOURS[index % CURVE_COLOURS.length]!);
 }
 
 function shareX(curves: readonly Curve[]): boolean {

@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 import type { Widget } from "further-link";
 
 /** Widgets that are shown; further ones are not. */
-export const MOST_WIDGETS = 200;
+export const MAX_WIDGETS = 200;
 
 /** Characters of a label or unit, as the package for Python has it. */
 const LONGEST_TEXT = 1000;
@@ -116,7 +116,7 @@ export class Widgets {
       return;
     }
     if (known === undefined) {
-      if (before.length >= MOST_WIDGETS) return;
+      if (before.length >= MAX_WIDGETS) return;
       known = new ShownWidget(widget, this.#send);
       known.tell(widget.data);
       this.#shown.value = [...before, known];

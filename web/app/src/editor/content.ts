@@ -26,7 +26,7 @@ export type Content =
   | { readonly kind: "binary" }
   | { readonly kind: "large" };
 
-const MARK = "\uFEFF";
+const BYTE_ORDER_MARK = "\uFEFF";
 
 /** `raw` holds all characters of the file, with its byte order mark and its line ends: equal texts are equal bytes. */
 export function decode(bytes: Uint8Array): Content {
@@ -40,26 +40,26 @@ export function decode(bytes: Uint8Array): Content {
 }
 
 export function formatOf(raw: string): Format {
-  const mark = raw.startsWith(MARK);
+  const mark = raw.startsWith(BYTE_ORDER_MARK);
   if (!raw.includes("\r")) return { ending: "\n", mark };
   const onlyTogether = !/\r(?!\n)|(?:^|[^\r])\n/.test(raw);
   return { ending: onlyTogether ? "\r\n" : "mixed", mark };
 }
 
 export function toDocument(raw: string, format: Format): Text {
-  const text = format.mark && raw.startsWith(MARK) ? raw.slice(1) : raw;
+  const text = format.mark && raw.startsWith(BYTE_ORDER_MARK) ? raw.slice(1) : raw;
   return Text.of(text.split(format.ending === "\r\n" ? "\r\n" : "\n"));
 }
 
 export function toRaw(document: Text, format: Format): string {
   const text = document.sliceString(0, document.length, format.ending === "\r\n" ? "\r\n" : "\n");
-  return format.mark ? MARK + text : text;
+  return format.mark ? BYTE_ORDER_MARK + text : text;
 }
 
-const IMAGES = new Set([".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".ico", ".avif", ".svg"]);
+const IMAGE_EXTENSIONS = new Set([".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".ico", ".avif", ".svg"]);
 
 /** Whether the browser shows a file of that name as a picture. */
 export function isImage(name: string): boolean {
   const dot = name.lastIndexOf(".");
-  return dot >= 0 && IMAGES.has(name.slice(dot).toLowerCase());
+  return dot >= 0 && IMAGE_EXTENSIONS.has(name.slice(dot).toLowerCase());
 }

@@ -32,7 +32,7 @@ const WRITE_ATTEMPTS = 5;
 const MAX_UNANSWERED = 3;
 /** ms that the device has for an answer. A connection that is dead without having been closed would hold up everything
  * about the file for minutes; 2 MiB take as long over the slowest link that is of use. */
-const PATIENCE = 30_000;
+const ANSWER_TIMEOUT_MS = 30_000;
 /** ms between two looks at a file that a program keeps changing. */
 const CHECK_GAP = 300;
 
@@ -82,7 +82,7 @@ function mayPass(status: number | null): boolean {
   return status === null || status >= 500 || status === 408 || status === 409 || status === 429;
 }
 
-/** What `request` brings, or an error after {@link PATIENCE}, with which `signal` is aborted. */
+/** What `request` brings, or an error after {@link ANSWER_TIMEOUT_MS}, with which `signal` is aborted. */
 async function inTime<T>(request: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const abort = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -90,7 +90,7 @@ async function inTime<T>(request: (signal: AbortSignal) => Promise<T>): Promise<
     timer = setTimeout(() => {
       abort.abort();
       reject(new Error("no answer"));
-    }, PATIENCE);
+    }, ANSWER_TIMEOUT_MS);
   });
   try {
     return await Promise.race([request(abort.signal), late]);

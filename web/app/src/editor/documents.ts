@@ -9,7 +9,7 @@ import { type DraftStorage, Drafts } from "./drafts";
 /** Tabs that come back at the next visit: more are hardly meant, and each is a request. */
 const MAX_RESTORED = 30;
 
-const STORED = "further-link.tabs";
+const STORAGE_KEY = "further-link.tabs";
 
 /** There is no file of that name. */
 export class NoSuchFile extends Error {
@@ -187,7 +187,7 @@ export class Documents {
   #remember(): void {
     const paths = this.list.value.slice(0, MAX_RESTORED).map((document) => document.path.value);
     try {
-      this.storage?.setItem(STORED, JSON.stringify({ paths, active: this.active.value?.path.value ?? null }));
+      this.storage?.setItem(STORAGE_KEY, JSON.stringify({ paths, active: this.active.value?.path.value ?? null }));
     } catch {
       // Storage is full or switched off: the next visit then begins without tabs.
     }
@@ -195,7 +195,7 @@ export class Documents {
 
   #stored(): { paths: string[]; active: unknown } {
     try {
-      const { paths, active } = JSON.parse(this.storage?.getItem(STORED) ?? "{}") as Record<string, unknown>;
+      const { paths, active } = JSON.parse(this.storage?.getItem(STORAGE_KEY) ?? "{}") as Record<string, unknown>;
       const texts = Array.isArray(paths) ? paths.filter((path): path is string => typeof path === "string") : [];
       return { paths: [...new Set(texts)], active };
     } catch {

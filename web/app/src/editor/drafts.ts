@@ -3,7 +3,7 @@
 /** Bytes of all drafts together (two for each character): a fifth of what browsers give a page. */
 export const MAX_DRAFT_BYTES = 1024 * 1024;
 
-const PREFIX = "further-link.draft:";
+const STORAGE_PREFIX = "further-link.draft:";
 
 export interface Draft {
   /** The text with its line ends, as it would have been written. */
@@ -23,15 +23,15 @@ export class Drafts {
   }
 
   get(path: string): Draft | null {
-    return this.#attempt(null, (storage) => parse(storage.getItem(PREFIX + path)));
+    return this.#attempt(null, (storage) => parse(storage.getItem(STORAGE_PREFIX + path)));
   }
 
   /** Keeps the text; the oldest drafts make room for it. False if there is no room for it at all. */
   keep(path: string, raw: string, at: number): boolean {
     return this.#attempt(false, (storage) => {
       const value = JSON.stringify({ raw, at });
-      const size = bytes(PREFIX + path, value);
-      storage.removeItem(PREFIX + path);
+      const size = bytes(STORAGE_PREFIX + path, value);
+      storage.removeItem(STORAGE_PREFIX + path);
       if (size > MAX_DRAFT_BYTES) return false;
       const others = this.#all(storage).sort((a, b) => a.at - b.at);
       let total = others.reduce((sum, other) => sum + other.size, size);
@@ -40,25 +40,25 @@ export class Drafts {
         storage.removeItem(other.key);
         total -= other.size;
       }
-      storage.setItem(PREFIX + path, value);
+      storage.setItem(STORAGE_PREFIX + path, value);
       return true;
     });
   }
 
   drop(path: string): void {
-    this.#attempt(undefined, (storage) => storage.removeItem(PREFIX + path));
+    this.#attempt(undefined, (storage) => storage.removeItem(STORAGE_PREFIX + path));
   }
 
   /** The paths that have a draft. */
   paths(): string[] {
-    return this.#attempt([], (storage) => this.#all(storage).map(({ key }) => key.slice(PREFIX.length)));
+    return this.#attempt([], (storage) => this.#all(storage).map(({ key }) => key.slice(STORAGE_PREFIX.length)));
   }
 
   #all(storage: DraftStorage): { key: string; size: number; at: number }[] {
     const keys: string[] = [];
     for (let index = 0; index < storage.length; index += 1) {
       const key = storage.key(index);
-      if (key?.startsWith(PREFIX)) keys.push(key);
+      if (key?.startsWith(STORAGE_PREFIX)) keys.push(key);
     }
     const found: { key: string; size: number; at: number }[] = [];
     for (const key of keys) {

@@ -5,7 +5,7 @@ import type { Text } from "@codemirror/state";
 /** Lines that are looked at: a file shows its habit early. */
 const PROBE_LINES = 300;
 
-const TAB = "\t";
+const TAB_CHARACTER = "\t";
 
 /** One step: a tab, or two to eight spaces. `name` decides for a file that does not show it. */
 export function indentationOf(document: Text, name: string): string {
@@ -18,7 +18,7 @@ export function indentationOf(document: Text, name: string): string {
     const indent = /^[\t ]*/.exec(text)![0];
     // Empty lines say nothing, and comments of the form " * …" have a space of their own.
     if (indent.length === text.trimEnd().length || text[indent.length] === "*") continue;
-    if (indent.startsWith(TAB)) {
+    if (indent.startsWith(TAB_CHARACTER)) {
       tabs += 1;
       before = 0;
       continue;
@@ -35,8 +35,8 @@ export function indentationOf(document: Text, name: string): string {
       count = times;
     }
   }
-  if (tabs > count) return TAB;
+  if (tabs > count) return TAB_CHARACTER;
   if (best > 0) return " ".repeat(best);
-  if (/\.(?:go|mk)$|^makefile$/i.test(name)) return TAB;
+  if (/\.(?:go|mk)$|^makefile$/i.test(name)) return TAB_CHARACTER;
   return /\.(?:pyw?|rs|java|c|h|cc|cpp|hpp|ino|php|pl|pm)$/i.test(name) ? "    " : "  ";
 }

@@ -19,11 +19,11 @@ const MAX_REFERENCES = 8;
 const MAX_PATH = 400;
 
 /** Ends of names of programs, for the forms that say nothing else: `game.py:3`, and not `10:30`. */
-const PROGRAMS =
+const PROGRAM_EXTENSIONS =
   "py|pyw|js|mjs|cjs|jsx|ts|mts|tsx|c|h|cc|cpp|cxx|hpp|ino|rs|go|rb|pl|pm|php|java|kt|lua|sh|bash|html|css|json|toml|yaml|yml";
 
 /** A path without blanks and what tools put around paths. */
-const WORD = String.raw`[^\s:"'()<>|*?]{1,${MAX_PATH}}`;
+const PATH_PATTERN = String.raw`[^\s:"'()<>|*?]{1,${MAX_PATH}}`;
 
 interface Form {
   /** With the groups `path`, `line` and perhaps `column`; what is marked is `mark`, or all of it. */
@@ -87,14 +87,14 @@ const forms: readonly Form[] = [
   {
     hint: ":",
     pattern: new RegExp(
-      String.raw`(?<![^\s"'()<>[\]])(?<path>${WORD}\.(?:${PROGRAMS})):(?<line>\d{1,7})(?::(?<column>\d{1,7}))?(?![\d\w])`,
+      String.raw`(?<![^\s"'()<>[\]])(?<path>${PATH_PATTERN}\.(?:${PROGRAM_EXTENSIONS})):(?<line>\d{1,7})(?::(?<column>\d{1,7}))?(?![\d\w])`,
       "g",
     ),
   },
   // PHP's stack: #0 /home/ann/further/game.php(3): main()
   {
     hint: ".php(",
-    pattern: new RegExp(String.raw`(?<![^\s"'])(?<path>${WORD}\.php)\((?<line>\d{1,7})\)`, "g"),
+    pattern: new RegExp(String.raw`(?<![^\s"'])(?<path>${PATH_PATTERN}\.php)\((?<line>\d{1,7})\)`, "g"),
   },
 ];
 

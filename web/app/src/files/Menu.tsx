@@ -24,7 +24,7 @@ interface MenuProps {
 }
 
 /** px that stay free around the menu. */
-const MARGIN = 8;
+const MENU_MARGIN_PX = 8;
 
 export function Menu({ label, items, x, y, onClose }: MenuProps) {
   const menu = useRef<HTMLDivElement>(null);
@@ -33,8 +33,8 @@ export function Menu({ label, items, x, y, onClose }: MenuProps) {
     const element = menu.current;
     if (element === null) return;
     const { width, height } = element.getBoundingClientRect();
-    element.style.left = `${Math.max(MARGIN, Math.min(x, innerWidth - width - MARGIN))}px`;
-    element.style.top = `${Math.max(MARGIN, Math.min(y, innerHeight - height - MARGIN))}px`;
+    element.style.left = `${Math.max(MENU_MARGIN_PX, Math.min(x, innerWidth - width - MENU_MARGIN_PX))}px`;
+    element.style.top = `${Math.max(MENU_MARGIN_PX, Math.min(y, innerHeight - height - MENU_MARGIN_PX))}px`;
     element.querySelector<HTMLElement>("button")?.focus();
   }, [x, y]);
 

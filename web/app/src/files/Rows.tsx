@@ -7,7 +7,7 @@ import { t } from "../text";
 import { notify } from "../ui/notices";
 import { shortcut } from "../ui/shortcut";
 import { create, download, duplicate, move, remove } from "./actions";
-import { drags, dropTarget, isOurs, LOCAL } from "./drag-and-drop";
+import { drags, dropTarget, isOurs, LOCAL_PATH_TYPE } from "./drag-and-drop";
 import { dropOf } from "./dropped-files";
 import { Menu, type MenuItem } from "./Menu";
 import { NameInput } from "./NameInput";
@@ -320,7 +320,7 @@ export function Rows({ handle, onUpload }: RowsProps) {
     event.preventDefault();
     const { folder } = dropTarget(event);
     leave();
-    const path = event.dataTransfer.getData(LOCAL);
+    const path = event.dataTransfer.getData(LOCAL_PATH_TYPE);
     if (path !== "") {
       // Another page may have written it: only what is in this tree is moved.
       if (tree.node(path) !== null) void moveInto(path, folder);

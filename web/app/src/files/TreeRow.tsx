@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { isImage } from "../editor/content";
 import { t } from "../text";
-import { LOCAL } from "./drag-and-drop";
+import { LOCAL_PATH_TYPE } from "./drag-and-drop";
 import { ArrowIcon, FileIcon, FolderIcon, MoreIcon, PictureIcon, ProgramIcon } from "./icons";
 import { extensionOf } from "./names";
 import type { Row } from "./tree";
@@ -26,7 +26,9 @@ interface TreeRowProps {
   readonly children: ComponentChildren;
 }
 
-const PROGRAMS = new Set(".py .js .mjs .ts .sh .c .cpp .rs .go .rb .pl .php .lua .java .html .css".split(" "));
+const PROGRAM_EXTENSIONS = new Set(
+  ".py .js .mjs .ts .sh .c .cpp .rs .go .rb .pl .php .lua .java .html .css".split(" "),
+);
 
 export function TreeRow(props: TreeRowProps) {
   const { row, top, focusable, selected, held, over, onFocus, onOpen, onMenu, children } = props;
@@ -57,7 +59,7 @@ export function TreeRow(props: TreeRowProps) {
       style={{ top: `${top}px`, "--files-level": row.level }}
       draggable={children === null}
       onDragStart={(event) => {
-        event.dataTransfer?.setData(LOCAL, row.path);
+        event.dataTransfer?.setData(LOCAL_PATH_TYPE, row.path);
         if (event.dataTransfer !== null) event.dataTransfer.effectAllowed = "move";
       }}
       onFocus={onFocus}
@@ -93,5 +95,5 @@ export function TreeRow(props: TreeRowProps) {
 function Picture({ row }: { readonly row: Row }) {
   if (row.directory) return <FolderIcon />;
   if (isImage(row.name)) return <PictureIcon />;
-  return PROGRAMS.has(extensionOf(row.name).toLowerCase()) ? <ProgramIcon /> : <FileIcon />;
+  return PROGRAM_EXTENSIONS.has(extensionOf(row.name).toLowerCase()) ? <ProgramIcon /> : <FileIcon />;
 }

@@ -3,10 +3,10 @@
 import { parentOf } from "./names";
 
 /** The type of a path that is dragged inside the page. */
-export const LOCAL = "application/x-further-link-path";
+export const LOCAL_PATH_TYPE = "application/x-further-link-path";
 
 export function isOurs(event: DragEvent): boolean {
-  return event.dataTransfer?.types.includes(LOCAL) ?? false;
+  return event.dataTransfer?.types.includes(LOCAL_PATH_TYPE) ?? false;
 }
 
 /** Whether it is something for the tree at all: text that is dragged from elsewhere is not. */

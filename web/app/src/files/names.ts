@@ -4,7 +4,7 @@
 export const MAX_NAME_BYTES = 255;
 
 /** Names that the server keeps for itself (`docs/protocol.md` section 12). */
-const RESERVED = [".flnew-", ".flold-", ".flcache"];
+const RESERVED_PREFIXES = [".flnew-", ".flold-", ".flcache"];
 
 export type NameFault = "empty" | "slash" | "dots" | "long" | "reserved" | "control";
 
@@ -15,7 +15,7 @@ export function nameFault(name: string): NameFault | null {
   if (name.trim() === "") return "empty";
   if (name.includes("/")) return "slash";
   if (name === "." || name === "..") return "dots";
-  if (RESERVED.some((prefix) => name.startsWith(prefix))) return "reserved";
+  if (RESERVED_PREFIXES.some((prefix) => name.startsWith(prefix))) return "reserved";
   // A new line or another control character: allowed by Linux, and never meant.
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   if (/[\u0000-\u001f\u007f]/.test(name)) return "control";

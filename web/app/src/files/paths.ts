@@ -1,11 +1,11 @@
 /** From the paths that programs and their errors name to those of the work folder. */
 
 /** Characters of a path that are looked at (`PATH_MAX` of Linux). */
-const LONGEST = 4096;
+const PATH_MAX_CHARS = 4096;
 
 /** `named`, below `root`; null if it is elsewhere. A relative path begins at `folder`, which is below `root`. */
 export function relativeTo(root: string | null, named: string, folder: string): string | null {
-  if (named === "" || named.length > LONGEST || named.includes("\0")) return null;
+  if (named === "" || named.length > PATH_MAX_CHARS || named.includes("\0")) return null;
   if (!named.startsWith("/")) return resolve(folder === "" ? named : `${folder}/${named}`);
   if (root === null) return null;
   const prefix = root.endsWith("/") ? root : `${root}/`;

@@ -45,7 +45,7 @@ interface Folder {
   listing: { promise: Promise<void>; changes: FileChange[]; again: boolean } | null;
 }
 
-const UNKNOWN: Omit<Node, "name" | "directory"> = { link: null, unreadable: false };
+const UNKNOWN_NODE: Omit<Node, "name" | "directory"> = { link: null, unreadable: false };
 
 export class Tree {
   readonly root: Signal<string | null> = signal(null);
@@ -257,7 +257,7 @@ export class Tree {
     const known = folder.nodes.get(name);
     if (known !== undefined && known.directory === directory) return;
     if (known?.directory) this.#forget(path);
-    folder.nodes.set(name, { ...UNKNOWN, name, directory });
+    folder.nodes.set(name, { ...UNKNOWN_NODE, name, directory });
     folder.sorted = null;
   }
 
@@ -287,7 +287,7 @@ export class Tree {
     this.#forget(to, from);
     const target = this.#folders.get(parentOf(to));
     if (target?.loaded) {
-      target.nodes.set(nameOf(to), { ...UNKNOWN, ...node, name: nameOf(to), directory });
+      target.nodes.set(nameOf(to), { ...UNKNOWN_NODE, ...node, name: nameOf(to), directory });
       target.sorted = null;
     }
     for (const [path, folder] of [...this.#folders]) {

@@ -6,7 +6,7 @@ import type { Parcel, Upload } from "./dropped-files";
 import { freeName, join, nameOf, parentOf } from "./names";
 
 /** Files on their way at the same time: hides the waiting for answers, and leaves the device room for others. */
-const PARALLEL = 3;
+const CONCURRENT_UPLOADS = 3;
 
 /** What shall happen with a file whose name is taken. */
 export type Choice = "replace" | "both" | "skip";
@@ -99,7 +99,7 @@ export class Uploading {
         this.#tell();
       }
     };
-    await Promise.all(Array.from({ length: PARALLEL }, worker));
+    await Promise.all(Array.from({ length: CONCURRENT_UPLOADS }, worker));
     this.progress.value = null;
     return { uploaded, failures, stopped: this.signal.aborted };
   }

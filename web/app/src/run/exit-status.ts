@@ -3,7 +3,7 @@
 import type { ProgramState } from "further-link";
 import { type PlainKey, t } from "../text";
 
-const STATUS: Readonly<Record<number, PlainKey>> = {
+const EXIT_STATUS_TEXTS: Readonly<Record<number, PlainKey>> = {
   0: "finished",
   2: "endedStatus2",
   126: "endedStatus126",
@@ -11,7 +11,7 @@ const STATUS: Readonly<Record<number, PlainKey>> = {
   130: "endedStatus130",
 };
 
-const SIGNALS: Readonly<Record<number, PlainKey>> = {
+const SIGNAL_TEXTS: Readonly<Record<number, PlainKey>> = {
   1: "endedHangup",
   2: "endedInterrupt",
   4: "endedInstruction",
@@ -44,11 +44,11 @@ export function explain(state: ProgramState, kind: "program" | "shell", stopped:
 
 function explainCode(code: number, stopped: boolean): string {
   if (code >= 0) {
-    const key = STATUS[code];
+    const key = EXIT_STATUS_TEXTS[code];
     return key === undefined ? t("endedWith", { code }) : t(key);
   }
   if (code === -SIGTERM && stopped) return t("stopped");
-  const key = SIGNALS[-code];
+  const key = SIGNAL_TEXTS[-code];
   return key === undefined ? t("endedBySignal", { signal: -code }) : t(key);
 }
 

@@ -28,10 +28,10 @@ const OLD_DEVICE: readonly Runner[] = [
   { name: "exec", title: "exec", extension: "", installed: true },
 ];
 
-const USUAL: LaunchOptions = { runner: null, arguments: "", terminal: false };
+const DEFAULT_OPTIONS: LaunchOptions = { runner: null, arguments: "", terminal: false };
 
 /** Files whose options are remembered; the oldest are forgotten. */
-const MOST = 200;
+const MAX_REMEMBERED_FILES = 200;
 
 function isOptions(value: unknown): value is Record<string, LaunchOptions> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
@@ -48,12 +48,12 @@ function isOptions(value: unknown): value is Record<string, LaunchOptions> {
 const chosen = stored<Record<string, LaunchOptions>>("launch", {}, isOptions);
 
 export function optionsOf(path: string): LaunchOptions {
-  return Object.hasOwn(chosen.value, path) ? (chosen.value[path] ?? USUAL) : USUAL;
+  return Object.hasOwn(chosen.value, path) ? (chosen.value[path] ?? DEFAULT_OPTIONS) : DEFAULT_OPTIONS;
 }
 
 export function choose(path: string, options: LaunchOptions): void {
   const { [path]: _, ...others } = chosen.value;
-  const kept = Object.entries(others).slice(-(MOST - 1));
+  const kept = Object.entries(others).slice(-(MAX_REMEMBERED_FILES - 1));
   chosen.value = { ...Object.fromEntries(kept), [path]: options };
 }
 

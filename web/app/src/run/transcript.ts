@@ -1,7 +1,7 @@
 /** All that a program has put out, as text, to be saved or copied. */
 
 /** Characters that are kept; the oldest go. Memory of the browser, two bytes each. */
-const MOST = 32 * 1024 * 1024;
+const TRANSCRIPT_MAX_CHARS = 32 * 1024 * 1024;
 
 export class Transcript {
   #pieces: string[] = [];
@@ -23,7 +23,7 @@ export class Transcript {
     this.#length += text.length;
     // Joined now and then, so that a program that prints letter by letter does not cost an object for each.
     if (this.#pieces.length > 4096) this.#pieces = [this.#pieces.join("")];
-    if (this.#length > MOST + MOST / 8) this.#shorten();
+    if (this.#length > TRANSCRIPT_MAX_CHARS + TRANSCRIPT_MAX_CHARS / 8) this.#shorten();
   }
 
   clear(): void {
@@ -39,7 +39,7 @@ export class Transcript {
   }
 
   #shorten(): void {
-    const kept = this.text().slice(-MOST);
+    const kept = this.text().slice(-TRANSCRIPT_MAX_CHARS);
     this.#gone += this.#length - kept.length;
     this.#length = kept.length;
     this.#pieces = [kept];

@@ -122,7 +122,7 @@ function pairSize(high: boolean): number {
   return Math.max(1, (high ? box?.height : box?.width) ?? 1);
 }
 
-const ICONS = { files: FilesIcon, program: CodeIcon, output: ShellIcon } as const;
+const AREA_ICONS = { files: FilesIcon, program: CodeIcon, output: ShellIcon } as const;
 
 /** On a narrow page: which part of it is seen. */
 function AreaBar() {
@@ -130,7 +130,7 @@ function AreaBar() {
   return (
     <nav class="area-bar" aria-label={t("areas")}>
       {AREAS.map((part) => {
-        const Icon = ICONS[part];
+        const Icon = AREA_ICONS[part];
         return (
           <button
             key={part}

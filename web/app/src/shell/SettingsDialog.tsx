@@ -3,13 +3,13 @@ import { Dialog } from "../ui/Dialog";
 import { shortcut } from "../ui/shortcut";
 import { TEXT_SIZES, type Theme, textSize, theme } from "./settings";
 
-const THEMES: readonly [Theme, PlainKey][] = [
+const THEME_NAMES: readonly [Theme, PlainKey][] = [
   ["system", "themeSystem"],
   ["light", "themeLight"],
   ["dark", "themeDark"],
 ];
 
-const KEYS: readonly [string, PlainKey][] = [
+const SHORTCUT_KEYS: readonly [string, PlainKey][] = [
   ["Ctrl+Enter", "keysRun"],
   ["Ctrl+.", "keysStop"],
   ["Ctrl+S", "keysSave"],
@@ -46,7 +46,7 @@ export function SettingsDialog({ onClose }: { readonly onClose: () => void }) {
             theme.value = currentTarget.value as Theme;
           }}
         >
-          {THEMES.map(([value, key]) => (
+          {THEME_NAMES.map(([value, key]) => (
             <option key={value} value={value}>
               {t(key)}
             </option>
@@ -68,7 +68,7 @@ export function SettingsDialog({ onClose }: { readonly onClose: () => void }) {
       <details>
         <summary>{t("keyboardHelp")}</summary>
         <dl class="settings-keys">
-          {KEYS.map(([keys, key]) => (
+          {SHORTCUT_KEYS.map(([keys, key]) => (
             <div key={key}>
               <dt>
                 <kbd>{shortcut(keys)}</kbd>

@@ -6,7 +6,7 @@ import { type PlainKey, t } from "../text";
 import { everConnected, interrupted } from "./status";
 
 /** What a person can know or do about it; for the others there is only to wait. */
-const REASONS: Readonly<Partial<Record<WaitReason, PlainKey>>> = {
+const WAIT_REASON_TEXTS: Readonly<Partial<Record<WaitReason, PlainKey>>> = {
   "server-stopping": "serverStopping",
   full: "serverFull",
   refused: "refused",
@@ -34,7 +34,7 @@ export function Banner() {
   const known = useSignal<PlainKey | undefined>(undefined);
   useEffect(() => {
     if (state.kind === "connected") known.value = undefined;
-    else if (state.kind === "waiting") known.value = REASONS[state.reason] ?? known.value;
+    else if (state.kind === "waiting") known.value = WAIT_REASON_TEXTS[state.reason] ?? known.value;
   }, [state]);
   if (state.kind === "connected" || (state.kind !== "waiting" && !tried.value)) return null;
   const reason = known.value;

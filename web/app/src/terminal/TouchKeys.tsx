@@ -5,16 +5,16 @@ import { ArrowIcon, PasteIcon, SelectIcon } from "./icons";
 import type { Modifiers } from "./keys";
 
 /** Milliseconds that a key is held before it repeats, and between repeats: as keyboards have it. */
-const REPEAT = { first: 400, next: 60 } as const;
+const KEY_REPEAT_MS = { first: 400, next: 60 } as const;
 
-const ARROWS: readonly [key: string, name: PlainKey][] = [
+const ARROW_KEYS: readonly [key: string, name: PlainKey][] = [
   ["ArrowLeft", "keyArrowLeft"],
   ["ArrowUp", "keyArrowUp"],
   ["ArrowDown", "keyArrowDown"],
   ["ArrowRight", "keyArrowRight"],
 ];
 
-const OTHERS: readonly [key: string, label: string][] = [
+const OTHER_KEYS: readonly [key: string, label: string][] = [
   ["|", "|"],
   ["~", "~"],
   ["/", "/"],
@@ -51,12 +51,12 @@ export function TouchKeys({ target }: { readonly target: KeyTarget }) {
       <HeldButton label={t("terminalKeyAlt")} pressed={alt} onPress={() => toggle("alt")}>
         Alt
       </HeldButton>
-      {ARROWS.map(([key, name]) => (
+      {ARROW_KEYS.map(([key, name]) => (
         <HeldButton key={key} label={t(name)} name={key} repeats onPress={type(key)}>
           <ArrowIcon />
         </HeldButton>
       ))}
-      {OTHERS.map(([key, label]) => (
+      {OTHER_KEYS.map(([key, label]) => (
         <HeldButton key={key} repeats={key.startsWith("Page")} onPress={type(key)}>
           {label}
         </HeldButton>
@@ -93,7 +93,7 @@ function HeldButton({ onPress, label, name, pressed, repeats = false, later = fa
   useEffect(() => stop, []);
   const again = () => {
     newest.current();
-    timer.current = setTimeout(again, REPEAT.next);
+    timer.current = setTimeout(again, KEY_REPEAT_MS.next);
   };
   const up = (event: PointerEvent, counts: boolean) => {
     stop();
@@ -120,7 +120,7 @@ function HeldButton({ onPress, label, name, pressed, repeats = false, later = fa
         timer.current = setTimeout(() => {
           if (down.current !== null) down.current.pressed = true;
           again();
-        }, REPEAT.first);
+        }, KEY_REPEAT_MS.first);
       }}
       onPointerUp={(event) => up(event, !later)}
       onPointerCancel={(event) => up(event, false)}

@@ -8,7 +8,7 @@ export interface Modifiers {
 
 export const NO_MODIFIERS: Modifiers = { ctrl: false, alt: false };
 
-const CURSOR: Readonly<Record<string, string>> = {
+const CURSOR_KEYS: Readonly<Record<string, string>> = {
   ArrowUp: "A",
   ArrowDown: "B",
   ArrowRight: "C",
@@ -17,17 +17,17 @@ const CURSOR: Readonly<Record<string, string>> = {
   End: "F",
 };
 
-const NUMBERED: Readonly<Record<string, string>> = { PageUp: "5", PageDown: "6", Delete: "3" };
+const NUMBERED_KEYS: Readonly<Record<string, string>> = { PageUp: "5", PageDown: "6", Delete: "3" };
 
 /** What a named key sends; `application` is the mode in which programs such as vim have the cursor keys. */
 export function sequenceOf(key: string, { ctrl, alt }: Modifiers, application: boolean): string {
   const modifier = 1 + (alt ? 2 : 0) + (ctrl ? 4 : 0);
-  const cursor = CURSOR[key];
+  const cursor = CURSOR_KEYS[key];
   if (cursor !== undefined) {
     if (modifier > 1) return `\x1b[1;${modifier}${cursor}`;
     return application ? `\x1bO${cursor}` : `\x1b[${cursor}`;
   }
-  const number = NUMBERED[key];
+  const number = NUMBERED_KEYS[key];
   if (number !== undefined) return modifier > 1 ? `\x1b[${number};${modifier}~` : `\x1b[${number}~`;
   if (key === "Escape") return alt ? "\x1b\x1b" : "\x1b";
   if (key === "Tab") return alt ? "\x1b\t" : "\t";

@@ -4,7 +4,7 @@
 export const MOST_BYTES = 16 * 1024 * 1024;
 
 /** Bytes of a piece, at least: many small ones would cost more than they hold. */
-const PIECE = 64 * 1024;
+const CHUNK_MIN_BYTES = 64 * 1024;
 
 export class Record {
   readonly #most: number;
@@ -33,7 +33,7 @@ export class Record {
     let rest = bytes;
     while (rest.length > 0) {
       if (this.#open === null || this.#used === this.#open.length) {
-        this.#open = new Uint8Array(PIECE);
+        this.#open = new Uint8Array(CHUNK_MIN_BYTES);
         this.#used = 0;
         this.#pieces.push(this.#open);
       }

@@ -20,7 +20,7 @@ type Xterm = typeof import("./xterm");
 type Search = InstanceType<Xterm["SearchAddon"]>;
 
 /** Lines above the screen that can be scrolled back to. */
-const SCROLLBACK = { usual: 20_000, touch: 5_000 } as const;
+const SCROLLBACK_LINES = { usual: 20_000, touch: 5_000 } as const;
 
 /** Gigabytes of memory, as browsers tell it, from which on the graphics processor draws. */
 const MEMORY_FOR_WEBGL = 2;
@@ -35,7 +35,7 @@ const LONGEST_CLIP = 1_000_000;
 export const MOST_LINES = 5_000;
 
 /** Milliseconds that a bell is seen. */
-const BELL = 250;
+const BELL_DURATION_MS = 250;
 
 /** Whether terminals speak to screen readers. It makes them slower. */
 export const screenReader = stored("terminal-screen-reader", false, isBoolean);
@@ -275,7 +275,7 @@ export class TerminalSession {
       // At 1, some fonts have their underscores cut off.
       lineHeight: 1.15,
       minimumContrastRatio: 4.5,
-      scrollback: this.#touch ? SCROLLBACK.touch : SCROLLBACK.usual,
+      scrollback: this.#touch ? SCROLLBACK_LINES.touch : SCROLLBACK_LINES.usual,
       screenReaderMode: screenReader.peek(),
       theme: themeNow(),
       linkHandler: { activate: (_event, uri) => openLink(uri) },
@@ -405,7 +405,7 @@ export class TerminalSession {
     this.bell.value = true;
     this.#bellTimer = setTimeout(() => {
       this.bell.value = false;
-    }, BELL);
+    }, BELL_DURATION_MS);
   }
 
   #queueFit(): void {
@@ -442,7 +442,7 @@ export class TerminalSession {
 }
 
 /** What browsers call graphics that the main processor draws. Not all of them count it as a caveat. */
-const SOFTWARE = /swiftshader|llvmpipe|softpipe|software|basic render/i;
+const SOFTWARE_RENDERER = /swiftshader|llvmpipe|softpipe|software|basic render/i;
 
 /** Whether there is a graphics processor. Where the main one does its work, a flood of output takes ten times as long as with
  * elements of the page. */
@@ -452,7 +452,7 @@ const hasGraphics = computed(() => {
   const named = context.getExtension("WEBGL_debug_renderer_info")?.UNMASKED_RENDERER_WEBGL ?? context.RENDERER;
   const renderer = String(context.getParameter(named));
   context.getExtension("WEBGL_lose_context")?.loseContext();
-  return !SOFTWARE.test(renderer);
+  return !SOFTWARE_RENDERER.test(renderer);
 });
 
 /** Programs name addresses in what they print: only those of the web are opened, and the page there learns nothing of this one. */

@@ -19,22 +19,22 @@ export type LinkState =
   | "none";
 
 /** Milliseconds for a WebSocket to come about. What swallows the handshake says nothing. */
-const HANDSHAKE = 5_000;
+const HANDSHAKE_TIMEOUT_MS = 5_000;
 
 /** Seconds that a request waits for output. */
-const WAIT = 25;
+const LONG_POLL_SECONDS = 25;
 
 /** Milliseconds for an answer, beyond which it counts as lost. */
-const PATIENCE = (WAIT + 10) * 1000;
+const ANSWER_TIMEOUT_MS = (LONG_POLL_SECONDS + 10) * 1000;
 
 /** Failed requests in a row after which the connection counts as lost. A session that nobody asks for is kept for longer. */
 const MOST_FAILED = 20;
 
 /** Milliseconds before a failed request is made again. */
-const AGAIN = 1_000;
+const RETRY_DELAY_MS = 1_000;
 
 /** Characters of input that wait for the one before. */
-const MOST_INPUT = 1_000_000;
+const INPUT_QUEUE_MAX_CHARS = 1_000_000;
 
 export interface LinkListener {
   readonly state: (state: LinkState) => void;
@@ -82,7 +82,7 @@ class SocketLink implements TerminalLink {
   constructor(size: TerminalSize, listener: LinkListener, failed: () => void) {
     this.#size = size;
     this.#socket = new WebSocket(`${location.protocol.replace("http", "ws")}//${location.host}/`);
-    const timer = setTimeout(() => this.#socket.close(), HANDSHAKE);
+    const timer = setTimeout(() => this.#socket.close(), HANDSHAKE_TIMEOUT_MS);
     this.#socket.onopen = () => {
       clearTimeout(timer);
       this.#open = true;
@@ -106,7 +106,7 @@ class SocketLink implements TerminalLink {
 
   write(text: string): void {
     if (!this.#open || this.#closed) return;
-    if (this.#socket.bufferedAmount > MOST_INPUT) throw new RangeError("too much input waits");
+    if (this.#socket.bufferedAmount > INPUT_QUEUE_MAX_CHARS) throw new RangeError("too much input waits");
     this.#send({ text });
   }
 
@@ -147,7 +147,7 @@ export class HttpLink implements TerminalLink {
 
   write(text: string): void {
     if (this.#over) return;
-    if (this.#keys.length + text.length > MOST_INPUT) throw new RangeError("too much input waits");
+    if (this.#keys.length + text.length > INPUT_QUEUE_MAX_CHARS) throw new RangeError("too much input waits");
     this.#keys += text;
     void this.#flush();
   }
@@ -184,7 +184,7 @@ export class HttpLink implements TerminalLink {
           this.#end("lost-http");
           return;
         }
-        const answer = await this.#ask(`${this.#address}&console&wait=${WAIT}`);
+        const answer = await this.#ask(`${this.#address}&console&wait=${LONG_POLL_SECONDS}`);
         failed = 0;
         const { text, ended } = parse(await answer.text());
         if (this.#over) return;
@@ -193,7 +193,7 @@ export class HttpLink implements TerminalLink {
       } catch {
         failed += 1;
         if (failed >= MOST_FAILED) this.#end("lost-http");
-        else await new Promise((passed) => setTimeout(passed, AGAIN));
+        else await new Promise((passed) => setTimeout(passed, RETRY_DELAY_MS));
       }
     }
   }
@@ -226,7 +226,7 @@ export class HttpLink implements TerminalLink {
   }
 
   async #ask(address: string, init: RequestInit = {}): Promise<Response> {
-    const signal = AbortSignal.any?.([this.#stop.signal, AbortSignal.timeout(PATIENCE)]) ?? this.#stop.signal;
+    const signal = AbortSignal.any?.([this.#stop.signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]) ?? this.#stop.signal;
     const answer = await fetch(address, { ...init, signal, cache: "no-store" });
     if (!answer.ok) throw new Error(`status ${answer.status}`);
     return answer;

@@ -3,7 +3,7 @@
 import { effect, signal } from "@preact/signals";
 import { render } from "preact";
 import { language, t } from "../text";
-import { USUAL } from "./measure-size";
+import { DEFAULT_SIZE } from "./measure-size";
 import { TerminalSession } from "./session";
 import { connect, type LinkState, type TerminalLink } from "./standalone-link";
 import { TerminalPanel } from "./TerminalPanel";
@@ -48,7 +48,7 @@ function begin(): Shell {
     { write: (data) => link?.write(decoder(data)), resize: (size) => link?.resize(size) },
     () => t("standaloneTitle"),
   );
-  link = connect(USUAL, {
+  link = connect(DEFAULT_SIZE, {
     state: (next) => {
       state.value = next;
       if (next !== "connecting" && next !== "connected") session.end();
@@ -63,14 +63,14 @@ const said = signal<{ readonly text: string; readonly kind: "info" | "bad" } | n
 let timer: ReturnType<typeof setTimeout> | undefined;
 
 /** Milliseconds that something is shown that needs no answer. */
-const SHOWN = 5000;
+const NOTICE_DURATION_MS = 5000;
 
 function say(text: string, kind: "info" | "bad" = "info"): void {
   said.value = { text, kind };
   clearTimeout(timer);
   timer = setTimeout(() => {
     said.value = null;
-  }, SHOWN);
+  }, NOTICE_DURATION_MS);
 }
 
 const WORDS = {

@@ -3,13 +3,13 @@
 import type { Terminal } from "@xterm/xterm";
 
 /** Pixels that a finger moves before it counts as scrolling and not as a tap. */
-const THRESHOLD = 8;
+const SCROLL_THRESHOLD_PX = 8;
 
 /** What is left of the speed after each frame, once the finger is up. */
-const FRICTION = 0.94;
+const SCROLL_FRICTION = 0.94;
 
 /** Lines per frame below which it stands still. */
-const SLOWEST = 0.05;
+const SCROLL_MIN_SPEED = 0.05;
 
 export class TouchScroll {
   readonly #terminal: Terminal;
@@ -58,7 +58,7 @@ export class TouchScroll {
   #move(event: TouchEvent): void {
     const touch = [...event.touches].find((other) => other.identifier === this.#finger);
     if (touch === undefined || event.touches.length !== 1) return;
-    if (!this.#moving && Math.abs(touch.clientY - this.#startY) < THRESHOLD) return;
+    if (!this.#moving && Math.abs(touch.clientY - this.#startY) < SCROLL_THRESHOLD_PX) return;
     this.#moving = true;
     // It is the terminal that scrolls, and not the page around it.
     if (event.cancelable) event.preventDefault();
@@ -74,8 +74,8 @@ export class TouchScroll {
     this.#finger = null;
     if (!this.#moving || matchMedia("(prefers-reduced-motion: reduce)").matches) return;
     const glide = () => {
-      this.#speed *= FRICTION;
-      if (Math.abs(this.#speed) < SLOWEST) return this.#still();
+      this.#speed *= SCROLL_FRICTION;
+      if (Math.abs(this.#speed) < SCROLL_MIN_SPEED) return this.#still();
       this.#scroll(this.#speed);
       this.#frame = requestAnimationFrame(glide);
     };

@@ -19,7 +19,7 @@ export type PlainKey = { [K in Key]: [NamesOf<K>] extends [never] ? K : never }[
 export const languages: Record<Language, string> = { en: "English", de: "Deutsch" };
 const texts: Record<Language, Text> = { en, de };
 
-const STORED = "further-link.language";
+const STORAGE_KEY = "further-link.language";
 
 function initial(): Language {
   const stored = read();
@@ -33,7 +33,7 @@ function initial(): Language {
 
 function read(): string | null {
   try {
-    return localStorage.getItem(STORED);
+    return localStorage.getItem(STORAGE_KEY);
   } catch {
     // Storage may be switched off.
     return null;
@@ -45,7 +45,7 @@ export const language = signal<Language>(initial());
 export function chooseLanguage(chosen: Language): void {
   language.value = chosen;
   try {
-    localStorage.setItem(STORED, chosen);
+    localStorage.setItem(STORAGE_KEY, chosen);
   } catch {
     // It then counts for this visit only.
   }

@@ -9,9 +9,9 @@ export interface Notice {
 }
 
 /** How long something is shown that needs no answer, in ms. Errors stay until they are dismissed. */
-const SHOWN = 5000;
+const NOTICE_DURATION_MS = 5000;
 /** More at once are not read by anybody; the oldest goes. */
-const MOST = 4;
+const MAX_NOTICES = 4;
 
 export const notices = signal<readonly Notice[]>([]);
 
@@ -22,8 +22,8 @@ export function notify(text: string, kind: Notice["kind"] = "info"): void {
   const notice = { id: last, kind, text };
   // What is said already is not said twice.
   const others = notices.value.filter((other) => other.text !== text);
-  notices.value = [...others, notice].slice(-MOST);
-  if (kind === "info") setTimeout(() => dismiss(notice.id), SHOWN);
+  notices.value = [...others, notice].slice(-MAX_NOTICES);
+  if (kind === "info") setTimeout(() => dismiss(notice.id), NOTICE_DURATION_MS);
 }
 
 export function dismiss(id: number): void {

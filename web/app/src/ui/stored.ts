@@ -2,13 +2,13 @@
 
 import { effect, type Signal, signal } from "@preact/signals";
 
-const PREFIX = "further-link.";
+const STORAGE_PREFIX = "further-link.";
 
 /** A signal with the value of the last visit, or `initial` if there is none that `fits`. */
 export function stored<T>(name: string, initial: T, fits: (value: unknown) => value is T): Signal<T> {
   let value = initial;
   try {
-    const found: unknown = JSON.parse(localStorage.getItem(PREFIX + name) ?? "null");
+    const found: unknown = JSON.parse(localStorage.getItem(STORAGE_PREFIX + name) ?? "null");
     if (fits(found)) value = found;
   } catch {
     // As if there had been no last visit.
@@ -17,7 +17,7 @@ export function stored<T>(name: string, initial: T, fits: (value: unknown) => va
   effect(() => {
     const text = JSON.stringify(result.value);
     try {
-      localStorage.setItem(PREFIX + name, text);
+      localStorage.setItem(STORAGE_PREFIX + name, text);
     } catch {
       // See above.
     }

@@ -4,7 +4,7 @@ import { useRef } from "preact/hooks";
 import { t } from "../../text";
 
 /** Lines that Arrow Up brings back. */
-const REMEMBERED = 200;
+const HISTORY_MAX_LINES = 200;
 
 interface ConsoleInputProps {
   readonly input: RefObject<HTMLInputElement>;
@@ -25,7 +25,8 @@ export function ConsoleInput({ input, title, onLine, onEnd, onInterrupt }: Conso
 
   const submit = (line: string): boolean => {
     if (!onLine(line)) return false;
-    if (line !== "" && line !== history.current.at(-1)) history.current = [...history.current, line].slice(-REMEMBERED);
+    if (line !== "" && line !== history.current.at(-1))
+      history.current = [...history.current, line].slice(-HISTORY_MAX_LINES);
     place.current = null;
     return true;
   };

@@ -11,7 +11,7 @@ import "./console.css";
 import { ConsoleLog, type Link } from "./log";
 
 /** What of new output a screen reader is told at most at once, in characters, and how often, in ms. */
-const TOLD = 500;
+const ANNOUNCED_MAX_CHARS = 500;
 const TELL_EVERY = 1000;
 
 const WEB_LINK = /\bhttps?:\/\/[^\s<>"'`]+[^\s<>"'`.,;:!?)\]}]/g;
@@ -188,7 +188,7 @@ function useTelling() {
     [],
   );
   const add = (more: string) => {
-    waiting.current = (waiting.current + more).slice(-TOLD);
+    waiting.current = (waiting.current + more).slice(-ANNOUNCED_MAX_CHARS);
     timer.current ??= setTimeout(() => {
       timer.current = null;
       text.value = waiting.current;

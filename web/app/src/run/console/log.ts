@@ -14,13 +14,13 @@ const BLOCK_CHARACTERS = 32 * 1024;
 const USUAL_WIDTH = 80;
 /** What is kept in view; beyond that the oldest block goes. Browsers end at some 17 million pixels of height. */
 const MOST_LINES = 250_000;
-const MOST_CHARACTERS = 16 * 1024 * 1024;
+const LOG_MAX_CHARS = 16 * 1024 * 1024;
 /** How long one round of drawing may take, in ms: keys and presses of buttons come in between. */
-const ROUND = 8;
+const DRAW_BUDGET_MS = 8;
 /** Characters that are taken at once within a round: at the worst, each of them writes over a line of many colours. */
-const PIECE = 4 * 1024;
+const DRAW_CHUNK_CHARS = 4 * 1024;
 /** How near to the end (px) counts as being there. */
-const NEAR = 24;
+const NEAR_END_PX = 24;
 
 /** A part of a line that leads somewhere. */
 export interface Link {
@@ -148,7 +148,7 @@ export class ConsoleLog implements Sink {
   }
 
   #trim(): void {
-    while (this.#blocks.length > 1 && (this.#lines > MOST_LINES || this.#characters > MOST_CHARACTERS)) {
+    while (this.#blocks.length > 1 && (this.#lines > MOST_LINES || this.#characters > LOG_MAX_CHARS)) {
       const block = this.#blocks.shift();
       if (block === undefined) return;
       block.element.remove();
@@ -182,14 +182,14 @@ export class ConsoleLog implements Sink {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#frame = null;
     this.#timer = null;
-    const until = performance.now() + ROUND;
+    const until = performance.now() + DRAW_BUDGET_MS;
     const dropped = this.#dropped;
     let taken = 0;
     let first = this.#waiting[0];
     const settled: (() => void)[] = [];
     while (first !== undefined && performance.now() < until) {
-      if (first.text.length > PIECE) {
-        const cut = cutBefore(first.text, PIECE);
+      if (first.text.length > DRAW_CHUNK_CHARS) {
+        const cut = cutBefore(first.text, DRAW_CHUNK_CHARS);
         this.#text.write(first.text.slice(0, cut), first.source);
         first = { ...first, text: first.text.slice(cut) };
         this.#waiting[taken] = first;
@@ -222,7 +222,7 @@ export class ConsoleLog implements Sink {
   #onScroll = (): void => {
     const { scroller } = this.#options;
     const top = scroller.scrollTop;
-    if (scroller.scrollHeight - top - scroller.clientHeight <= NEAR) this.#setFollowing(true);
+    if (scroller.scrollHeight - top - scroller.clientHeight <= NEAR_END_PX) this.#setFollowing(true);
     else if (top < this.#top - 1) this.#setFollowing(false);
     this.#top = top;
   };

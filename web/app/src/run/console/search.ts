@@ -1,10 +1,10 @@
 /** Finding text in the console, and marking what was found. */
 
 /** More are not counted. */
-const MOST = 1000;
+const MAX_MATCHES = 1000;
 
-const ALL = "console-found";
-const ONE = "console-found-here";
+const ALL_MATCHES_HIGHLIGHT = "console-found";
+const CURRENT_MATCH_HIGHLIGHT = "console-found-here";
 
 /** All places of `query`, without regard to case, in the blocks of `list`. A place does not reach over blocks, which end
  * with a line. */
@@ -19,7 +19,7 @@ export function find(list: HTMLElement, query: string): Range[] {
     for (let at = text.indexOf(wanted); at >= 0; at = text.indexOf(wanted, at + wanted.length)) {
       const range = rangeOf(block, at, at + wanted.length);
       if (range !== null) found.push(range);
-      if (found.length >= MOST) return found;
+      if (found.length >= MAX_MATCHES) return found;
     }
   }
   return found;
@@ -45,15 +45,15 @@ function rangeOf(block: Element, start: number, end: number): Range | null {
   return null;
 }
 
-export { MOST as MOST_FOUND };
+export { MAX_MATCHES as MOST_FOUND };
 
 /** Marks all that was found, and the one that is looked at, which is scrolled to. */
 export function mark(found: readonly Range[], index: number): void {
   const here = found[index];
   if ("highlights" in CSS) {
-    CSS.highlights.set(ALL, new Highlight(...found));
-    if (here !== undefined) CSS.highlights.set(ONE, new Highlight(here));
-    else CSS.highlights.delete(ONE);
+    CSS.highlights.set(ALL_MATCHES_HIGHLIGHT, new Highlight(...found));
+    if (here !== undefined) CSS.highlights.set(CURRENT_MATCH_HIGHLIGHT, new Highlight(here));
+    else CSS.highlights.delete(CURRENT_MATCH_HIGHLIGHT);
   } else if (here !== undefined) {
     // Browsers without highlights show at least the one.
     const selection = getSelection();
@@ -73,7 +73,7 @@ export function mark(found: readonly Range[], index: number): void {
 
 export function unmark(): void {
   if ("highlights" in CSS) {
-    CSS.highlights.delete(ALL);
-    CSS.highlights.delete(ONE);
+    CSS.highlights.delete(ALL_MATCHES_HIGHLIGHT);
+    CSS.highlights.delete(CURRENT_MATCH_HIGHLIGHT);
   }
 }

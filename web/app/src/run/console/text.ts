@@ -73,17 +73,17 @@ const LONGEST_SEQUENCE = 256;
 const LONGEST_STRING = 8192;
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this is about
-const CONTROL = /[\x00-\x08\x0a-\x1f\x7f\x9b]/g;
+const CONTROL_CHARACTERS = /[\x00-\x08\x0a-\x1f\x7f\x9b]/g;
 /** A control sequence: parameters, and the character that says what it is (ECMA-48 5.4). */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: likewise
-const SEQUENCE = /^(?:\x1b\[|\x9b)([0-?]*)[ -/]*([@-~])/;
+const CONTROL_SEQUENCE = /^(?:\x1b\[|\x9b)([0-?]*)[ -/]*([@-~])/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: likewise
 const SEQUENCE_BEGUN = /^(?:\x1b\[|\x9b)[0-?]*[ -/]*/;
 /** What ends a string such as a title (ECMA-48 5.6). */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: likewise
 const STRING_END = /\x07|\x1b\\|\x9c/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: likewise
-const SHORT = /^\x1b[ -/]*[0-~]/;
+const SHORT_SEQUENCE = /^\x1b[ -/]*[0-~]/;
 
 export class ConsoleText {
   #styles: Record<Source, Style> = { stdout: plain("stdout"), stderr: plain("stderr"), typed: plain("typed") };
@@ -115,8 +115,8 @@ export class ConsoleText {
     let rest = this.#pending[source] + text;
     this.#pending[source] = "";
     while (rest !== "") {
-      CONTROL.lastIndex = 0;
-      const found = CONTROL.exec(rest);
+      CONTROL_CHARACTERS.lastIndex = 0;
+      const found = CONTROL_CHARACTERS.exec(rest);
       if (found === null) {
         this.#print(rest, source);
         return;
@@ -195,7 +195,7 @@ export class ConsoleText {
     if (head === "\x1b") return 0;
     const begun = SEQUENCE_BEGUN.exec(head)?.[0];
     if (begun !== undefined) {
-      const control = SEQUENCE.exec(head);
+      const control = CONTROL_SEQUENCE.exec(head);
       if (control !== null) this.#obey(control[1] ?? "", control[2] ?? "", source);
       // One that is broken off by something else says nothing.
       return control?.[0].length ?? (begun.length === head.length && head.length < LONGEST_SEQUENCE ? 0 : begun.length);
@@ -206,7 +206,7 @@ export class ConsoleText {
       return text.length < LONGEST_STRING ? 0 : 2;
     }
     if (head === "\x1bc") this.#erase();
-    const short = SHORT.exec(head);
+    const short = SHORT_SEQUENCE.exec(head);
     if (short !== null) return short[0].length;
     return /^.[ -/]*$/.test(head) && head.length < LONGEST_SEQUENCE ? 0 : 1;
   }
