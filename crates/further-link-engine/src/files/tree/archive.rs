@@ -2,7 +2,7 @@
 
 use super::entry::{self, fail, is_file, is_folder, is_link, is_reserved, open_found};
 use super::modify::children;
-use super::zip::{About, Zip};
+use super::zip::{Archive, EntryInfo};
 use crate::files::FilesError;
 use crate::files::beneath::{Name, Root};
 use crate::files::worker::ServerLink;
@@ -60,7 +60,7 @@ pub(super) fn archive(link: &ServerLink, root: &Root, name: &Name, top: &str) ->
     let mut walk = Walk {
         link,
         name: name.clone(),
-        zip: Some(Zip::new(writer)),
+        zip: Some(Archive::new(writer)),
         files: 0,
         names: 0,
     };
@@ -79,12 +79,12 @@ fn broken(error: std::io::Error) -> FilesError {
 }
 
 /// Goes through a folder, by descriptors: no link is followed, whoever changes it meanwhile.
-struct Walk<'a, W> {
+struct Walk<'a, W: std::io::Write> {
     link: &'a ServerLink,
     /// The folder that is archived.
     name: Name,
     /// `None`: only look whether all can be read.
-    zip: Option<Zip<W>>,
+    zip: Option<Archive<W>>,
     files: usize,
     names: usize,
 }
@@ -100,7 +100,7 @@ impl<W: std::io::Write> Walk<'_, W> {
         }
         if let Some(zip) = &mut self.zip {
             let name = format!("{path}/");
-            zip.add_small(about(&name, &stat), &[]).map_err(broken)?;
+            zip.add_directory(info(&name, &stat)).map_err(broken)?;
         }
         for (child, stat) in children(folder).map_err(fail)? {
             if is_reserved(child.as_bytes()) {
@@ -135,7 +135,7 @@ impl<W: std::io::Write> Walk<'_, W> {
             let target = readlinkat(folder, name).map_err(fail)?;
             return match &mut self.zip {
                 Some(zip) => zip
-                    .add_small(about(path, stat), target.as_encoded_bytes())
+                    .add_link(info(path, stat), &target.to_string_lossy())
                     .map_err(broken),
                 None => Ok(()),
             };
@@ -154,7 +154,7 @@ impl<W: std::io::Write> Walk<'_, W> {
         }
         let mut file = File::from(open_found(&found, OFlag::O_RDONLY).map_err(fail)?);
         let stat = fstat(&file).map_err(fail)?;
-        zip.add_file(about(path, &stat), stat.st_size as u64, &mut file)
+        zip.add_file(info(path, &stat), stat.st_size as u64, &mut file)
             .map_err(broken)
     }
 
@@ -180,8 +180,8 @@ impl<W: std::io::Write> Walk<'_, W> {
     }
 }
 
-fn about<'a>(name: &'a str, stat: &FileStat) -> About<'a> {
-    About {
+fn info<'a>(name: &'a str, stat: &FileStat) -> EntryInfo<'a> {
+    EntryInfo {
         name,
         mode: stat.st_mode,
         modified: stat.st_mtime,
