@@ -19,7 +19,7 @@ pub use write::Written;
 
 use super::FilesError;
 use super::beneath::{Name, Root};
-use super::worker::{FilesWorker, FilesWorkers, Reply, Request, ServerLink};
+use super::worker::{FilesWorker, FilesWorkers, Reply, Request, ServerLink, link_broke};
 use crate::account::Account;
 use archive::Archived;
 use list::Listed;
@@ -156,11 +156,7 @@ impl Archive {
     /// # Errors
     /// If the archive does not come to its end.
     pub async fn read(&mut self, buffer: &mut Vec<u8>) -> Result<usize, FilesError> {
-        let count = self
-            .pipe
-            .read_buf(buffer)
-            .await
-            .map_err(|_| FilesError::Ended)?;
+        let count = self.pipe.read_buf(buffer).await.map_err(link_broke)?;
         if count == 0 {
             // Only then it is whole; it might have been a crash.
             let (Archived::Whole, _) = self.process.receive().await? else {
@@ -329,7 +325,7 @@ impl Tree {
         let operation = Operation::Archive { name, top };
         let mut process = self.start_in(places, operation).await?;
         let (_, descriptors): (Archived, _) = process.receive().await?;
-        let pipe = pipe::Receiver::from_file(only(descriptors)?).map_err(|_| FilesError::Ended)?;
+        let pipe = pipe::Receiver::from_file(only(descriptors)?).map_err(link_broke)?;
         Ok(Archive { process, pipe })
     }
 

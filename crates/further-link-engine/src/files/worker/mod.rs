@@ -85,7 +85,7 @@ impl FilesWorkers {
         request: &Request,
     ) -> Result<FilesWorker, FilesError> {
         let socket = self.spawner.files(account.name.clone())?;
-        let worker = FilesWorker::new(socket, permit).map_err(|_| FilesError::Ended)?;
+        let worker = FilesWorker::new(socket, permit).map_err(link_broke)?;
         match worker.send(request, &[]).await {
             // Why it has ended already is what it says first.
             Ok(()) | Err(FilesError::Ended) => Ok(worker),
@@ -118,6 +118,12 @@ impl Drop for FilesWorker {
             });
         }
     }
+}
+
+/// Logs why a worker's link broke: the client is only told that it did.
+pub(crate) fn link_broke(error: io::Error) -> FilesError {
+    tracing::warn!(%error, "the link to a files worker broke");
+    FilesError::Ended
 }
 
 /// Waits until a worker has ended that is no longer listened to.
@@ -162,7 +168,7 @@ impl FilesWorker {
             .or_else(|error| match error.raw_os_error().map(Errno::from_raw) {
                 // It has ended, and has said why: that is for who receives next.
                 Some(Errno::EPIPE | Errno::ECONNRESET) => Ok(()),
-                _ => Err(FilesError::Ended),
+                _ => Err(link_broke(error)),
             })
     }
 
