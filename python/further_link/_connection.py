@@ -29,7 +29,7 @@ _ADDRESS_MAX_BYTES = 107
 HELLO_TIMEOUT_SECONDS = 3.0
 # Messages of signal handlers that wait for the end of the one in whose midst they came.
 _DEFERRED_MAX_COUNT = 100
-# How often something is read, at the most, after something was sent.
+# How often something is read, at most, after something was sent.
 _READS_PER_SEND = 16
 # Different complaints of the server that are shown. A loop that does something wrong should not
 # fill the screen.
@@ -250,7 +250,7 @@ class Connection:
     def _take_what_is_there(self) -> None:
         """Without a reader: keep the server from having to hold things for us."""
         try:
-            # Not for ever, even if the server sends as quickly as this reads.
+            # Not forever, even if the server sends as quickly as this reads.
             for _ in range(_READS_PER_SEND):
                 link = self._link
                 if link is None:

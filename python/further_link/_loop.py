@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable
 
-# Seconds for which the loop sleeps at the most. It is woken up for everything that it knows; this
+# Seconds for which the loop sleeps at most. It is woken up for everything that it knows; this
 # is for a condition that changes without telling.
 _LONGEST_SLEEP = 0.5
 

@@ -59,7 +59,7 @@ impl Account {
         Self::found(&uid.to_string(), User::from_uid(Uid::from_raw(uid)))
     }
 
-    /// The account that this process runs as. A process whose id has no entry (as in some containers)
+    /// Returns the account that this process runs as. A process whose id has no entry (as in some containers)
     /// gets one made of `HOME` and the number.
     pub fn of_this_process() -> Self {
         let uid = Uid::effective().as_raw();
@@ -124,7 +124,7 @@ impl Accounts {
         }
     }
 
-    /// Whether programs may run as `account`: the default one, those listed, and if none are listed
+    /// Returns whether programs may run as `account`: the default one, those listed, and if none are listed
     /// all ordinary ones. Root only if it is named or the default.
     pub fn permits(&self, account: &Account) -> bool {
         account.name == self.default

@@ -38,7 +38,7 @@ pub struct EngineSettings {
     pub package: Option<PathBuf>,
     /// The server's version, which programs are told.
     pub version: String,
-    /// Programs that run at the same time, at the most.
+    /// Programs that run at the same time, at most.
     pub max_jobs: usize,
 }
 
@@ -109,12 +109,12 @@ impl Engine {
         })
     }
 
-    /// The kinds of programs that can be started.
+    /// Returns the kinds of programs that can be started.
     pub fn runners(&self) -> &RunnerTable {
         &self.shared.settings.runners
     }
 
-    /// Whether everything that `runner` requires is installed, or was at the start.
+    /// Returns whether everything that `runner` requires is installed, or was at the start.
     pub fn is_installed(&self, runner: &Runner) -> bool {
         self.shared.installed.contains(&runner.name)
             || runner.is_installed(search_path(&self.shared.environment))

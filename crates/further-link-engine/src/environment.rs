@@ -10,7 +10,7 @@ pub(crate) const DEFAULT_PATH: &str =
 /// others may hold secrets of the server.
 const INHERITED_VARIABLES: [&str; 3] = ["LANG", "LANGUAGE", "TZ"];
 
-/// The first X display of the device, as `DISPLAY` names it, or `None`.
+/// Returns the first X display of the device, as `DISPLAY` names it, or `None`.
 pub fn first_display() -> Option<String> {
     std::fs::read_dir(X_SOCKETS_DIR)
         .ok()?
@@ -22,7 +22,7 @@ pub fn first_display() -> Option<String> {
         .map(|number| format!(":{number}"))
 }
 
-/// The part of the server's own environment that every program gets: `PATH`, language, time zone and
+/// Returns the part of the server's own environment that every program gets: `PATH`, language, time zone and
 /// the variables in `configured`.
 pub(crate) fn passed_on(configured: &[String]) -> Vec<(String, String)> {
     std::env::vars_os()

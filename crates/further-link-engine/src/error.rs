@@ -93,12 +93,12 @@ impl From<AccountError> for StartError {
 }
 
 impl StartError {
-    /// Whether it is the server or the device that failed, rather than what was asked for.
+    /// Returns whether it is the server or the device that failed, rather than what was asked for.
     pub fn is_internal(&self) -> bool {
         matches!(self, Self::System { .. } | Self::Stopping)
     }
 
-    /// A refusal of the system while doing `what` (a phrase such as "making a terminal").
+    /// Returns a refusal of the system while doing `what` (a phrase such as "making a terminal").
     pub(crate) fn system(what: impl Into<String>, errno: Errno) -> Self {
         Self::System {
             what: what.into(),

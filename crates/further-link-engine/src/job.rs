@@ -1,4 +1,4 @@
-//! A job: one running program. One task owns its descriptors, reads what it puts out into its log and
+//! A job: one running program. One task owns its descriptors, reads what it outputs into its log and
 //! writes its input.
 
 use crate::channels::{self, ChannelView, Channels, ConnectLegacyListeners, EventRefused};
@@ -21,7 +21,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, oneshot, watch as watch_channel};
 use tokio::task::JoinHandle;
 
-/// Bytes of input that wait for a program that does not read, at the most. A single larger message is
+/// Bytes of input that wait for a program that does not read, at most. A single larger message is
 /// still taken when nothing waits, so that every message that a client may send can be delivered.
 const INPUT_QUEUE_MAX_BYTES: usize = 1024 * 1024;
 /// Bytes that a pipe holds (`pipe(7)`).
@@ -160,7 +160,7 @@ impl Job {
         locked(&self.state).clone()
     }
 
-    /// A viewer of everything that it puts out. `wake` is also notified when the state changes.
+    /// Returns a viewer of everything that it outputs. `wake` is also notified when the state changes.
     pub fn cursor(&self, lossless: bool, wake: Arc<Notify>) -> Cursor {
         self.log.cursor(lossless, wake)
     }
@@ -180,7 +180,7 @@ impl Job {
         channels.map_or(Ok(()), |channels| channels.send_event(event))
     }
 
-    /// Whether it has a pty.
+    /// Returns whether it has a pty.
     pub fn has_terminal(&self) -> bool {
         self.has_terminal
     }
@@ -384,7 +384,7 @@ impl Streams {
         })
     }
 
-    /// Carries bytes both ways until nothing of the job is left and all that it put out is in the log.
+    /// Carries bytes both ways until nothing of the job is left and all that it output is in the log.
     async fn carry(&mut self, job: &Job, mut exited: oneshot::Receiver<i32>) -> Option<i32> {
         let mut full = false;
         loop {
@@ -444,7 +444,7 @@ impl Streams {
                     Err(error) => match error.kind() {
                         io::ErrorKind::Interrupted => {}
                         io::ErrorKind::WouldBlock if !closed => break,
-                        // Also a full terminal that nobody has open: it says this for ever, and is
+                        // Also a full terminal that nobody has open: it says this forever, and is
                         // always ready.
                         _ => {
                             self.input = None;
@@ -561,7 +561,7 @@ fn read_ready(descriptor: &AsyncFd<OwnedFd>, stream: Stream, log: &OutputLog) ->
     }))
 }
 
-/// The same, whatever the runtime knows.
+/// Returns the same, whatever the runtime knows.
 fn read_now(descriptor: &AsyncFd<OwnedFd>, stream: Stream, log: &OutputLog) -> Reading {
     reading(log.fill(stream, |space| {
         Ok(nix::unistd::read(descriptor.get_ref(), space)?)

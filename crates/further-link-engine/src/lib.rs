@@ -2,7 +2,7 @@
 //! spawner, the small process that owns them all.
 //!
 //! This crate knows no HTTP, no WebSocket, no Bluetooth and no JSON. A transport hands it checked
-//! requests and reads what programs put out through [`Cursor`]s.
+//! requests and reads what programs output through [`Cursor`]s.
 
 mod account;
 mod channels;

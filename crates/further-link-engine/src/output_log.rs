@@ -1,4 +1,4 @@
-//! The output log: the bytes that a job has put out, addressed by absolute offset, in a ring of
+//! The output log: the bytes that a job has output, addressed by absolute offset, in a ring of
 //! bounded size.
 //!
 //! A viewer is a [`Cursor`] on it. A viewer that may not lose bytes holds the job's reading back when
@@ -12,14 +12,14 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// Bytes that a log holds at the most. A lossless viewer may be this far behind; large enough that a
+/// Bytes that a log holds at most. A lossless viewer may be this far behind; large enough that a
 /// reader with 20 ms of delay still gets 10 MB/s, small enough for a hundred stalled ones.
 pub const LOG_CAPACITY_BYTES: usize = 256 * 1024;
 /// The first allocation. A prompt fits, and most programs that wait for somebody have not said more.
 const LOG_INITIAL_BYTES: usize = 1024;
-/// Bytes that are asked for at once, at the most: what a pipe holds.
+/// Bytes that are asked for at once, at most: what a pipe holds.
 const READ_MAX_BYTES: usize = 64 * 1024;
-/// Changes between the two streams that a log holds at the most, so that a program that alternates
+/// Changes between the two streams that a log holds at most, so that a program that alternates
 /// them byte by byte costs no more than one that does not.
 const SEGMENTS_MAX_COUNT: usize = 4096;
 
@@ -161,7 +161,7 @@ impl OutputLog {
         self.lock().wake_viewers();
     }
 
-    /// Offset behind the last byte so far: how many the program has put out.
+    /// Offset behind the last byte so far: how many the program has output.
     pub fn end(&self) -> u64 {
         self.lock().end()
     }
@@ -172,7 +172,7 @@ impl Inner {
         self.start + self.ring.len as u64
     }
 
-    /// The oldest byte that some viewer has a right to.
+    /// Returns the oldest byte that some viewer has a right to.
     fn needed(&self) -> u64 {
         self.viewers
             .iter()
@@ -301,7 +301,7 @@ impl Cursor {
         Read::Bytes
     }
 
-    /// Sets how many bytes may be read before this viewer comes to them, at the most [`LOG_CAPACITY_BYTES`] (which
+    /// Sets how many bytes may be read before this viewer comes to them, at most [`LOG_CAPACITY_BYTES`] (which
     /// it is at first). A slow viewer that is to see soon what happens now keeps this small.
     pub fn set_ahead(&mut self, ahead: usize) {
         let ahead = ahead.clamp(1, LOG_CAPACITY_BYTES);
@@ -355,7 +355,7 @@ impl Ring {
         self.bytes.len() - self.len
     }
 
-    /// The longest run of free bytes behind the last one.
+    /// Returns the longest run of free bytes behind the last one.
     fn space(&mut self) -> &mut [u8] {
         let tail = self.head + self.len;
         if tail >= self.bytes.len() {

@@ -60,7 +60,7 @@ impl Runner {
         self
     }
 
-    /// Whether the row runs a file (rather than only a shell in a folder).
+    /// Returns whether the row runs a file (rather than only a shell in a folder).
     pub fn takes_file(&self) -> bool {
         self.command.iter().any(|word| word.contains("{file}"))
     }
@@ -69,7 +69,7 @@ impl Runner {
         self.command.iter().any(|word| word.contains("{temp}"))
     }
 
-    /// Whether everything that it requires is found on the search path `path`.
+    /// Returns whether everything that it requires is found on the search path `path`.
     pub fn is_installed(&self, path: &str) -> bool {
         self.requires.iter().all(|program| {
             std::env::split_paths(path).any(|folder| is_executable(&folder.join(program)))
@@ -102,7 +102,7 @@ pub struct RunnerTable {
 }
 
 impl Default for RunnerTable {
-    /// The rows that ship: `python3`, `shell` and `exec` of the protocol, and the usual languages,
+    /// Returns the rows that ship: `python3`, `shell` and `exec` of the protocol, and the usual languages,
     /// which are there when their program is installed.
     fn default() -> Self {
         let mut python = Runner::row("python3", "Python", ".py", &["python3", "-u", "{file}"]);
@@ -177,7 +177,7 @@ impl RunnerTable {
         self.rows.retain(|row| row.name != name);
     }
 
-    /// The row of that name.
+    /// Returns the row of that name.
     pub fn get(&self, name: &str) -> Option<&Runner> {
         self.rows.iter().find(|row| row.name == name)
     }
@@ -280,7 +280,7 @@ impl RunnerTable {
         Ok(launch)
     }
 
-    /// A launch of a program and arguments as they are, in the work directory, without input.
+    /// Returns a launch of a program and arguments as they are, in the work directory, without input.
     pub(crate) fn launch_command(argv: Vec<String>, context: &LaunchContext<'_>) -> Launch {
         let folder = text(&context.work_dir());
         Launch {
@@ -300,12 +300,12 @@ impl LaunchContext<'_> {
         self.below_home(self.work_dir.unwrap_or(Path::new("~/further")))
     }
 
-    /// The virtual environment, for [`Launch::venv`].
+    /// Returns the virtual environment, for [`Launch::venv`].
     pub(crate) fn venv(&self) -> Option<String> {
         self.venv.map(|venv| text(&self.below_home(venv)))
     }
 
-    /// A configured path, with `~` at its front as the account's home.
+    /// Returns a configured path, with `~` at its front as the account's home.
     pub(crate) fn below_home(&self, path: &Path) -> PathBuf {
         match path.strip_prefix("~") {
             Ok(rest) => Path::new(&self.account.home).join(rest),
@@ -342,7 +342,7 @@ impl LaunchContext<'_> {
         }
     }
 
-    /// The environment of `docs/protocol.md` section 2 for a program in `folder`.
+    /// Returns the environment of `docs/protocol.md` section 2 for a program in `folder`.
     fn environment_in(&self, folder: &str) -> Vec<(String, String)> {
         let account = self.account;
         let mut variables: Vec<(String, String)> =
@@ -370,7 +370,7 @@ impl LaunchContext<'_> {
     }
 }
 
-/// A path as text. All paths here come from text (JSON, TOML, `passwd`), so nothing is lost.
+/// Returns a path as text. All paths here come from text (JSON, TOML, `passwd`), so nothing is lost.
 fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }

@@ -19,7 +19,7 @@ impl ProcessName {
         Self(std::borrow::Cow::Owned(name))
     }
 
-    /// The name as the client wrote it.
+    /// Returns the name as the client wrote it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -103,7 +103,7 @@ pub struct StartRequest {
 }
 
 impl StartRequest {
-    /// How many arguments a program is started with at the most: far more than anybody types.
+    /// How many arguments a program is started with at most: far more than anybody types.
     pub const MAX_ARGUMENTS: usize = 1024;
 }
 

@@ -33,7 +33,7 @@ pub enum Event<'a> {
     Stopped {
         /// Its exit status, or the negative number of the signal that ended it.
         exit_code: i32,
-        /// Bytes that it has put out in all.
+        /// Bytes that it has output in all.
         output: u64,
     },
     /// Something could not be done.

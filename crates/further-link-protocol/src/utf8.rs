@@ -29,7 +29,7 @@ impl Utf8Decoder {
         }
     }
 
-    /// Whether nothing is held back.
+    /// Returns whether nothing is held back.
     pub fn is_idle(&self) -> bool {
         self.held == 0
     }

@@ -19,7 +19,7 @@ const SOCKETS: [SocketKind; 3] = [
     SocketKind::LegacyKeyListen,
 ];
 
-/// Kind, and bytes at the most, of `docs/protocol.md` section 6.
+/// Kind, and bytes at most, of `docs/protocol.md` section 6.
 const LIMITS: [(u8, usize); 7] = [
     (1, 1_024),
     (2, 256),

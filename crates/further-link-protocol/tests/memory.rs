@@ -6,7 +6,7 @@ use further_link_protocol::channel::{MessageDecoder, SocketKind};
 use further_link_protocol::wire::{Dialect, Run};
 use further_link_protocol::{Channel, Command, StartRequest};
 
-/// Bytes of memory that this process has had at the most.
+/// Bytes of memory that this process has had at most.
 fn most_memory() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").expect("/proc");
     let line = status

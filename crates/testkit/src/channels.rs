@@ -10,12 +10,12 @@ pub fn program(code: &str) -> String {
     format!("import sys, os, time; sys.path.insert(0, {folder:?})\nfrom channel import *\n{code}")
 }
 
-/// A `keyevent` for `process`.
+/// Returns a `keyevent` for `process`.
 pub fn key_event(process: &str, key: &str, event: &str) -> Value {
     json!({"type": "keyevent", "process": process, "data": {"key": key, "event": event}})
 }
 
-/// The number that `jpeg` in `tests/programs/channel.py` has put into a picture, which has to be as that has made
+/// Returns the number that `jpeg` in `tests/programs/channel.py` has put into a picture, which has to be as that has made
 /// it.
 pub fn number_of(picture: &[u8]) -> u64 {
     assert_eq!(picture[..2], [0xff, 0xd8], "{} bytes", picture.len());

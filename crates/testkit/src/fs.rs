@@ -36,7 +36,7 @@ impl Reply {
     }
 }
 
-/// A head, `headers` in lines.
+/// Returns a head, `headers` in lines.
 pub fn head(server: &TestServer, method: &str, path: &str, headers: &str) -> String {
     let mut head = format!(
         "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n",
@@ -107,7 +107,7 @@ pub fn parse(bytes: &[u8], method: &str) -> Reply {
     reply
 }
 
-/// The content of chunks, and whether the last one was there.
+/// Returns the content of chunks, and whether the last one was there.
 fn unchunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
     let mut body = Vec::new();
     loop {
@@ -172,7 +172,7 @@ impl Watcher {
         }
     }
 
-    /// The next event's name and data.
+    /// Returns the next event's name and data.
     pub fn event(&mut self) -> (String, serde_json::Value) {
         self.until("event: ");
         let name = self.until("\ndata: ");
@@ -181,7 +181,7 @@ impl Watcher {
         (name.trim_end_matches("\ndata: ").to_owned(), data)
     }
 
-    /// The next change: kind and path.
+    /// Returns the next change: kind and path.
     pub fn change(&mut self) -> (String, String) {
         let (name, data) = self.event();
         assert_eq!(name, "change", "{data}");
@@ -203,7 +203,7 @@ impl Watcher {
         }
     }
 
-    /// Whether the server has ended it properly, with a last chunk.
+    /// Returns whether the server has ended it properly, with a last chunk.
     pub fn has_ended(mut self) -> bool {
         let _ = self.stream.read_to_end(&mut self.buffer);
         self.buffer.ends_with(b"\r\n0\r\n\r\n")

@@ -130,7 +130,7 @@ impl TestServer {
         self.log.lock().unwrap().clone()
     }
 
-    /// The process that faces the network.
+    /// Returns the process that faces the network.
     pub fn pid(&self) -> i32 {
         self.child.id() as i32
     }
@@ -143,12 +143,12 @@ impl TestServer {
             .expect("the server has a spawner")
     }
 
-    /// The folder that is the work dir of all programs.
+    /// Returns the folder that is the work dir of all programs.
     pub fn work_dir(&self) -> PathBuf {
         self.folder.path().join("work")
     }
 
-    /// The folder for code without a folder.
+    /// Returns the folder for code without a folder.
     pub fn temp_dir(&self) -> PathBuf {
         self.folder.path().join("temp")
     }
@@ -235,7 +235,7 @@ pub fn server_command(folder: &TempDir) -> Command {
     command_of("serve", folder)
 }
 
-/// The same for another server.
+/// Returns the same for another server.
 pub fn command_of(server: &str, folder: &TempDir) -> Command {
     let path = folder.path();
     let mut command = Command::new(binary_path());
@@ -282,7 +282,7 @@ pub fn refusal(arguments: &[&str]) -> String {
     refusal_of("serve", arguments)
 }
 
-/// The same of another server.
+/// Returns the same of another server.
 pub fn refusal_of(server: &str, arguments: &[&str]) -> String {
     let folder = TempDir::create();
     let mut server = command_of(server, &folder)
@@ -305,7 +305,7 @@ pub fn refusal_of(server: &str, arguments: &[&str]) -> String {
     text
 }
 
-/// The port in the line that says where to click.
+/// Returns the port in the line that says where to click.
 fn port_in(line: &str) -> Option<u16> {
     let rest = line
         .split_once("open http")
@@ -339,7 +339,7 @@ impl Answer {
         }
     }
 
-    /// The value of a header; its name in any case.
+    /// Returns the value of a header; its name in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().skip(1).find_map(|line| {
             let (known, value) = line.split_once(':')?;
@@ -520,7 +520,7 @@ impl Client {
     }
 }
 
-/// Everything that a process put out, and how it ended.
+/// Everything that a process output, and how it ended.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Finished {
     pub stdout: String,
@@ -610,7 +610,7 @@ pub fn write_file(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
 }
 
-/// The names in a folder; none if it is not there.
+/// Returns the names in a folder; none if it is not there.
 pub fn names_in(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut names: Vec<_> = entries
@@ -620,7 +620,7 @@ pub fn names_in(folder: &Path) -> Vec<String> {
     names
 }
 
-/// A word that no other test has, for recognising processes and files.
+/// Returns a word that no other test has, for recognising processes and files.
 pub fn unique(stem: &str) -> String {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -628,7 +628,7 @@ pub fn unique(stem: &str) -> String {
     format!("{stem}-{}-{number}", std::process::id())
 }
 
-/// Whether tests that need root can run; says so if not.
+/// Returns whether tests that need root can run; says so if not.
 pub fn is_root() -> bool {
     let root = nix::unistd::Uid::effective().is_root();
     if !root {

@@ -73,7 +73,7 @@ impl Frame {
         serde_json::from_slice(&self.payload).unwrap()
     }
 
-    /// The code of a close frame.
+    /// Returns the code of a close frame.
     pub fn close_code(&self) -> u16 {
         assert_eq!(self.opcode, CLOSE, "{self:?}");
         u16::from_be_bytes([self.payload[0], self.payload[1]])
@@ -128,7 +128,7 @@ impl RawClient {
         self.send_json(&serde_json::json!({"type": "start", "process": name, "data": data}));
     }
 
-    /// The next frame, `None` if the connection ended.
+    /// Returns the next frame, `None` if the connection ended.
     pub fn frame(&mut self) -> Option<Frame> {
         let mut start = [0; 2];
         if let Err(error) = self.stream.read_exact(&mut start) {
@@ -165,7 +165,7 @@ impl RawClient {
         })
     }
 
-    /// The next message, read as JSON. Pings stay unanswered.
+    /// Returns the next message, read as JSON. Pings stay unanswered.
     pub fn recv(&mut self) -> serde_json::Value {
         let end = Instant::now() + DEADLINE;
         loop {
@@ -224,7 +224,7 @@ impl RawClient {
     }
 }
 
-/// The bytes of a client's frame.
+/// Returns the bytes of a client's frame.
 pub fn frame(last: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![u8::from(last) << 7 | opcode];
     match payload.len() {

@@ -1,4 +1,4 @@
-//! A client that keeps account of what its programs put out and take in, in both dialects of `/run`, and
+//! A client that keeps account of what its programs output and read, in both dialects of `/run`, and
 //! holds every frame against the rules of `docs/protocol.md` section 10. Its frames are written out here
 //! from the specification, not with the server's code, so that a mistake in that is seen.
 //!
@@ -76,7 +76,7 @@ impl Program {
     }
 }
 
-/// The bytes that base64 stands for; there has to be nothing else in it.
+/// Returns the bytes that base64 stands for; there has to be nothing else in it.
 pub fn base64(text: &str) -> Vec<u8> {
     assert_eq!(text.len() % 4, 0, "{} characters", text.len());
     let value = |character: u8| match character {
@@ -107,7 +107,7 @@ pub struct StreamClient {
     pub binary: bool,
     /// Programs by name; one that was started again is a new one.
     pub programs: BTreeMap<String, Program>,
-    /// Bytes of output after which an acknowledgement is sent while more output is at hand, at the most
+    /// Bytes of output after which an acknowledgement is sent while more output is at hand, at most
     /// 64 KiB; when none is, those that are due are sent. `None`: none is sent by itself.
     pub ack_every: Option<u64>,
     pub pong: Pong,
@@ -115,7 +115,7 @@ pub struct StreamClient {
     last_number: u32,
 }
 
-/// A handshake with further header lines; the connection stays open in the client.
+/// Returns a handshake with further header lines; the connection stays open in the client.
 pub fn handshake(server: &TestServer, path: &str, headers: &str) -> (RawClient, Answer) {
     let mut stream = server.tcp();
     let host = format!("127.0.0.1:{}", server.port);
@@ -125,7 +125,7 @@ pub fn handshake(server: &TestServer, path: &str, headers: &str) -> (RawClient, 
     (RawClient { stream }, answer)
 }
 
-/// The bytes of a frame of the binary stream.
+/// Returns the bytes of a frame of the binary stream.
 pub fn frame(code: [u8; 4], number: u32, offset: u64, bytes: &[u8]) -> Vec<u8> {
     let mut frame = code.to_vec();
     frame.extend_from_slice(&number.to_be_bytes());
@@ -135,7 +135,7 @@ pub fn frame(code: [u8; 4], number: u32, offset: u64, bytes: &[u8]) -> Vec<u8> {
 }
 
 impl StreamClient {
-    /// A client of `further-link.3`.
+    /// Returns a client of `further-link.3`.
     pub fn binary(server: &TestServer, path: &str) -> Self {
         let offer = "\nSec-WebSocket-Protocol: further-link.3";
         let (raw, answer) = handshake(server, path, offer);
@@ -144,7 +144,7 @@ impl StreamClient {
         Self::new(raw, true)
     }
 
-    /// A client of plain `/run`.
+    /// Returns a client of plain `/run`.
     pub fn json(server: &TestServer, path: &str) -> Self {
         let (raw, answer) = handshake(server, path, "");
         assert_eq!(answer.header("sec-websocket-protocol"), None, "{answer:?}");
@@ -254,7 +254,7 @@ impl StreamClient {
         }
     }
 
-    /// Whether something can be read at once.
+    /// Returns whether something can be read at once.
     fn has_more(&self) -> bool {
         self.raw.stream.set_nonblocking(true).unwrap();
         let more = self.raw.stream.peek(&mut [0]).is_ok();
@@ -268,7 +268,7 @@ impl StreamClient {
         self.send(BINARY, &ack);
     }
 
-    /// The next message, whatever it is.
+    /// Returns the next message, whatever it is.
     #[expect(clippy::should_implement_trait)] // It never ends, and panics where an iterator would.
     pub fn next(&mut self) -> Event {
         let end = Instant::now() + DEADLINE;
@@ -400,7 +400,7 @@ impl StreamClient {
         }
     }
 
-    /// The next text; what comes before it is taken down.
+    /// Returns the next text; what comes before it is taken down.
     pub fn text(&mut self) -> Value {
         let end = Instant::now() + DEADLINE;
         loop {
@@ -445,7 +445,7 @@ impl StreamClient {
         self.program(name)
     }
 
-    /// Reads until a program has put out what a client without acknowledgements is sent, and makes sure
+    /// Reads until a program has output what a client without acknowledgements is sent, and makes sure
     /// that it is not sent more.
     pub fn fill_window(&mut self, name: &str) {
         // Less than an eighth of the window is kept back, as it makes small frames.

@@ -54,7 +54,7 @@ impl TerminalServer {
         }
     }
 
-    /// A client without a cookie.
+    /// Returns a client without a cookie.
     pub fn page(&self) -> Page {
         Page::new(self.server.port)
     }
@@ -95,7 +95,7 @@ impl Page {
         }
     }
 
-    /// The same, with one more header line.
+    /// Returns the same, with one more header line.
     pub fn saying(&self, header: &str) -> Self {
         let mut page = self.again();
         page.headers += &format!("{header}\r\n");
@@ -139,7 +139,7 @@ impl Page {
         self.ask("GET", target, b"")
     }
 
-    /// The status of an answer.
+    /// Returns the status of an answer.
     pub fn status(&mut self, target: &str) -> u16 {
         self.get(target).status
     }
@@ -164,7 +164,7 @@ impl Page {
         self.read_until_at(&format!("/?console&wait=5&session={session}"), wanted)
     }
 
-    /// The same by a request of the test's own.
+    /// Returns the same by a request of the test's own.
     pub fn read_until_at(&mut self, target: &str, wanted: &str) -> String {
         let end = Instant::now() + DEADLINE;
         let mut text = String::new();
@@ -238,7 +238,7 @@ pub fn plain(text: &str) -> String {
     text.replace("\x1b[?2004h", "").replace("\x1b[?2004l\r", "")
 }
 
-/// A process's resident memory, in KiB.
+/// Returns a process's resident memory, in KiB.
 pub fn memory_of(pid: i32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status

@@ -15,7 +15,7 @@ pub fn post(server: &TestServer, path: &str, body: &[u8]) -> Answer {
     try_post(server.port, path, body).unwrap()
 }
 
-/// The same, for a server that may go away meanwhile.
+/// Returns the same, for a server that may go away meanwhile.
 pub fn try_post(port: u16, path: &str, body: &[u8]) -> std::io::Result<Answer> {
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(super::DEADLINE))?;
@@ -32,7 +32,7 @@ pub fn try_post(port: u16, path: &str, body: &[u8]) -> std::io::Result<Answer> {
     }
 }
 
-/// An upload object of text files.
+/// Returns an upload object of text files.
 pub fn project(name: &str, files: &[(&str, &str)]) -> Value {
     let files: Map<String, Value> = files
         .iter()

@@ -1,4 +1,4 @@
-/** What a program has put out, on its way to listeners, and how much of it they have consumed. */
+/** What a program has output, on its way to listeners, and how much of it they have consumed. */
 
 import { report } from "./listeners.js";
 import type { Output } from "./types.js";

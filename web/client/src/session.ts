@@ -105,7 +105,7 @@ export class Session implements Wire {
   }
 
   /** Asks for a sign of life now: the network may have changed. Not while one is due anyhow: who asks again and again would
-   * otherwise wait for ever. */
+   * otherwise wait forever. */
   check(): void {
     if (this.#phase === "ready" && this.#heard) this.#ping();
   }

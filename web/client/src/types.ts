@@ -76,7 +76,7 @@ export type ProgramState =
   /** The connection was lost, and the device stops the programs of a connection that is gone. */
   | { readonly kind: "lost" };
 
-/** A piece of what a program has put out. */
+/** A piece of what a program has output. */
 export interface Output {
   readonly stream: "stdout" | "stderr";
   readonly bytes: Uint8Array;

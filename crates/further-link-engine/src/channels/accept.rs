@@ -72,7 +72,7 @@ pub(crate) async fn serve(
         }
     }
     // Connections that it has made and nobody has accepted. No more than can have waited, as
-    // somebody else may know the sockets and go on for ever.
+    // somebody else may know the sockets and go on forever.
     for (listener, socket) in listeners.iter().zip(SOCKET_KINDS) {
         for _ in 0..=CHANNEL_BACKLOG {
             if tasks.len() >= CONNECTIONS_MAX_COUNT {

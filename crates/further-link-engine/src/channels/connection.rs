@@ -19,7 +19,7 @@ use tokio::sync::{Notify, watch as watch_channel};
 /// Bytes of one read: how much is decoded before other tasks have their turn.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 /// Bytes that are still read when the program is over: what its sockets can hold, and more than one
-/// message has. Somebody else who holds the connection could go on for ever.
+/// message has. Somebody else who holds the connection could go on forever.
 const DRAIN_MAX_BYTES: usize = 16 << 20;
 
 /// Bytes of a message from which on it needs one of [`LARGE_MESSAGES_MAX`] permits.

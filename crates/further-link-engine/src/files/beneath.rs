@@ -11,11 +11,11 @@ use nix::sys::stat::{Mode, fstatat, mkdirat};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-/// Bytes of one component of a path, at the most (`NAME_MAX`).
+/// Bytes of one component of a path, at most (`NAME_MAX`).
 const COMPONENT_MAX_BYTES: usize = 255;
-/// Bytes of a whole path, at the most (`PATH_MAX`, with its NUL).
+/// Bytes of a whole path, at most (`PATH_MAX`, with its NUL).
 const PATH_MAX_BYTES: usize = 4095;
-/// Components of a path, at the most: what is removed or copied is gone through by recursion.
+/// Components of a path, at most: what is removed or copied is gone through by recursion.
 const PATH_MAX_COMPONENTS: usize = 128;
 /// How often a path is resolved again because somebody has moved folders meanwhile (`openat2(2)`, EAGAIN).
 const RESOLVE_ATTEMPTS: usize = 64;
@@ -39,7 +39,7 @@ impl Name {
         }
     }
 
-    /// The same, but the folder itself has a name too: the empty one.
+    /// Checks a path like [`Self::new`], but the folder itself has a name too: the empty one.
     ///
     /// # Errors
     /// As for [`Name::new`].
@@ -69,7 +69,7 @@ impl Name {
         Ok(Self(components.join("/")))
     }
 
-    /// The path, relative, without a slash at its end; empty for the folder itself.
+    /// Returns the path, relative, without a slash at its end; empty for the folder itself.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -79,7 +79,7 @@ impl Name {
         self.0.split('/').filter(|component| !component.is_empty())
     }
 
-    /// The folder it is in and its last component; `None` for the root itself.
+    /// Returns the folder it is in and its last component; `None` for the root itself.
     pub fn split(&self) -> Option<(Name, &str)> {
         match self.0.rsplit_once('/') {
             Some((folder, last)) => Some((Name(folder.to_owned()), last)),
@@ -88,7 +88,7 @@ impl Name {
         }
     }
 
-    /// The name of something in the folder that this is; `component` is one that a folder has.
+    /// Returns the name of something in the folder that this is; `component` is one that a folder has.
     pub(crate) fn join(&self, component: &str) -> Name {
         match self.0.is_empty() {
             true => Name(component.to_owned()),
@@ -144,7 +144,7 @@ impl Root {
         self
     }
 
-    /// A folder below this one as a root of its own; a link is not followed in the last place.
+    /// Returns a folder below this one as a root of its own; a link is not followed in the last place.
     pub(crate) fn below_itself(&self, name: &Name) -> nix::Result<Self> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
         Ok(Self {
@@ -153,7 +153,7 @@ impl Root {
         })
     }
 
-    /// A folder below this one as a root of its own; links that stay below are followed.
+    /// Returns a folder below this one as a root of its own; links that stay below are followed.
     pub(crate) fn below(&self, name: &Name) -> nix::Result<Self> {
         Ok(Self {
             folder: self.open_folder(name)?,

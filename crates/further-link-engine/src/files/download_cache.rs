@@ -23,7 +23,7 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 pub(super) const INDEX_DIR: &str = ".index";
 /// The first line of a record.
 const RECORD_HEADER: &str = "further-link cache 1";
-/// Bytes of a record, at the most. An address has less.
+/// Bytes of a record, at most. An address has less.
 const RECORD_MAX_BYTES: u64 = 64 * 1024;
 /// Bytes that are read at once.
 const READ_BUFFER_BYTES: usize = 64 * 1024;
@@ -74,7 +74,7 @@ impl Cache {
         Some(Self { root, index })
     }
 
-    /// The same, but makes it if there is none.
+    /// Returns the same, but makes it if there is none.
     pub(super) fn make(work: &Root) -> Option<Self> {
         let mode = Mode::from_bits_truncate(0o755);
         // What is there already, and is no folder, is found when it is opened.
@@ -176,7 +176,7 @@ pub(super) fn copy(mut from: &File, mut to: &File) -> io::Result<()> {
     io::copy(&mut from, &mut to).map(drop)
 }
 
-/// The name of the record for the file at `place`.
+/// Returns the name of the record for the file at `place`.
 fn key(place: &Name) -> String {
     hexadecimal(ring::digest::digest(&SHA256, place.as_str().as_bytes()).as_ref())
 }

@@ -103,7 +103,7 @@ impl FilesError {
         }
     }
 
-    /// Whether it is the server or the device that failed, rather than what was asked for.
+    /// Returns whether it is the server or the device that failed, rather than what was asked for.
     pub fn is_internal(&self) -> bool {
         match self {
             Self::Account(error) => error.is_internal(),

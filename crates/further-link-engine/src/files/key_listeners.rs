@@ -11,7 +11,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 
 /// How the name of such a socket ends, behind the process group.
 const SOCKET_SUFFIX: &str = ".keyevent.sock";
-/// Sockets that are connected to, at the most: as many descriptors as go with one packet.
+/// Sockets that are connected to, at most: as many descriptors as go with one packet.
 const LISTENERS_MAX_COUNT: usize = 8;
 
 /// Connects to every such socket in `folder` but those of `known`; sends their process groups and the
@@ -30,7 +30,7 @@ pub(super) fn connect_all(link: &ServerLink, dir: &str, known: &[u32]) -> Option
 }
 
 fn connections(dir: &str, known: &[u32]) -> nix::Result<Vec<(u32, OwnedFd)>> {
-    // The program may have put something else in its place, on which an open would wait for ever.
+    // The program may have put something else in its place, on which an open would wait forever.
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let mut opened = Dir::open(dir, flags, Mode::empty())?;
     let number = opened.as_raw_fd();

@@ -19,7 +19,7 @@ const EMPTY_ATTEMPTS: usize = 8;
 /// error, so that as much as possible is gone.
 ///
 /// # Errors
-/// The first reason why something stays.
+/// Returns the first reason why something stays.
 pub(super) fn remove(folder: BorrowedFd<'_>, name: &CStr) -> nix::Result<()> {
     match unlinkat(folder, name, UnlinkatFlags::NoRemoveDir) {
         Ok(()) | Err(Errno::ENOENT) => return Ok(()),
@@ -100,7 +100,7 @@ fn remove_deep(top: BorrowedFd<'_>, folder: BorrowedFd<'_>, name: &CStr) -> nix:
     )
 }
 
-/// The names in a folder.
+/// Returns the names in a folder.
 pub(super) fn names(folder: BorrowedFd<'_>) -> nix::Result<Vec<CString>> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let mut names = Vec::new();
@@ -150,7 +150,7 @@ fn open_here(folder: BorrowedFd<'_>, name: &CStr, access: OFlag) -> nix::Result<
     }
 }
 
-/// Whether there is anything of that name.
+/// Returns whether there is anything of that name.
 pub(super) fn exists(folder: BorrowedFd<'_>, name: &str) -> bool {
     fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok()
 }

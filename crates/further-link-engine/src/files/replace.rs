@@ -21,7 +21,7 @@ const RENAME_ATTEMPTS: usize = 64;
 /// Age of a link that looks temporary at which it is taken for forgotten: links cannot be locked.
 const STALE_LINK_AGE: Duration = Duration::from_secs(60);
 
-/// Whether a component of a name is one that only the server uses.
+/// Returns whether a component of a name is one that only the server uses.
 pub(super) fn is_reserved(component: &str) -> bool {
     component.starts_with(TEMPORARY_PREFIX) || component.starts_with(SET_ASIDE_PREFIX)
 }
@@ -83,7 +83,7 @@ impl Staging {
         })
     }
 
-    /// The new folder.
+    /// Returns the new folder.
     pub(super) fn tree(&self) -> &Root {
         &self.tree
     }
@@ -309,7 +309,7 @@ fn recover(folder: BorrowedFd<'_>, last: &str) -> nix::Result<()> {
     }
 }
 
-/// The name under which the old `last` is set aside. A digest: with more in front, a name may be too long.
+/// Returns the name under which the old `last` is set aside. A digest: with more in front, a name may be too long.
 pub(super) fn set_aside(last: &str) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, last.as_bytes());
     let digits = hexadecimal(&digest.as_ref()[..16]);
@@ -346,7 +346,7 @@ fn unlock(opened: BorrowedFd<'_>) {
     }
 }
 
-/// Whether what is open is still what has that name.
+/// Returns whether what is open is still what has that name.
 fn is_same(opened: &impl std::os::fd::AsFd, folder: BorrowedFd<'_>, name: &str) -> bool {
     let named = fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW);
     match (fstat(opened), named) {

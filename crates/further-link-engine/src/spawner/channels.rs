@@ -37,7 +37,7 @@ const OPEN_DIR_FLAGS: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_DIRECTORY)
     .union(OFlag::O_NOFOLLOW)
     .union(OFlag::O_CLOEXEC);
-/// Entries of a folder that the spawner removes itself, at the most.
+/// Entries of a folder that the spawner removes itself, at most.
 const INLINE_REMOVE_MAX_ENTRIES: usize = 16;
 
 /// Where the folders of programs are made.

@@ -202,7 +202,7 @@ fn restore_descriptor_limit(soft: u64) {
     }
 }
 
-/// A session and process group of its own; with a pty, that is its controlling terminal.
+/// Returns a session and process group of its own; with a pty, that is its controlling terminal.
 fn start_session(streams: &Streams) -> nix::Result<()> {
     nix::unistd::setsid()?;
     let [input, output, error] = match streams {
@@ -250,7 +250,7 @@ pub(super) fn die_with_parent() {
     let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
 }
 
-/// Whether the file can be run, as far as that can be told. Made executable, it is told what its
+/// Returns whether the file can be run, as far as that can be told. Made executable, it is told what its
 /// permissions were.
 fn check_script(
     script: &str,
@@ -369,7 +369,7 @@ fn execute_program(plan: &Plan<'_>) -> Result<Infallible, StartError> {
     Err(refused.unwrap_or_else(|| StartError::NotInstalled(program.clone())))
 }
 
-/// The launch's environment, and what depends on the account's own files.
+/// Returns the launch's environment, and what depends on the account's own files.
 fn final_environment(plan: &Plan<'_>) -> Vec<(String, String)> {
     let Plan {
         launch, identity, ..

@@ -25,7 +25,7 @@ pub(super) struct Leftovers {
 }
 
 impl Leftovers {
-    /// Whether there is nothing to remove.
+    /// Returns whether there is nothing to remove.
     pub(super) fn is_empty(&self) -> bool {
         self.temp_folder.is_none()
             && self.private_folder.is_none()

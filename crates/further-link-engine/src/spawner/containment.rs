@@ -111,7 +111,7 @@ impl Drop for CgroupBase {
     }
 }
 
-/// A cgroup and all below it, the innermost first: a program with the right to may make some in its own.
+/// Returns a cgroup and all below it, the innermost first: a program with the right to may make some in its own.
 fn tree(path: &Path) -> Vec<PathBuf> {
     let mut found = vec![path.to_owned()];
     let mut next = 0;
@@ -134,7 +134,7 @@ fn remove(path: &Path) {
     }
 }
 
-/// The folder of the cgroup (version 2) that this process is in.
+/// Returns the folder of the cgroup (version 2) that this process is in.
 fn own_cgroup() -> io::Result<PathBuf> {
     let missing = || io::Error::new(io::ErrorKind::NotFound, "no cgroup version 2 is mounted");
     let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
@@ -300,7 +300,7 @@ impl Containment {
         }
     }
 
-    /// A descriptor that has news about this containment, and whether they are urgent data (`EPOLLPRI`)
+    /// Returns a descriptor that has news about this containment, and whether they are urgent data (`EPOLLPRI`)
     /// rather than packets.
     pub(super) fn news(&self) -> (BorrowedFd<'_>, bool) {
         match self {
@@ -309,7 +309,7 @@ impl Containment {
         }
     }
 
-    /// To be called for news of a cgroup: until its file is read, the same news would wake us for ever.
+    /// To be called for news of a cgroup: until its file is read, the same news would wake us forever.
     pub(super) fn heard(&self) {
         if let Self::Cgroup(cgroup) = self {
             let _ = cgroup.is_populated();
@@ -350,7 +350,7 @@ impl Containment {
     }
 }
 
-/// The life of a supervisor: it starts the program, adopts and reaps what the program leaves behind,
+/// Returns the life of a supervisor: it starts the program, adopts and reaps what the program leaves behind,
 /// and ends when there is nothing left; when the spawner is gone it sees to that. It keeps the
 /// spawner's rights, so that no program of another user can end it.
 fn supervise(plan: &Plan<'_>, control: BorrowedFd<'_>) -> i32 {
@@ -485,7 +485,7 @@ fn parents() -> Vec<(Pid, Pid)> {
         .collect()
 }
 
-/// The parent's id from `proc_pid_stat(5)`; dead processes that are not yet reaped have none.
+/// Returns the parent's id from `proc_pid_stat(5)`; dead processes that are not yet reaped have none.
 pub(super) fn parent_of(pid: i32) -> Option<i32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in parentheses may hold anything; behind its last one come state and parent.

@@ -408,7 +408,7 @@ impl Spawner {
                 },
                 Err(Errno::EAGAIN) => break,
                 Ok(None) | Err(_) => {
-                    // Its exit comes as SIGCHLD; until then the closed socket would wake us for ever.
+                    // Its exit comes as SIGCHLD; until then the closed socket would wake us forever.
                     let _ = self.epoll.delete(control);
                     break;
                 }

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
-/// Bytes of a packet at the most. Code travels beside it as a memory file; what is left is arguments,
+/// Bytes of a packet at most. Code travels beside it as a memory file; what is left is arguments,
 /// environment and paths. Below Linux' default socket buffer (212,992), so that one always fits.
 pub(crate) const PACKET_MAX_BYTES: usize = 128 * 1024;
 
@@ -32,7 +32,7 @@ pub(crate) fn pair() -> nix::Result<(OwnedFd, OwnedFd)> {
     )
 }
 
-/// A message as the bytes of one packet, or `None` if it is too large for one.
+/// Returns a message as the bytes of one packet, or `None` if it is too large for one.
 pub(crate) fn encode<T: Serialize>(message: &T) -> Option<Vec<u8>> {
     postcard::to_stdvec(message)
         .ok()
@@ -96,7 +96,7 @@ pub(crate) fn receive<T: DeserializeOwned>(
 /// `recvmsg(2)`: bytes, flags and descriptors.
 ///
 /// Not `nix`' function: that gives no descriptor at all when the kernel had room for some of them only,
-/// and those would stay open for ever.
+/// and those would stay open forever.
 fn receive_message(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],

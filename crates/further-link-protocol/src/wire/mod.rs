@@ -60,7 +60,7 @@ pub trait Dialect: Send + Sync {
     /// that holds text.
     ///
     /// # Errors
-    /// A [`Rejection`] if it is not UTF-8, not JSON, or not a message of this dialect. Whether the
+    /// Returns a [`Rejection`] if it is not UTF-8, not JSON, or not a message of this dialect. Whether the
     /// process is known or already in use is not checked here.
     fn decode(&self, message: &[u8]) -> Result<Command, Rejection>;
 

@@ -1,4 +1,4 @@
-//! `further-link.3`, the binary stream: the frames that carry what programs put out and take in, and their video.
+//! `further-link.3`, the binary stream: the frames that carry what programs output and read, and their video.
 //! `docs/protocol.md` section 10. The text frames beside them are the `/run` dialect's.
 
 use crate::Stream;
@@ -42,7 +42,7 @@ pub enum FrameKind {
     InputEnd,
     /// From the server: the program has taken the input up to here.
     InputAck,
-    /// From the server: bytes that the program has put out.
+    /// From the server: bytes that the program has output.
     Output(Stream),
     /// From the server: one picture of the program's video, a JPEG file. The offset is how many the program
     /// had shown before.
@@ -110,7 +110,7 @@ impl FrameKind {
 }
 
 impl FrameHeader {
-    /// The head as it is sent.
+    /// Returns the head as it is sent.
     pub fn encode(&self) -> [u8; FRAME_HEADER_BYTES] {
         let mut bytes = [0; FRAME_HEADER_BYTES];
         bytes[..4].copy_from_slice(&self.kind.code());

@@ -9,10 +9,10 @@ use super::json::{self, Fields};
 use crate::TerminalSize;
 use serde::Serialize;
 
-/// Lines or columns of a terminal, at the most: four digits, some five times what a wide screen shows. Programs
+/// Lines or columns of a terminal, at most: four digits, some five times what a wide screen shows. Programs
 /// take memory for every cell.
 const MAX_CELLS: u16 = 9999;
-/// Bytes of the text of a size, at the most.
+/// Bytes of the text of a size, at most.
 const SIZE_MAX_BYTES: usize = "9999x9999".len();
 
 /// A message of a client.
@@ -51,7 +51,7 @@ pub struct ListedSession<'a> {
 /// Reads a message: an object with `text` or `size` or both, or else plain text, which is keys as it is.
 ///
 /// # Errors
-/// A sentence about what is wrong: it is no UTF-8, `text` is no string, or `size` is no size. Nothing of such a
+/// Returns a sentence about what is wrong: it is no UTF-8, `text` is no string, or `size` is no size. Nothing of such a
 /// message counts.
 pub fn read_terminal_input(message: &[u8]) -> Result<TerminalInput, ParseError> {
     let text =

@@ -14,7 +14,7 @@ use std::fmt;
 /// Reads an upload object.
 ///
 /// # Errors
-/// A sentence about what is wrong with its shape. Names are not looked at here.
+/// Returns a sentence about what is wrong with its shape. Names are not looked at here.
 pub fn read_upload(json: &[u8]) -> Result<Upload, ParseError> {
     let text =
         str::from_utf8(json).map_err(|_| ParseError::new("The upload is not UTF-8 text."))?;
@@ -75,7 +75,7 @@ fn content(value: &RawValue) -> Result<UploadContent, &'static str> {
     }
 }
 
-/// Names of files that are read, at the most. Behind them no more are kept: each takes ten times as much memory as text, and
+/// Names of files that are read, at most. Behind them no more are kept: each takes ten times as much memory as text, and
 /// whoever has asked for so many is refused anyway.
 const MAX_FILES: usize = 10_001;
 

@@ -159,7 +159,7 @@ impl Shared {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A sample that is good enough for somebody new.
+    /// Returns a sample that is good enough for somebody new.
     fn recent(&self) -> Option<Sample> {
         let last = self.last();
         let last = last.as_ref()?;

@@ -300,7 +300,7 @@ fn thousandths(number: f64) -> f64 {
     (number * 1000.0).round() / 1000.0
 }
 
-/// A text of the system for people: one line, not too long.
+/// Returns a text of the system for people: one line, not too long.
 fn name(text: &str) -> String {
     text.chars()
         .filter(|character| !character.is_control())

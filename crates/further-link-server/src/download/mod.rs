@@ -62,7 +62,7 @@ pub struct DownloadSettings {
 }
 
 /// Why a file was not downloaded, as a sentence for the person who asked for it. It resolver the
-/// host at the most: the rest of an address may hold what gives access to the file.
+/// host at most: the rest of an address may hold what gives access to the file.
 #[derive(Debug, thiserror::Error)]
 pub enum DownloadError {
     /// No network answered: as if this device had no way to the internet.

@@ -5,7 +5,7 @@ use further_link_engine::{Conditions, Version, Versions};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A version as an entity tag.
+/// Returns a version as an entity tag.
 pub(super) fn etag_text(version: Version) -> String {
     format!("\"{version}\"")
 }
@@ -140,7 +140,7 @@ fn part(range: &str, size: u64) -> Wanted {
     }
 }
 
-/// A time as `Last-Modified` has it, without fractions of a second.
+/// Returns a time as `Last-Modified` has it, without fractions of a second.
 fn whole_seconds(modified_ns: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(u64::try_from(modified_ns / 1_000_000_000).unwrap_or(0))
 }

@@ -20,7 +20,7 @@ const GZIP_TRAILER_BYTES: usize = 8;
 /// Base two logarithm of the furthest that the format refers back to.
 const WINDOW_BITS: u8 = 15;
 
-/// A body of `length` bytes from what `gzip` holds.
+/// Returns a body of `length` bytes from what `gzip` holds.
 pub(super) fn body(gzip: &'static [u8], length: usize) -> Body {
     let end = gzip.len().saturating_sub(GZIP_TRAILER_BYTES);
     Body::new(Inflated {

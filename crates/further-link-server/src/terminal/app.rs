@@ -59,7 +59,7 @@ pub(super) fn start_shell(
     engine.start(runner, &request, account, Some(size), Features::default())
 }
 
-/// A shell that cannot be had, as an answer.
+/// Returns a shell that cannot be had, as an answer.
 pub(super) fn start_error(error: &StartError) -> HttpError {
     let status = match error {
         StartError::TooManyJobs(_) | StartError::Stopping => StatusCode::SERVICE_UNAVAILABLE,

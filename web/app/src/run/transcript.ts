@@ -1,4 +1,4 @@
-/** All that a program has put out, as text, to be saved or copied. */
+/** All that a program has output, as text, to be saved or copied. */
 
 /** Characters that are kept; the oldest go. Memory of the browser, two bytes each. */
 const TRANSCRIPT_MAX_CHARS = 32 * 1024 * 1024;

@@ -5,7 +5,7 @@ import type { TerminalSize } from "further-link";
 /** The usual size of a terminal, where nothing can be measured. */
 export const DEFAULT_SIZE: TerminalSize = { rows: 24, cols: 80 };
 
-/** What the server takes for rows and columns at the most is larger; nobody has such a screen. */
+/** What the server takes for rows and columns at most is larger; nobody has such a screen. */
 const MAX_SIZE = { rows: 500, cols: 1000 } as const;
 
 /** Characters that are measured at once, so that a fraction of a pixel counts. */

@@ -192,7 +192,7 @@ export class TerminalSession {
     this.focus();
   }
 
-  /** All that was put out, as a file. */
+  /** All that was output, as a file. */
   save(name: string): void {
     download(
       `${name}.log`,

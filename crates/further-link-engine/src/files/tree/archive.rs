@@ -15,13 +15,13 @@ use std::ffi::CStr;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 
-/// Files and folders in an archive, at the most: of each, a line is kept for the list at the end.
+/// Files and folders in an archive, at most: of each, a line is kept for the list at the end.
 const ARCHIVE_MAX_ENTRIES: usize = 200_000;
-/// Bytes of the names in that list, at the most.
+/// Bytes of the names in that list, at most.
 const ARCHIVE_NAMES_MAX_BYTES: usize = 32 * 1024 * 1024;
-/// Bytes of a name in the archive, at the most: its length has 16 bits, and a folder's ends with a slash.
+/// Bytes of a name in the archive, at most: its length has 16 bits, and a folder's ends with a slash.
 const ARCHIVE_PATH_MAX_BYTES: usize = u16::MAX as usize - 1;
-/// After so many files it is looked whether anybody still waits.
+/// After so many files it is checked whether anybody still waits.
 const ENTRIES_PER_CLOSED_CHECK: usize = 256;
 /// How deep folders may be in one another.
 const ARCHIVE_MAX_DEPTH: usize = 256;

@@ -8,7 +8,7 @@ use nix::sys::stat::{Mode, fstat};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
-/// Paths that are gathered, at the most; more is "lost", for a client then lists again anyway.
+/// Paths that are gathered, at most; more is "lost", for a client then lists again anyway.
 const CHANGED_PATHS_MAX_COUNT: usize = 4096;
 
 /// What has happened to a path.
@@ -132,7 +132,7 @@ impl Changes {
         self.moves.insert(cookie, Source::Hidden);
     }
 
-    /// The second half. Where it came from, if that was seen.
+    /// Returns the second half. Where it came from, if that was seen.
     pub(super) fn moved_to(&mut self, cookie: u32, path: Name, folder: bool) -> Option<Name> {
         match self.moves.remove(&cookie) {
             Some(Source::Seen(from, _)) => {

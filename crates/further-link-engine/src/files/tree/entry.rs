@@ -20,7 +20,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often it is tried.
 const LOCK_RETRY_DELAY: Duration = Duration::from_millis(2);
 
-/// Whether a component of a path is a name of ours, which clients neither see nor use.
+/// Returns whether a component of a path is a name of ours, which clients neither see nor use.
 pub(super) fn is_reserved(component: &[u8]) -> bool {
     RESERVED_PREFIXES.into_iter().any(|begin| {
         // Some file systems (vfat) do not tell capitals from small letters.
@@ -48,7 +48,7 @@ pub(super) fn usable(name: &Name) -> Result<(), FilesError> {
     }
 }
 
-/// A name for people: the work folder itself has an empty one.
+/// Returns a name for people: the work folder itself has an empty one.
 pub(super) fn shown(name: &Name) -> String {
     match name.as_str() {
         "" => "the work folder".to_owned(),
@@ -61,7 +61,7 @@ pub(super) fn fail(name: &Name) -> impl Fn(Errno) -> FilesError + use<'_> {
     move |errno| FilesError::of(&shown(name), errno)
 }
 
-/// The kind of thing that `stat` describes.
+/// Returns the kind of thing that `stat` describes.
 pub(super) fn format(stat: &FileStat) -> SFlag {
     SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())
 }
@@ -112,7 +112,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// The place that `name` says; a link in the last place is this place itself. `None` for the root.
+    /// Returns the place that `name` says; a link in the last place is this place itself. `None` for the root.
     pub(super) fn of(root: &Root, name: &Name) -> Result<Option<Self>, FilesError> {
         let Some((around, last)) = name.split() else {
             return Ok(None);
@@ -125,7 +125,7 @@ impl Place {
         }))
     }
 
-    /// The place where writing to `name` writes: behind a link in the last place, if that is below the root.
+    /// Returns the place where writing to `name` writes: behind a link in the last place, if that is below the root.
     pub(super) fn for_writing(root: &Root, name: &Name) -> Result<Self, FilesError> {
         usable(name)?;
         let whole = || FilesError::IsFolder(shown(name));
@@ -154,7 +154,7 @@ impl Place {
         }
     }
 
-    /// The version of the file that is there.
+    /// Returns the version of the file that is there.
     pub(super) fn version(&self) -> Result<Option<Version>, FilesError> {
         Ok(self.stat()?.as_ref().map(Version::of))
     }

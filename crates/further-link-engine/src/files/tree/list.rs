@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 
-/// Entries of a folder that are listed, at the most. A page with more is of no use to anybody.
+/// Entries of a folder that are listed, at most. A page with more is of no use to anybody.
 const LIST_MAX_ENTRIES: usize = 20_000;
-/// Bytes of names and of where links lead that are listed, as JSON, at the most. Both are chosen by whoever made
+/// Bytes of names and of where links lead that are listed, as JSON, at most. Both are chosen by whoever made
 /// the files, and the server keeps the list in memory until the client has read it.
 const LIST_TEXT_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of names after which a packet is sent; with the longest name and link it is far below the largest packet.
@@ -153,7 +153,7 @@ fn collect(root: &Root, name: &Name) -> Result<(Vec<Entry>, FolderState), FilesE
     Ok((entries, state))
 }
 
-/// The names in a folder, sorted; not all if there are too many.
+/// Returns the names in a folder, sorted; not all if there are too many.
 fn names_in(folder: OwnedFd) -> nix::Result<(Vec<CString>, bool)> {
     let mut folder = Dir::from_fd(folder)?;
     let mut names = Vec::new();

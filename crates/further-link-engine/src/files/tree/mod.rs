@@ -401,7 +401,7 @@ impl Tree {
     }
 }
 
-/// The one descriptor that a packet has to bring.
+/// Returns the one descriptor that a packet has to bring.
 fn only(descriptors: Vec<OwnedFd>) -> Result<File, FilesError> {
     let mut descriptors = descriptors.into_iter();
     descriptors.next().map(File::from).ok_or(FilesError::Ended)

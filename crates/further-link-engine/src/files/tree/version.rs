@@ -83,7 +83,7 @@ pub enum Versions {
 }
 
 impl Versions {
-    /// Whether `current` is among them; a file that is not there never is.
+    /// Returns whether `current` is among them; a file that is not there never is.
     pub fn include(&self, current: Option<Version>) -> bool {
         match (self, current) {
             (_, None) => false,
@@ -103,7 +103,7 @@ pub struct Conditions {
 }
 
 impl Conditions {
-    /// Whether they hold for what is there now.
+    /// Returns whether they hold for what is there now.
     pub fn hold(&self, current: Option<Version>) -> bool {
         self.is.as_ref().is_none_or(|is| is.include(current))
             && !self.is_not.as_ref().is_some_and(|not| not.include(current))

@@ -20,14 +20,14 @@ use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::time::{Duration, Instant};
 
-/// Folders that are watched, at the most. Linux permits an account 8,192 or more altogether, of about 1 kB each in the
+/// Folders that are watched, at most. Linux permits an account 8,192 or more altogether, of about 1 kB each in the
 /// kernel.
 const WATCHED_DIRS_MAX_COUNT: usize = 4096;
 /// How long changes are gathered: an editor that saves makes five of them, and a page need not know more often.
 const DEBOUNCE: Duration = Duration::from_millis(50);
 /// Reads of what the kernel has gathered, each of up to 4 KiB, before some of it is told.
 const READS_PER_FLUSH: usize = 1024;
-/// How often it is looked whether the folder is still there: the kernel does not tell while somebody has it open, or when
+/// How often it is checked whether the folder is still there: the kernel does not tell while somebody has it open, or when
 /// one around it has moved. In milliseconds.
 const DIR_CHECK_INTERVAL_MS: u16 = 2000;
 /// Bytes of names after which a packet is sent.
@@ -353,7 +353,7 @@ impl Watcher {
         Some(())
     }
 
-    /// Whether the folder is no longer where it was.
+    /// Returns whether the folder is no longer where it was.
     fn is_gone(&self, root: &Root) -> bool {
         let id = |stat: nix::Result<FileStat>| stat.map(|stat| (stat.st_dev, stat.st_ino));
         let now = root
@@ -363,7 +363,7 @@ impl Watcher {
     }
 }
 
-/// The name of something in a folder, if clients may see it.
+/// Returns the name of something in a folder, if clients may see it.
 fn below(folder: &Name, last: &[u8]) -> Option<Name> {
     if is_reserved(last) {
         return None;

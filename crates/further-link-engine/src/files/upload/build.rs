@@ -288,7 +288,7 @@ impl Builder<'_> {
         self.had[source] = Some(Had { name, digest });
     }
 
-    /// The file that a source is downloaded into, if it is missing.
+    /// Returns the file that a source is downloaded into, if it is missing.
     fn first_of(&self, source: usize) -> Option<Name> {
         if self.had.get(source)?.is_some() {
             return None;

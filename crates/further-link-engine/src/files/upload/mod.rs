@@ -19,7 +19,7 @@ use std::io::{Seek as _, Write as _};
 use std::os::fd::OwnedFd;
 use tokio::task::JoinSet;
 
-/// Files of a project, at the most (`read_upload` keeps one more): as many names as one message of the process can hold twice over.
+/// Files of a project, at most (`read_upload` keeps one more): as many names as one message of the process can hold twice over.
 const UPLOAD_MAX_FILES: usize = 10_000;
 /// Downloads for one upload at the same time. More would not be quicker from one server, and each has buffers.
 const CONCURRENT_DOWNLOADS: usize = 4;
@@ -227,7 +227,7 @@ where
     Ok(silent.is_none())
 }
 
-/// The first of each host, then the second of each, and so on: that one host is silent does not mean much.
+/// Returns the first of each host, then the second of each, and so on: that one host is silent does not mean much.
 fn by_turns(urls: &[String], mut sources: Vec<usize>) -> VecDeque<usize> {
     let mut seen = HashMap::new();
     let mut turns = HashMap::new();
@@ -288,7 +288,7 @@ fn check_url(url: &str) -> Result<(), FilesError> {
     }
 }
 
-/// The folder of a miniscreen project's owner.
+/// Returns the folder of a miniscreen project's owner.
 fn owner(username: Option<&str>) -> Result<String, FilesError> {
     let username = username.unwrap_or_default();
     let user = username.split('@').next().unwrap_or_default();

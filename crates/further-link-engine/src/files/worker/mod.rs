@@ -41,7 +41,7 @@ pub(crate) const TRANSFER_WORKERS_MAX_COUNT: usize = 16;
 pub(crate) const WATCH_WORKERS_MAX_COUNT: usize = 32;
 
 /// How long a worker keeps its permit when the server has let go of it. One that hangs (a network's
-/// file system that does not answer) must not take it from all others for ever.
+/// file system that does not answer) must not take it from all others forever.
 pub(super) const EXIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Starts workers, within limits. Cheap to clone.

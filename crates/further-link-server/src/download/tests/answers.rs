@@ -274,7 +274,7 @@ async fn long_url_is_forbidden() {
     refusal(&open(), &format!("{url}{path}x")).await;
 }
 
-/// Answers that only announce another may be many, but not for ever.
+/// Answers that only announce another may be many, but not forever.
 #[tokio::test]
 async fn endless_informational_responses_time_out() {
     let site = Site::with(|mut stream, _| async move {

@@ -39,7 +39,7 @@ impl BlackHole {
     }
 }
 
-/// A port that nobody listens on.
+/// Returns a port that nobody listens on.
 fn closed_port() -> SocketAddr {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap()

@@ -21,7 +21,7 @@ fn near_v4() -> impl Strategy<Value = Ipv4Addr> {
     .prop_map(Ipv4Addr::from_bits)
 }
 
-/// A number in one of the ways in which a part of an address may be written.
+/// Returns a number in one of the ways in which a part of an address may be written.
 fn number(value: u32, way: u8, zeros: usize) -> String {
     match way % 4 {
         0 => value.to_string(),

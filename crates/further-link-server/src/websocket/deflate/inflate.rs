@@ -126,7 +126,7 @@ fn compressed_max(max: usize) -> usize {
     max.saturating_add(max / STORED_BLOCK_OVERHEAD_DIVISOR + SMALL_GROWTH)
 }
 
-/// A close frame's code and reason (RFC 6455 section 5.5.1).
+/// Returns a close frame's code and reason (RFC 6455 section 5.5.1).
 fn close(payload: &[u8]) -> Result<Message, Error> {
     let Some((code, reason)) = payload.split_first_chunk() else {
         return match payload {
@@ -165,7 +165,7 @@ mod tests {
         output
     }
 
-    /// A frame with the mask 1, 2, 3, 4.
+    /// Returns a frame with the mask 1, 2, 3, 4.
     fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
         let mut bytes = vec![first];
         match payload.len() {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// Pictures of the longest test, and how many come in a second.
 const PICTURES: u64 = 900;
 const RATE: u64 = 30;
-/// Pictures that wait, at the most, before one is dropped.
+/// Pictures that wait, at most, before one is dropped.
 const AHEAD: u64 = 4;
 /// Time between two keys.
 const KEY: Duration = Duration::from_millis(50);
@@ -75,7 +75,7 @@ impl Keys {
     }
 }
 
-/// What people do with it: video and keys, beside a program that puts out as much as it can. Pictures come at their
+/// What people do with it: video and keys, beside a program that outputs as much as it can. Pictures come at their
 /// rate, unless this test does not get to run: the program is never more ahead of it than the server has to hold.
 fn video_keys_and_a_flood(binary: bool) {
     let server = TestServer::start(&[]);

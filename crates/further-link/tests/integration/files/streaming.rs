@@ -354,7 +354,7 @@ fn watching_has_bounds_and_ends_with_the_client() {
     assert!(watcher.has_ended());
 }
 
-/// KiB of memory that a process has had at the most.
+/// KiB of memory that a process has had at most.
 fn peak(pid: i32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status

@@ -28,7 +28,7 @@ export interface Span {
 
 const styles = new Map<string, Style>();
 
-/** More than any program uses on purpose; a hostile one makes up new colours for ever. */
+/** More than any program uses on purpose; a hostile one makes up new colours forever. */
 const MOST_STYLES = 4096;
 
 function intern(style: Style): Style {

@@ -1,4 +1,4 @@
-/** English: running programs, and what they put out. */
+/** English: running programs, and what they output. */
 export const run = {
   run: "Run",
   runFile: "Run {file}",
