@@ -9,7 +9,9 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 /** Rules that are not asked, each with its reason. */
 const SWITCHED_OFF = [];
 
-/** Fails with what axe finds of impact serious or critical in `state`, which is what is said then. */
+/**
+ * Fails with what axe finds of impact serious or critical in `state`, which is what is said then.
+ */
 export async function accessible(page, state) {
   const found = [];
   for (const colorScheme of ["dark", "light"]) {

@@ -20,7 +20,10 @@ export const WIDE = { width: 1920, height: 1080 };
 export const SMALL_PHONE = { width: 360, height: 640 };
 export const PHONE = { width: 390, height: 844 };
 
-/** Without a graphics processor: terminals then draw with elements of the page, where tests find their text. */
+/**
+ * Without a graphics processor: terminals then draw with elements of the page, where tests find
+ * their text.
+ */
 export function launch() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -28,7 +31,8 @@ export function launch() {
       "--disable-gpu",
       "--disable-quic",
       "--no-first-run",
-      // Chromium asks for updates and the like at every start; where there is no network, that fails noisily.
+      // Chromium asks for updates and the like at every start; where there is no network, that
+      // fails noisily.
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
@@ -38,7 +42,10 @@ export function launch() {
   });
 }
 
-/** What a page that works never writes to the console. A test that breaks the connection allows for it. */
+/**
+ * What a page that works never writes to the console. A test that breaks the connection allows for
+ * it.
+ */
 const BROKEN_CONNECTION =
   /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_NETWORK_IO_SUSPENDED|ERR_INTERNET_DISCONNECTED|WebSocket connection to .* failed|Connection closed/;
 
@@ -70,7 +77,8 @@ class Watch {
     };
     page.on("request", (request) => asked(request.url()));
     page.on("websocket", (socket) => asked(socket.url()));
-    // Violations of the content security policy are told to the page, and only some of them to the console.
+    // Violations of the content security policy are told to the page, and only some of them to the
+    // console.
     await page.addInitScript(() =>
       addEventListener("securitypolicyviolation", (event) =>
         console.error(`policy violation: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile ?? ""}`),
@@ -79,7 +87,10 @@ class Watch {
   }
 }
 
-/** A page at `url` in a window (a context) of its own, or in `context`. It is told what the page does wrong by `watch`. */
+/**
+ * A page at `url` in a window (a context) of its own, or in `context`. It is told what the page
+ * does wrong by `watch`.
+ */
 async function openWatched(browser, url, options, contexts) {
   const { touch = false, mayLoseConnection = false, allowed = [], context: shared, ...rest } = options;
   const context =
@@ -93,7 +104,10 @@ async function openWatched(browser, url, options, contexts) {
   return { page, watch };
 }
 
-/** A page at `url` in a window of its own. When the test ends, it must not have done anything that no page may. */
+/**
+ * A page at `url` in a window of its own. When the test ends, it must not have done anything that
+ * no page may.
+ */
 export async function open(t, browser, url, options = {}) {
   const contexts = [];
   const { page, watch } = await openWatched(browser, url, options, contexts);
@@ -104,9 +118,12 @@ export async function open(t, browser, url, options = {}) {
   return page;
 }
 
-/** A test with pages. `body` gets `open(url, options)`, as above, and `later(action)` for what is to be done when the pages
- * are gone. When it fails, it says what all pages show; at its end, none of them may have complained, broken the policy or
- * asked another host. `browser` is a function, as the browser comes later than the test is made. */
+/**
+ * A test with pages. `body` gets `open(url, options)`, as above, and `later(action)` for what is to
+ * be done when the pages are gone. When it fails, it says what all pages show; at its end, none of
+ * them may have complained, broken the policy or asked another host. `browser` is a function, as
+ * the browser comes later than the test is made.
+ */
 export function pageTest(name, browser, body) {
   test(name, { timeout: LONGEST_TEST }, async () => {
     const contexts = [];

@@ -1,4 +1,5 @@
-// What programs show and ask for beside their text: keys, pictures, plots, figures, widgets. The programs are the examples.
+// What programs show and ask for beside their text: keys, pictures, plots, figures, widgets. The
+// programs are the examples.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

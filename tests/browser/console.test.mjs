@@ -8,7 +8,10 @@ import { launch, pageTest, pictures, screenshot } from "./browser.mjs";
 import { Page, until } from "./page.mjs";
 import { program, Server } from "./server.mjs";
 
-/** What a person at a slow device still takes for at once (ms); a busy test machine gets five times that. */
+/**
+ * What a person at a slow device still takes for at once (ms); a busy test machine gets five times
+ * that.
+ */
 const AT_ONCE = 200;
 
 let browser;
@@ -63,7 +66,10 @@ function withFile(name, file, body, options = {}) {
   });
 }
 
-/** Milliseconds from a press of the button until the program's state is `words`, as the page itself sees it. */
+/**
+ * Milliseconds from a press of the button until the program's state is `words`, as the page itself
+ * sees it.
+ */
 async function answeredAfter(app, button, words) {
   const measured = app.state.evaluate(
     (state, words) =>

@@ -1,5 +1,5 @@
-// Files of the device: made, renamed, moved, deleted, uploaded, downloaded; by pointer and by keyboard; and two who work
-// on the same ones.
+// Files of the device: made, renamed, moved, deleted, uploaded, downloaded; by pointer and by
+// keyboard; and two who work on the same ones.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -27,12 +27,18 @@ function withFiles(name, files, body, options = {}) {
   });
 }
 
-/** Waits until the server has a file, or has it no longer: the page shows it when the server has told it so. */
+/**
+ * Waits until the server has a file, or has it no longer: the page shows it when the server has
+ * told it so.
+ */
 async function shown(app, name, is = true) {
   await app.row(name).waitFor({ state: is ? "visible" : "detached" });
 }
 
-/** Drops files, as from the desktop, onto an element. Folders cannot be made up: they are real in a browser. */
+/**
+ * Drops files, as from the desktop, onto an element. Folders cannot be made up: they are real in a
+ * browser.
+ */
 async function drop(page, target, files) {
   const data = await page.evaluateHandle((files) => {
     const data = new DataTransfer();

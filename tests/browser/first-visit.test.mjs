@@ -1,4 +1,5 @@
-// The way of somebody who is here for the first time: write, run, answer, make a mistake, find it, mend it, run again.
+// The way of somebody who is here for the first time: write, run, answer, make a mistake, find it,
+// mend it, run again.
 
 import assert from "node:assert/strict";
 import { after, before } from "node:test";

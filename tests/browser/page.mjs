@@ -2,7 +2,10 @@
 
 import assert from "node:assert/strict";
 
-/** Programs and shells may be slow to start on a busy small machine; see DEADLINE in browser.mjs for what is waited for. */
+/**
+ * Programs and shells may be slow to start on a busy small machine; see DEADLINE in browser.mjs for
+ * what is waited for.
+ */
 export class Page {
   constructor(page) {
     this.page = page;
@@ -163,7 +166,10 @@ function escape(text) {
   return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }
 
-/** Waits until `condition`, a function of the page's world, is true; `words` is what is said if it never is. */
+/**
+ * Waits until `condition`, a function of the page's world, is true; `words` is what is said if it
+ * never is.
+ */
 export async function until(page, words, condition, argument) {
   try {
     await page.waitForFunction(condition, argument);

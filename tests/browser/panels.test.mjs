@@ -1,4 +1,5 @@
-// What programs ask for and show beside their text: keys, pictures, figures, curves, controls. Most of them are the examples.
+// What programs ask for and show beside their text: keys, pictures, figures, curves, controls. Most
+// of them are the examples.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -27,7 +28,10 @@ print("ready")
 finished.wait()
 `;
 
-/** Two colours after each other, so that a picture can be told from the one before; and what is no picture. */
+/**
+ * Two colours after each other, so that a picture can be told from the one before; and what is no
+ * picture.
+ */
 const COLOURS = `
 import sys
 from further_link import send_image
@@ -133,7 +137,8 @@ running("keys by mouse and by keyboard: the program sees them go down and up", "
   await page.mouse.up();
   await app.shows("presses.py", "up 'ArrowUp'");
 
-  // The keyboard is the program's now. A key that is held repeats itself, and the program is not told so.
+  // The keyboard is the program's now. A key that is held repeats itself, and the program is not
+  // told so.
   await page.keyboard.down("a");
   await page.keyboard.down("a");
   await page.keyboard.down("ArrowLeft");

@@ -31,7 +31,10 @@ function phone(name, body, options = {}) {
   });
 }
 
-/** Nothing is cut off at the side, and what is pressed is large enough for a finger (WCAG 2.2, 2.5.8). */
+/**
+ * Nothing is cut off at the side, and what is pressed is large enough for a finger (WCAG 2.2,
+ * 2.5.8).
+ */
 async function fits(page, state) {
   // The window of a mobile page grows with its content; the phone does not.
   const found = await page.evaluate((room) => {

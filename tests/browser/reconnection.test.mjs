@@ -1,5 +1,5 @@
-// The connection breaks: what the page says, what is kept, and that everything works again afterwards. And pages beside each
-// other, and pages that go.
+// The connection breaks: what the page says, what is kept, and that everything works again
+// afterwards. And pages beside each other, and pages that go.
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";

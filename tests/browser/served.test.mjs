@@ -1,4 +1,5 @@
-// The page as the server serves it, with all that browsers are told about it: what was built in, or the page in its place.
+// The page as the server serves it, with all that browsers are told about it: what was built in, or
+// the page in its place.
 
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";

@@ -14,7 +14,9 @@ const VENV = process.env.FURTHER_LINK_TEST_VENV ?? join(TARGET, "venv");
 
 /** Milliseconds; a debug build on a busy small machine needs some of it. */
 const START_DEADLINE = 20_000;
-/** Milliseconds; the server gives its programs 2 s of grace, and needs less than that for itself. */
+/**
+ * Milliseconds; the server gives its programs 2 s of grace, and needs less than that for itself.
+ */
 const STOP_DEADLINE = 10_000;
 
 /** The text of an example or of a program for tests: `examples/keys.py`. */
@@ -23,8 +25,10 @@ export function program(path) {
 }
 
 export class Server {
-  /** `files` are in the work folder from the beginning: their text by path. Port 0 lets the system choose.
-   * The first address that it names is the one that is used. */
+  /**
+   * `files` are in the work folder from the beginning: their text by path. Port 0 lets the system
+   * choose. The first address that it names is the one that is used.
+   */
   static async start({ files = {}, settings = {}, command = ["serve", "--port", "0"] } = {}) {
     const server = new Server(settings);
     for (const name of ["home", "work"]) mkdirSync(join(server.#folder, name), { recursive: true });
@@ -78,7 +82,10 @@ export class Server {
     cpSync(join(ROOT, from), this.path(to), { recursive: true });
   }
 
-  /** Shells that read none of what this machine's user has set: that may take long, and ask for anything. */
+  /**
+   * Shells that read none of what this machine's user has set: that may take long, and ask for
+   * anything.
+   */
   #config() {
     const path = join(this.#folder, "further-link.toml");
     writeFileSync(path, '[[runner]]\nname = "shell"\ntitle = "Shell"\ncommand = ["bash", "--norc"]\n');

@@ -1,5 +1,5 @@
-// How soon the page is there, how much of it comes over the line, and how it bears much output. The figures are printed; what
-// is asserted allows for a busy machine.
+// How soon the page is there, how much of it comes over the line, and how it bears much output. The
+// figures are printed; what is asserted allows for a busy machine.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -37,8 +37,10 @@ after(async () => {
   await server?.stop();
 });
 
-/** Loads the page anew, and answers milliseconds until it is drawn, connected and shows the files, and until one of them can
- * be changed. */
+/**
+ * Loads the page anew, and answers milliseconds until it is drawn, connected and shows the files,
+ * and until one of them can be changed.
+ */
 async function usableAfter(page, url) {
   await page.goto("about:blank");
   const since = Date.now();

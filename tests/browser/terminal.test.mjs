@@ -1,4 +1,5 @@
-// Terminals: the shell, programs that take the whole screen, floods, and the page of the terminal server.
+// Terminals: the shell, programs that take the whole screen, floods, and the page of the terminal
+// server.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

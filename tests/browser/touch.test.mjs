@@ -1,5 +1,5 @@
-// The whole way on a phone, by touch: one part of the page at a time, nothing wider than the screen, and keys that its
-// keyboard lacks.
+// The whole way on a phone, by touch: one part of the page at a time, nothing wider than the
+// screen, and keys that its keyboard lacks.
 
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
@@ -35,7 +35,10 @@ function phone(name, files, body, options = {}) {
   });
 }
 
-/** Nothing is wider than the screen, and nothing to press is smaller than a finger or out of reach at its sides. */
+/**
+ * Nothing is wider than the screen, and nothing to press is smaller than a finger or out of reach
+ * at its sides.
+ */
 async function fits(page, state) {
   // Phones make their window as wide as what is in it, so its own words do not count.
   const { width, height } = page.viewportSize();

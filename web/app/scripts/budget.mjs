@@ -1,4 +1,5 @@
-// Fails if what the page needs before it can be used has become too large: over a slow network, people wait for that.
+// Fails if what the page needs before it can be used has become too large: over a slow network,
+// people wait for that.
 
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -22,7 +23,8 @@ for (const [page, budget] of Object.entries(BUDGETS)) {
     failed = true;
     continue;
   }
-  // Vite names all that is imported statically: as a script, a style, or to be loaded ahead. What `import()` brings comes later.
+  // Vite names all that is imported statically: as a script, a style, or to be loaded ahead. What
+  // `import()` brings comes later.
   const html = readFileSync(DIST + page, "utf8");
   const tags = html.match(/<(?:script|link)\b[^>]*>/g) ?? [];
   const files = tags

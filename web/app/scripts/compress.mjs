@@ -1,4 +1,5 @@
-// Puts compressed forms beside the page's files, once and as small as they get: the server embeds them and compresses nothing.
+// Puts compressed forms beside the page's files, once and as small as they get: the server embeds
+// them and compresses nothing.
 
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { extname, join } from "node:path";
@@ -26,7 +27,8 @@ function compress(file) {
   const content = readFileSync(file);
   const gzip = gzipSync(content, { level: constants.Z_BEST_COMPRESSION });
   const small = brotli(content);
-  // Of a small file a form may be larger than the file. The server makes the file from the gzip form, so both are there or none.
+  // Of a small file a form may be larger than the file. The server makes the file from the gzip
+  // form, so both are there or none.
   if (Math.max(gzip.length, small.length) >= content.length) return;
   writeFileSync(`${file}.gz`, gzip);
   writeFileSync(`${file}.br`, small);

@@ -1,4 +1,5 @@
-// Puts the examples beside the page, as they are, with the client library as one file that a page can import.
+// Puts the examples beside the page, as they are, with the client library as one file that a page
+// can import.
 
 import { cpSync } from "node:fs";
 import { fileURLToPath } from "node:url";

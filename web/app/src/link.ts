@@ -3,7 +3,10 @@
 import { signal } from "@preact/signals";
 import { type ConnectionState, FurtherLink, type Runner } from "further-link";
 
-/** `?user=ann` in the page's address: whose programs and files they are, as everywhere in the protocol. */
+/**
+ * `?user=ann` in the page's address: whose programs and files they are, as everywhere in the
+ * protocol.
+ */
 const user = new URLSearchParams(location.search).get("user") ?? "";
 
 export const link = new FurtherLink({

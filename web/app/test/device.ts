@@ -1,4 +1,7 @@
-/** A device's files in memory, with the server's rules about tags, and requests that a test holds up. */
+/**
+ * A device's files in memory, with the server's rules about tags, and requests that a test holds
+ * up.
+ */
 
 import type { FileChange, FileEntry, Files, FolderList } from "further-link";
 

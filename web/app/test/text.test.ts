@@ -5,7 +5,10 @@ import { de } from "../src/text/de";
 import { en, type Text } from "../src/text/en";
 import { shortcut } from "../src/ui/shortcut";
 
-/** The names between braces. (That callers give all of them, and no others, the compiler checks for English.) */
+/**
+ * The names between braces. (That callers give all of them, and no others, the compiler checks for
+ * English.)
+ */
 function names(words: string): string[] {
   return [...words.matchAll(/\{(\w+)\}/g)].map((match) => match[1]!).sort();
 }

@@ -32,7 +32,10 @@ function expected(device: Device, tree: Tree): string[] {
   ].sort();
 }
 
-/** Requests are looked at by the device at once, and their answers arrive when the test says so; changes arrive in order. */
+/**
+ * Requests are looked at by the device at once, and their answers arrive when the test says so;
+ * changes arrive in order.
+ */
 class Network {
   readonly device = new Device();
   readonly tree = new Tree(this.device);

@@ -3,8 +3,10 @@ import { t } from "../text";
 import type { Panel } from "./channels";
 import "./channels.css";
 
-/** What a program shows and asks for, in the order in which it began with it. Nothing as long as there is
- * nothing. */
+/**
+ * What a program shows and asks for, in the order in which it began with it. Nothing as long as
+ * there is nothing.
+ */
 export function ChannelsPane({ run }: { readonly run: Run; readonly active: boolean }) {
   const { channels } = run;
   if (!channels.any.value) return null;

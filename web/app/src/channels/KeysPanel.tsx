@@ -30,7 +30,10 @@ const KEY_NAMES: Readonly<Record<string, PlainKey>> = {
 const ARROW_KEYS = ["ArrowUp", "ArrowLeft", "ArrowDown", "ArrowRight"];
 const MODIFIER_KEYS = ["Shift", "Control", "Alt", "AltGraph", "Meta"];
 
-/** Milliseconds for which a key is down that is pressed by something that cannot hold it: a screen reader, a voice. */
+/**
+ * Milliseconds for which a key is down that is pressed by something that cannot hold it: a screen
+ * reader, a voice.
+ */
 const TAP_DURATION_MS = 120;
 
 export function keyName(key: string): string {
@@ -45,7 +48,9 @@ function short(name: string): string {
   return name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME)}…` : name;
 }
 
-/** The keys that a program wants: to be pressed here, or on the keyboard while this has the focus. */
+/**
+ * The keys that a program wants: to be pressed here, or on the keyboard while this has the focus.
+ */
 export function KeysPanel({ keys }: { readonly keys: Keys }) {
   const pad = useRef<HTMLDivElement>(null);
   const opener = useRef<HTMLButtonElement>(null);
@@ -71,7 +76,8 @@ export function KeysPanel({ keys }: { readonly keys: Keys }) {
   }, [keys]);
 
   useEffect(() => {
-    // Who has just started the program, and typed nothing yet, is about to press the keys that it asks for.
+    // Who has just started the program, and typed nothing yet, is about to press the keys that it
+    // asks for.
     const at = document.activeElement;
     const idle = at instanceof HTMLInputElement && at.classList.contains("console-input") && at.value === "";
     if (idle && pad.current?.closest(".run-panel") === at.closest(".run-panel")) pad.current?.focus();

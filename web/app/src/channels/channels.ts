@@ -1,5 +1,7 @@
-/** What a program shows and asks for alongside its text: the state behind the panels of this folder.
- * Goes by the table in `registry.tsx`, and knows no channel by name. */
+/**
+ * What a program shows and asks for alongside its text: the state behind the panels of this folder.
+ * Goes by the table in `registry.tsx`, and knows no channel by name.
+ */
 
 import { computed, type ReadonlySignal, signal } from "@preact/signals";
 import type { Program } from "further-link";

@@ -6,10 +6,15 @@ import { color, onSchemeChange, token } from "../styles/scheme";
 import { language } from "../text";
 import { type Curve, type PlotData, sameNumbers } from "./plots";
 
-/** All have a contrast of at least 3 : 1 with the panel in both schemes, being colours of its text. */
+/**
+ * All have a contrast of at least 3 : 1 with the panel in both schemes, being colours of its text.
+ */
 const CURVE_COLOURS = ["--accent", "--bad", "--typed", "--wait", "--good", "--text", "--quiet"];
 
-/** Beyond as many curves as there are colours, lines are told apart by their dashes: pixels drawn, pixels left out. */
+/**
+ * Beyond as many curves as there are colours, lines are told apart by their dashes: pixels drawn,
+ * pixels left out.
+ */
 const CURVE_DASHES: readonly number[][] = [[], [8, 4], [2, 3], [10, 3, 2, 3], [4, 4]];
 
 /** Pixels of a digit beside an axis, between two numbers there, and for a number at least. */
@@ -17,15 +22,19 @@ const DIGIT_WIDTH_PX = 7;
 const AXIS_LABEL_GAP_PX = 18;
 const LEAST_ROOM = 56;
 
-/** Points of all curves up to which those with x of their own are put into one table: that is done for every picture, and
- * for 60,000 points it takes a tenth of a second. */
+/**
+ * Points of all curves up to which those with x of their own are put into one table: that is done
+ * for every picture, and for 60,000 points it takes a tenth of a second.
+ */
 const MOST_JOINED = 8000;
 
 /** Pixels of the drawing by which a line goes on at least: more points than that nobody sees. */
 const LEAST_STEP = 0.5;
 
-/** What lies nearer together is drawn as one place: as a share of the numbers themselves, whose last digits are chance,
- * and in itself. */
+/**
+ * What lies nearer together is drawn as one place: as a share of the numbers themselves, whose last
+ * digits are chance, and in itself.
+ */
 const SMALLEST_SHARE = 1e-11;
 const SMALLEST_SPAN = 1e-20;
 
@@ -171,7 +180,9 @@ function roomOf(numbers: readonly string[]): number {
   );
 }
 
-/** Between numbers that are all but the same, uPlot finds no place for marks on the axis and throws. */
+/**
+ * Between numbers that are all but the same, uPlot finds no place for marks on the axis and throws.
+ */
 function rangeOfX(_plot: uPlot, low: number | null, high: number | null): uPlot.Range.MinMax {
   if (low === null || high === null) return [null, null];
   const size = Math.max(Math.abs(low), Math.abs(high));

@@ -16,7 +16,10 @@ export class Figures {
   readonly #shown = signal<readonly ShownFigure[]>([]);
   #isOver = false;
 
-  /** `onClose` is called when the person closes a figure, with its id and whether the program is over. */
+  /**
+   * `onClose` is called when the person closes a figure, with its id and whether the program is
+   * over.
+   */
   constructor(readonly onClose: (id: string, isOver: boolean) => void = () => {}) {}
 
   get shown(): readonly ShownFigure[] {

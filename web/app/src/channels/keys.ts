@@ -1,5 +1,8 @@
-/** The keys that a program wants, and which of them are down. A key may be held by several things at once (two fingers, a
- * finger and the keyboard): it goes down with the first and up with the last, so that none stays down. */
+/**
+ * The keys that a program wants, and which of them are down. A key may be held by several things at
+ * once (two fingers, a finger and the keyboard): it goes down with the first and up with the last,
+ * so that none stays down.
+ */
 
 import { signal } from "@preact/signals";
 
@@ -43,8 +46,10 @@ export class Keys {
     this.#wanted.value = [...this.#wanted.value, key];
   }
 
-  /** What the program calls the key that a keyboard tells of; null if it does not want it. With Shift or Caps Lock a
-   * letter has another name, and the program means the key. */
+  /**
+   * What the program calls the key that a keyboard tells of; null if it does not want it. With
+   * Shift or Caps Lock a letter has another name, and the program means the key.
+   */
   nameOf(key: string): string | null {
     const wanted = this.#wanted.value;
     if (wanted.includes(key)) return key;
@@ -52,7 +57,10 @@ export class Keys {
     return wanted.find((other) => other.toLowerCase() === key.toLowerCase()) ?? null;
   }
 
-  /** `holder` names what holds it: a pointer or a key of the keyboard, which holds one key at a time. */
+  /**
+   * `holder` names what holds it: a pointer or a key of the keyboard, which holds one key at a
+   * time.
+   */
   press(key: string, holder: string): void {
     if (!this.#enabled.peek() || !this.#wanted.peek().includes(key)) return;
     const holders = this.#held.get(key);

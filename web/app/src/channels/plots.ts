@@ -15,7 +15,9 @@ export const MAX_POINTS = 20_000;
 /** Numbers beyond it are taken for none: the distance of two of them has to be a number, too. */
 export const MAX_MAGNITUDE = 1e300;
 
-/** Old points are cut off when they are this share too many: cutting costs as much as what stays. */
+/**
+ * Old points are cut off when they are this share too many: cutting costs as much as what stays.
+ */
 const TRIM_SLACK = 0.25;
 
 /** A curve that grows at its end and loses its begin. */
@@ -90,8 +92,10 @@ export class PlotData {
     return curves;
   }
 
-  /** All points as lines of `x`, then a column for each curve; a gap is empty. Where the curves have other x, or come back
-   * to an x, each point has a line. */
+  /**
+   * All points as lines of `x`, then a column for each curve; a gap is empty. Where the curves have
+   * other x, or come back to an x, each point has a line.
+   */
   csv(): string {
     const curves = this.settled();
     const lines = [["x", ...curves.map((curve) => cell(curve.name))].join(",")];
@@ -138,7 +142,9 @@ export function sameNumbers(one: readonly number[], other: readonly number[]): b
   return one === other || (one.length === other.length && one.every((value, index) => value === other[index]));
 }
 
-/** Text in a line of CSV. A spreadsheet takes a cell that begins with one of these for a formula. */
+/**
+ * Text in a line of CSV. A spreadsheet takes a cell that begins with one of these for a formula.
+ */
 function cell(text: string): string {
   const harmless = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
   return `"${harmless.replaceAll('"', '""')}"`;

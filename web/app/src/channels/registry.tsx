@@ -1,5 +1,7 @@
-/** The IO channels that the page shows: one row each, with its state and its panel. To add one, write
- * its state and panel in this folder, a row here, and its words in `text/`. */
+/**
+ * The IO channels that the page shows: one row each, with its state and its panel. To add one,
+ * write its state and panel in this folder, a row here, and its words in `text/`.
+ */
 
 import type { Program } from "further-link";
 import type { ComponentChildren } from "preact";
@@ -34,7 +36,9 @@ export interface PanelContext {
 }
 
 export interface ChannelRow<State> {
-  /** Returns the channel's state for a program, and calls `listen` with what stops its listeners. */
+  /**
+   * Returns the channel's state for a program, and calls `listen` with what stops its listeners.
+   */
   readonly open: (program: Program, panels: Panels, listen: (stop: () => void) => void) => State;
   /** Whether a panel that was shown has anything in it; if not given, it has. */
   readonly hasContent?: (state: State) => boolean;

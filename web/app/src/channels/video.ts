@@ -5,7 +5,10 @@ import { signal } from "@preact/signals";
 /** Milliseconds over which pictures are counted for their rate. */
 const RATE_OVER = 2000;
 
-/** Times that are kept for the rate: more than the pictures of {@link RATE_OVER} at the rate of any camera. */
+/**
+ * Times that are kept for the rate: more than the pictures of {@link RATE_OVER} at the rate of any
+ * camera.
+ */
 const MOST_TIMES = 512;
 
 /** Milliseconds between two changes of the rate that is shown: more often cannot be read. */

@@ -11,7 +11,10 @@ const LONGEST_TEXT = 1000;
 
 export type SendWidget = (id: string, event: string, value?: unknown) => void;
 
-/** One widget. While a person moves it, what they do is shown; what the program has said meanwhile, after that. */
+/**
+ * One widget. While a person moves it, what they do is shown; what the program has said meanwhile,
+ * after that.
+ */
 export class ShownWidget {
   readonly id: string;
   readonly kind: string;

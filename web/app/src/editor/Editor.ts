@@ -77,7 +77,10 @@ const marked = StateField.define<DecorationSet>({
   provide: (field) => EditorView.decorations.from(field),
 });
 
-/** The one change that makes `to` of `from`: what both have at the beginning and the end stays, and with it the cursor. */
+/**
+ * The one change that makes `to` of `from`: what both have at the beginning and the end stays, and
+ * with it the cursor.
+ */
 export function difference(from: Text, to: Text): { from: number; to: number; insert: Text } {
   const before = from.toString();
   const after = to.toString();
@@ -279,7 +282,8 @@ export class Editor {
     const target = doc.line(Math.min(Math.max(1, Math.trunc(line)), doc.lines));
     const position = target.from + Math.min(Math.max(0, Math.trunc(column) - 1), target.length);
     if (begin) {
-      // Where the focus brings up a keyboard over half of the page, the program is to be seen first.
+      // Where the focus brings up a keyboard over half of the page, the program is to be seen
+      // first.
       if (!coarse.value) this.#view.focus();
       return;
     }

@@ -43,7 +43,10 @@ function saveOnKey(event: KeyboardEvent): void {
 
 let loading: Promise<typeof import("./Editor")> | null = null;
 
-/** The editor is most of the page's code. It is fetched beside the rest, so that the page is seen before. */
+/**
+ * The editor is most of the page's code. It is fetched beside the rest, so that the page is seen
+ * before.
+ */
 function load(): Promise<typeof import("./Editor")> {
   loading ??= import("./Editor").catch((error: unknown) => {
     loading = null;
@@ -52,7 +55,10 @@ function load(): Promise<typeof import("./Editor")> {
   return loading;
 }
 
-/** The text editor: one for all files, made when there is the first text, and hidden behind what is no text. */
+/**
+ * The text editor: one for all files, made when there is the first text, and hidden behind what is
+ * no text.
+ */
 function TextView({ document }: { readonly document: OpenDocument | null }) {
   const box = useRef<HTMLDivElement>(null);
   const editor = useRef<Editor | null>(null);

@@ -1,4 +1,7 @@
-/** The tabs of the open files: a row of tabs of which the arrow keys choose one, as the ARIA practices have it. */
+/**
+ * The tabs of the open files: a row of tabs of which the arrow keys choose one, as the ARIA
+ * practices have it.
+ */
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { nameOf, parentOf } from "../files/names";

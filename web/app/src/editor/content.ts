@@ -1,8 +1,14 @@
-/** What a file's bytes are for the editor, and the bytes that it writes: what was not edited stays as it was. */
+/**
+ * What a file's bytes are for the editor, and the bytes that it writes: what was not edited stays
+ * as it was.
+ */
 
 import { Text } from "@codemirror/state";
 
-/** Bytes that a file may have to be opened in the editor. Programs are a thousandth of that; what is larger are data. */
+/**
+ * Bytes that a file may have to be opened in the editor. Programs are a thousandth of that; what is
+ * larger are data.
+ */
 export const MAX_TEXT_BYTES = 16 * 1024 * 1024;
 
 /** Bytes in which a NUL is looked for: what has one there is no text. */
@@ -28,7 +34,10 @@ export type Content =
 
 const BYTE_ORDER_MARK = "\uFEFF";
 
-/** `raw` holds all characters of the file, with its byte order mark and its line ends: equal texts are equal bytes. */
+/**
+ * `raw` holds all characters of the file, with its byte order mark and its line ends: equal texts
+ * are equal bytes.
+ */
 export function decode(bytes: Uint8Array): Content {
   if (bytes.length > MAX_TEXT_BYTES) return { kind: "large" };
   if (bytes.subarray(0, PROBE_BYTES).includes(0)) return { kind: "binary" };

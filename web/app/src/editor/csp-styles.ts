@@ -1,5 +1,7 @@
-/** Puts CodeMirror's styles into a sheet that is made by script: it would make a `<style>` element, which the page's
- * content security policy does not let in. */
+/**
+ * Puts CodeMirror's styles into a sheet that is made by script: it would make a `<style>` element,
+ * which the page's content security policy does not let in.
+ */
 
 import { StyleModule } from "style-mod";
 

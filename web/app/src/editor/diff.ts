@@ -1,6 +1,9 @@
 /** Which lines two texts do not have in common. */
 
-/** Lines that are compared one by one on each side (the work is their product); more are shown as a block. */
+/**
+ * Lines that are compared one by one on each side (the work is their product); more are shown as a
+ * block.
+ */
 const MAX_COMPARED = 2000;
 
 export interface DifferingLine {

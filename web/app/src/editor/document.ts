@@ -1,7 +1,8 @@
 /** A file that is open: its text, what the device has of it, and how the one becomes the other.
  *
- * All requests about a file go through one queue, so that two writes of it never overlap, and no answer is overtaken by
- * a later one. What is on the device is only ever replaced if it is what this page has last seen there (`ifMatch`). */
+ * All requests about a file go through one queue, so that two writes of it never overlap, and no
+ * answer is overtaken by a later one. What is on the device is only ever replaced if it is what
+ * this page has last seen there (`ifMatch`). */
 
 import { Text } from "@codemirror/state";
 import { computed, type Signal, signal } from "@preact/signals";
@@ -20,18 +21,29 @@ import {
 } from "./content";
 import type { Draft, Drafts } from "./drafts";
 
-/** ms from the last change until the text is saved by itself: a pause in typing, and less than one waits for. */
+/**
+ * ms from the last change until the text is saved by itself: a pause in typing, and less than one
+ * waits for.
+ */
 export const SAVE_AFTER = 1000;
 /** ms from a change until the browser keeps the text, at most. */
 const DRAFT_AFTER = 400;
 /** Delays of saving again after an error that may pass. */
 const SAVE_BACKOFF = { minDelayMs: 5_000, maxDelayMs: 60_000 };
-/** How often a write is tried when only the file's tag has changed (a program that changes its mode all the time). */
+/**
+ * How often a write is tried when only the file's tag has changed (a program that changes its mode
+ * all the time).
+ */
 const WRITE_ATTEMPTS = 5;
-/** Texts of writes without an answer that are remembered; older ones have been overwritten by then. */
+/**
+ * Texts of writes without an answer that are remembered; older ones have been overwritten by then.
+ */
 const MAX_UNANSWERED = 3;
-/** ms that the device has for an answer. A connection that is dead without having been closed would hold up everything
- * about the file for minutes; 2 MiB take as long over the slowest link that is of use. */
+/**
+ * ms that the device has for an answer. A connection that is dead without having been closed would
+ * hold up everything about the file for minutes; 2 MiB take as long over the slowest link that is
+ * of use.
+ */
 const ANSWER_TIMEOUT_MS = 30_000;
 /** ms between two looks at a file that a program keeps changing. */
 const CHECK_GAP = 300;
@@ -77,12 +89,18 @@ export function wordsOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Errors of the request itself do not pass by waiting; a lost connection, a full disk or a busy device may. */
+/**
+ * Errors of the request itself do not pass by waiting; a lost connection, a full disk or a busy
+ * device may.
+ */
 function mayPass(status: number | null): boolean {
   return status === null || status >= 500 || status === 408 || status === 409 || status === 429;
 }
 
-/** What `request` brings, or an error after {@link ANSWER_TIMEOUT_MS}, with which `signal` is aborted. */
+/**
+ * What `request` brings, or an error after {@link ANSWER_TIMEOUT_MS}, with which `signal` is
+ * aborted.
+ */
 async function inTime<T>(request: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const abort = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -106,7 +124,9 @@ export class OpenDocument {
   readonly problem = signal<Problem | null>(null);
   /** Text that was unsaved when the page was last left, for the person to decide about. */
   readonly offer = signal<Draft | null>(null);
-  /** Counts what came from outside: the editor then takes over `content`, a picture is loaded again. */
+  /**
+   * Counts what came from outside: the editor then takes over `content`, a picture is loaded again.
+   */
   readonly revision = signal(0);
   /** Where the editor is to go as soon as it shows the file. */
   readonly place = signal<Place | null>(null);
@@ -134,7 +154,10 @@ export class OpenDocument {
   #needless = false;
   #lastCheck = 0;
   #saveTimer: ReturnType<typeof setTimeout> | undefined;
-  /** The browser's draft is of this document, and not of another page with the same file, which still needs it. */
+  /**
+   * The browser's draft is of this document, and not of another page with the same file, which
+   * still needs it.
+   */
   #hasDraft = false;
   #draftTimer: ReturnType<typeof setTimeout> | undefined;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
@@ -161,7 +184,10 @@ export class OpenDocument {
     return this.#gone.value;
   }
 
-  /** Reads the file for the first time. False if there is none (and no draft of one). Throws what the device says. */
+  /**
+   * Reads the file for the first time. False if there is none (and no draft of one). Throws what
+   * the device says.
+   */
   async load(): Promise<boolean> {
     return this.#enqueue(async () => {
       const path = this.path.value;
@@ -217,7 +243,10 @@ export class OpenDocument {
     this.#saveTimer = setTimeout(() => this.saveQuietly(), SAVE_AFTER);
   }
 
-  /** Writes what is unsaved. A file that was deleted is made again only with `again`. Rejects with {@link NotSaved}. */
+  /**
+   * Writes what is unsaved. A file that was deleted is made again only with `again`. Rejects with
+   * {@link NotSaved}.
+   */
   save(options: { readonly again?: boolean } = {}): Promise<void> {
     clearTimeout(this.#saveTimer);
     clearTimeout(this.#retryTimer);
@@ -244,7 +273,10 @@ export class OpenDocument {
     this.save().catch(() => {});
   }
 
-  /** The device may have something else now. `etag` is what it said of it: then nothing is read if that is known. */
+  /**
+   * The device may have something else now. `etag` is what it said of it: then nothing is read if
+   * that is known.
+   */
   check(etag: string | null = null): Promise<void> {
     if (this.#disposed) return Promise.resolve();
     if (this.view.value === "failed") {
@@ -328,7 +360,10 @@ export class OpenDocument {
     if (this.unsaved.value) this.keepDraft();
   }
 
-  /** Lets the browser keep what is unsaved. An older draft that is still being decided about is kept instead. */
+  /**
+   * Lets the browser keep what is unsaved. An older draft that is still being decided about is kept
+   * instead.
+   */
   keepDraft(): void {
     clearTimeout(this.#draftTimer);
     this.#draftTimer = undefined;
@@ -382,7 +417,9 @@ export class OpenDocument {
     if (this.unsaved.value) throw this.#notSaved({ kind: "failed", status: 412, message: "" });
   }
 
-  /** After a write that was refused: finds out why, and makes the next attempt possible or rejects. */
+  /**
+   * After a write that was refused: finds out why, and makes the next attempt possible or rejects.
+   */
   async #compare(again: boolean): Promise<void> {
     const path = this.path.value;
     const now = await this.#read(path);
@@ -443,7 +480,8 @@ export class OpenDocument {
         this.problem.value = { kind: "changed", theirs: content.raw, etag };
       }
     } catch {
-      // The device does not answer; when it is back it says that something was missed, and this is done again.
+      // The device does not answer; when it is back it says that something was missed, and this is
+      // done again.
     }
   }
 
@@ -494,7 +532,10 @@ export class OpenDocument {
     }
   }
 
-  /** What the folder's list says of the file, so that nothing large is read; null if the list was too long to say. */
+  /**
+   * What the folder's list says of the file, so that nothing large is read; null if the list was
+   * too long to say.
+   */
   async #entry(path: string): Promise<{ size: number; etag: string | null } | null | "none"> {
     try {
       const { entries, truncated } = await inTime(() => this.files.list(parentOf(path)));

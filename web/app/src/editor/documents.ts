@@ -35,7 +35,10 @@ export class Documents {
     return this.list.value.find((document) => document.path.value === path);
   }
 
-  /** Rejects with {@link NoSuchFile}, or with what the device says; a tab stays only in the second case. */
+  /**
+   * Rejects with {@link NoSuchFile}, or with what the device says; a tab stays only in the second
+   * case.
+   */
   async open(path: string, place: Place | null = null): Promise<OpenDocument> {
     const before = this.active.value;
     const known = this.find(path);
@@ -68,7 +71,10 @@ export class Documents {
     this.#remember();
   }
 
-  /** Opens the tabs of the last visit, and what has a draft. Files that are not there any more are left out. */
+  /**
+   * Opens the tabs of the last visit, and what has a draft. Files that are not there any more are
+   * left out.
+   */
   async restore(): Promise<void> {
     const { paths, active } = this.#stored();
     for (const path of this.drafts.paths()) if (!paths.includes(path)) paths.push(path);
@@ -86,8 +92,10 @@ export class Documents {
     this.#remember();
   }
 
-  /** Writes all that is unsaved. Files that were deleted are not made again, but for the one in front. Rejects with the
-   * first `NotSaved`. */
+  /**
+   * Writes all that is unsaved. Files that were deleted are not made again, but for the one in
+   * front. Rejects with the first `NotSaved`.
+   */
   async saveAll(): Promise<void> {
     const results = await Promise.allSettled(
       this.list.value
@@ -98,12 +106,17 @@ export class Documents {
     for (const result of results) if (result.status === "rejected") throw result.reason;
   }
 
-  /** {@link saveAll} when nobody waits for it: the page loses the focus, or the connection is back. */
+  /**
+   * {@link saveAll} when nobody waits for it: the page loses the focus, or the connection is back.
+   */
   saveQuietly(): void {
     for (const document of this.list.value) document.saveQuietly();
   }
 
-  /** The page may be gone in a moment: saves, and lets the browser keep what may not arrive any more. */
+  /**
+   * The page may be gone in a moment: saves, and lets the browser keep what may not arrive any
+   * more.
+   */
   leave(): void {
     for (const document of this.list.value) {
       document.keepDraft();

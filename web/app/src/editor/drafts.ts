@@ -26,7 +26,9 @@ export class Drafts {
     return this.#attempt(null, (storage) => parse(storage.getItem(STORAGE_PREFIX + path)));
   }
 
-  /** Keeps the text; the oldest drafts make room for it. False if there is no room for it at all. */
+  /**
+   * Keeps the text; the oldest drafts make room for it. False if there is no room for it at all.
+   */
   keep(path: string, raw: string, at: number): boolean {
     return this.#attempt(false, (storage) => {
       const value = JSON.stringify({ raw, at });

@@ -1,4 +1,7 @@
-/** Which language a file is in, by its name. Python comes with the page, the others when they are needed. */
+/**
+ * Which language a file is in, by its name. Python comes with the page, the others when they are
+ * needed.
+ */
 
 import { python } from "@codemirror/lang-python";
 import { LanguageSupport, StreamLanguage, type StreamParser } from "@codemirror/language";

@@ -1,4 +1,6 @@
-/** Finds in a line of output where in a program an error is, as the languages' own tools write it. */
+/**
+ * Finds in a line of output where in a program an error is, as the languages' own tools write it.
+ */
 
 export interface Reference {
   /** Where in the line it is written, as indices of the string. */
@@ -11,11 +13,17 @@ export interface Reference {
   readonly column?: number;
 }
 
-/** Characters of a line that are looked at: tools write short lines, and the rest is somebody's data. */
+/**
+ * Characters of a line that are looked at: tools write short lines, and the rest is somebody's
+ * data.
+ */
 const MAX_LENGTH = 2000;
 /** References in a line: a chain of them is longer than anybody reads. */
 const MAX_REFERENCES = 8;
-/** Characters of a path. Bounds what is tried at each place, so that the work grows with the length only. */
+/**
+ * Characters of a path. Bounds what is tried at each place, so that the work grows with the length
+ * only.
+ */
 const MAX_PATH = 400;
 
 /** Ends of names of programs, for the forms that say nothing else: `game.py:3`, and not `10:30`. */
@@ -26,7 +34,9 @@ const PROGRAM_EXTENSIONS =
 const PATH_PATTERN = String.raw`[^\s:"'()<>|*?]{1,${MAX_PATH}}`;
 
 interface Form {
-  /** With the groups `path`, `line` and perhaps `column`; what is marked is `mark`, or all of it. */
+  /**
+   * With the groups `path`, `line` and perhaps `column`; what is marked is `mark`, or all of it.
+   */
   readonly pattern: RegExp;
   /** What has to be in the line for the pattern to be worth trying. */
   readonly hint: string;
@@ -83,7 +93,8 @@ const forms: readonly Form[] = [
       "g",
     ),
   },
-  // Compilers, Ruby, Go, Lua, Java, PHP's stack: game.c:3:5: error, --> game.rs:3:5, (Game.java:3), game.rb:3:in
+  // Compilers, Ruby, Go, Lua, Java, PHP's stack: game.c:3:5: error, --> game.rs:3:5, (Game.java:3),
+  // game.rb:3:in
   {
     hint: ":",
     pattern: new RegExp(
@@ -98,7 +109,10 @@ const forms: readonly Form[] = [
   },
 ];
 
-/** In the order in which they are in the line. Never more work than the line is long, times a constant. */
+/**
+ * In the order in which they are in the line. Never more work than the line is long, times a
+ * constant.
+ */
 export function references(line: string): Reference[] {
   const text = line.length > MAX_LENGTH ? line.slice(0, MAX_LENGTH) : line;
   if (!/\d/.test(text)) return [];

@@ -1,4 +1,7 @@
-/** The field for a name in the tree: Enter takes it, Esc does not, and a name that is not possible says why. */
+/**
+ * The field for a name in the tree: Enter takes it, Esc does not, and a name that is not possible
+ * says why.
+ */
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { t } from "../text";
@@ -10,7 +13,10 @@ interface NameInputProps {
   readonly initial: string;
   readonly directory: boolean;
   readonly taken: (name: string) => boolean;
-  /** Null if nothing is to be done. `byKey` if the field was left with a key, so that the focus belongs to the tree again. */
+  /**
+   * Null if nothing is to be done. `byKey` if the field was left with a key, so that the focus
+   * belongs to the tree again.
+   */
   readonly onDone: (name: string | null, byKey: boolean) => void;
 }
 

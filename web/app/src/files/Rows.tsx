@@ -1,4 +1,7 @@
-/** The tree itself, as the ARIA practices have it. Only the rows that are in view are in the page: folders may be large. */
+/**
+ * The tree itself, as the ARIA practices have it. Only the rows that are in view are in the page:
+ * folders may be large.
+ */
 
 import { useSignal } from "@preact/signals";
 import type { MutableRef } from "preact/hooks";

@@ -14,7 +14,10 @@ export function drags(event: DragEvent): boolean {
   return isOurs(event) || (event.dataTransfer?.types.includes("Files") ?? false);
 }
 
-/** The row under the pointer, and the folder that a drop there means: the row's own, or the one that it is in. */
+/**
+ * The row under the pointer, and the folder that a drop there means: the row's own, or the one that
+ * it is in.
+ */
 export function dropTarget(event: DragEvent): { readonly row: string | null; readonly folder: string } {
   const element = event.target instanceof Element ? event.target.closest<HTMLElement>(".files-row") : null;
   const path = element?.dataset.path;

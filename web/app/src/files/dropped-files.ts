@@ -29,7 +29,10 @@ export interface Drop {
   readonly files: readonly File[];
 }
 
-/** Has to be called while the drop event is handled; afterwards the browser has forgotten what was dropped. */
+/**
+ * Has to be called while the drop event is handled; afterwards the browser has forgotten what was
+ * dropped.
+ */
 export function dropOf(data: DataTransfer): Drop {
   const entries: FileSystemEntry[] = [];
   const files: File[] = [];
@@ -43,8 +46,10 @@ export function dropOf(data: DataTransfer): Drop {
   return { entries, files };
 }
 
-/** Goes through dropped folders. `onCount` is told how many files there are so far. Rejects with {@link TooMany}, or as
- * `signal` says. */
+/**
+ * Goes through dropped folders. `onCount` is told how many files there are so far. Rejects with
+ * {@link TooMany}, or as `signal` says.
+ */
 export async function gather(
   { entries, files: single }: Drop,
   onCount: (count: number) => void,

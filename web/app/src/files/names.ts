@@ -1,4 +1,7 @@
-/** Names and paths below the work folder: `project/main.py`, no slash in front; "" is the work folder itself. */
+/**
+ * Names and paths below the work folder: `project/main.py`, no slash in front; "" is the work
+ * folder itself.
+ */
 
 /** Bytes of UTF-8 that a file system takes for one name (`NAME_MAX`). */
 export const MAX_NAME_BYTES = 255;
@@ -46,18 +49,26 @@ export function afterMove(path: string, from: string, to: string): string {
   return isWithin(path, from) ? to + path.slice(from.length) : path;
 }
 
-/** With its dot, as `.py`; "" if there is none. A dot in front makes a name hidden and is no extension. */
+/**
+ * With its dot, as `.py`; "" if there is none. A dot in front makes a name hidden and is no
+ * extension.
+ */
 export function extensionOf(name: string): string {
   const dot = name.lastIndexOf(".");
   return dot > 0 ? name.slice(dot) : "";
 }
 
-/** What learners need not see: names with a dot in front, and what Python writes beside programs. */
+/**
+ * What learners need not see: names with a dot in front, and what Python writes beside programs.
+ */
 export function isHidden(name: string): boolean {
   return name.startsWith(".") || name === "__pycache__";
 }
 
-/** A name that is not taken yet: `main.py`, `main_2.py`, `main_3.py`. With an underscore, as Python imports no `main-2`. */
+/**
+ * A name that is not taken yet: `main.py`, `main_2.py`, `main_3.py`. With an underscore, as Python
+ * imports no `main-2`.
+ */
 export function freeName(name: string, taken: (name: string) => boolean): string {
   if (!taken(name)) return name;
   const extension = extensionOf(name);

@@ -3,7 +3,10 @@
 /** Characters of a path that are looked at (`PATH_MAX` of Linux). */
 const PATH_MAX_CHARS = 4096;
 
-/** `named`, below `root`; null if it is elsewhere. A relative path begins at `folder`, which is below `root`. */
+/**
+ * `named`, below `root`; null if it is elsewhere. A relative path begins at `folder`, which is
+ * below `root`.
+ */
 export function relativeTo(root: string | null, named: string, folder: string): string | null {
   if (named === "" || named.length > PATH_MAX_CHARS || named.includes("\0")) return null;
   if (!named.startsWith("/")) return resolve(folder === "" ? named : `${folder}/${named}`);

@@ -1,7 +1,8 @@
 /** The files of the device, as far as folders have been opened: what the tree shows.
  *
- * Lists and changes arrive independently of each other. A change that comes while its folder is being listed is put on
- * top of the list when that arrives: whatever the list shows already, the last change of a name is right. */
+ * Lists and changes arrive independently of each other. A change that comes while its folder is
+ * being listed is put on top of the list when that arrives: whatever the list shows already, the
+ * last change of a name is right. */
 
 import { computed, type Signal, signal } from "@preact/signals";
 import type { FileChange, FileEntry, Files } from "further-link";
@@ -50,7 +51,10 @@ const UNKNOWN_NODE: Omit<Node, "name" | "directory"> = { link: null, unreadable:
 export class Tree {
   readonly root: Signal<string | null> = signal(null);
   readonly hiddenShown = signal(false);
-  /** The watched folder itself is gone, or changes cannot be followed: it is shown as it was last seen. */
+  /**
+   * The watched folder itself is gone, or changes cannot be followed: it is shown as it was last
+   * seen.
+   */
   readonly unfollowed = signal(false);
 
   readonly #folders = new Map<string, Folder>();
@@ -267,7 +271,10 @@ export class Tree {
     if (below) this.#forget(path);
   }
 
-  /** A folder may have been moved in, with all that is in it: what was known below its path is to be seen again. */
+  /**
+   * A folder may have been moved in, with all that is in it: what was known below its path is to be
+   * seen again.
+   */
   #replaced(path: string): void {
     for (const below of [...this.#folders.keys()]) {
       if (!isWithin(below, path)) continue;
@@ -314,7 +321,10 @@ export class Tree {
     }
   }
 
-  /** After a list: folders that were known and are not in it any more; and lists of those that were open, but not known. */
+  /**
+   * After a list: folders that were known and are not in it any more; and lists of those that were
+   * open, but not known.
+   */
   #forgetMissing(path: string, folder: Folder): void {
     for (const other of [...this.#folders.keys()]) {
       if (other !== path && parentOf(other) === path && other !== "" && !folder.nodes.get(nameOf(other))?.directory) {

@@ -5,7 +5,10 @@ import type { Files } from "further-link";
 import type { Parcel, Upload } from "./dropped-files";
 import { freeName, join, nameOf, parentOf } from "./names";
 
-/** Files on their way at the same time: hides the waiting for answers, and leaves the device room for others. */
+/**
+ * Files on their way at the same time: hides the waiting for answers, and leaves the device room
+ * for others.
+ */
 const CONCURRENT_UPLOADS = 3;
 
 /** What shall happen with a file whose name is taken. */
@@ -37,7 +40,10 @@ export interface Result {
   readonly stopped: boolean;
 }
 
-/** One upload. `ask` is called for one file at a time; null means that nothing more shall be uploaded. */
+/**
+ * One upload. `ask` is called for one file at a time; null means that nothing more shall be
+ * uploaded.
+ */
 export class Uploading {
   readonly progress = signal<Progress | null>(null);
 
@@ -73,7 +79,8 @@ export class Uploading {
     const broken: string[] = [];
     for (const path of parcel.folders) {
       if (this.signal.aborted) break;
-      // What is in a folder that could not be made cannot be uploaded either, and is not told one by one.
+      // What is in a folder that could not be made cannot be uploaded either, and is not told one
+      // by one.
       if (broken.some((other) => path.startsWith(`${other}/`))) continue;
       try {
         await this.files.makeFolder(join(folder, path));

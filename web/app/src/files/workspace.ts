@@ -1,4 +1,6 @@
-/** The files that are open in the editor, and what is unsaved of them; and the tree of all files. */
+/**
+ * The files that are open in the editor, and what is unsaved of them; and the tree of all files.
+ */
 
 import { computed, effect, signal } from "@preact/signals";
 import { NotSaved } from "../editor/document";
@@ -30,7 +32,9 @@ export const activePath = computed(() => documents.active.value?.path.value ?? n
 
 export const activeFile = computed(() => openFiles.value.find((file) => file.path === activePath.value) ?? null);
 
-/** The absolute path of the work folder on the device, once it is known: errors name files by it. */
+/**
+ * The absolute path of the work folder on the device, once it is known: errors name files by it.
+ */
 export const root = computed(() => tree.root.value);
 
 /** Opens a file that was just made, to go on in it. */
@@ -41,8 +45,10 @@ export async function openNew(path: string): Promise<void> {
   });
 }
 
-/** Opens a file in a tab, or brings its tab to the front; `line` (from 1) is scrolled to and marked. Rejects with a
- * sentence for people. */
+/**
+ * Opens a file in a tab, or brings its tab to the front; `line` (from 1) is scrolled to and marked.
+ * Rejects with a sentence for people.
+ */
 export async function open(path: string, line?: number, column?: number): Promise<void> {
   reveal("program");
   const place = line === undefined ? null : { line, ...(column === undefined ? {} : { column }) };
@@ -54,8 +60,10 @@ export async function open(path: string, line?: number, column?: number): Promis
   }
 }
 
-/** Writes everything that is unsaved. Rejects with the first error, a sentence for people; what could not be saved stays
- * marked. */
+/**
+ * Writes everything that is unsaved. Rejects with the first error, a sentence for people; what
+ * could not be saved stays marked.
+ */
 export async function saveAll(): Promise<void> {
   try {
     await documents.saveAll();
@@ -74,8 +82,10 @@ export async function saveAll(): Promise<void> {
   }
 }
 
-/** The path below the work folder of a file that an error names; null if it is elsewhere. What does not begin with a
- * slash is below `folder`, which the program ran in. */
+/**
+ * The path below the work folder of a file that an error names; null if it is elsewhere. What does
+ * not begin with a slash is below `folder`, which the program ran in.
+ */
 export function pathOf(named: string, folder = ""): string | null {
   return relativeTo(root.value, named, folder);
 }
@@ -83,7 +93,10 @@ export function pathOf(named: string, folder = ""): string | null {
 /** Whether nothing is there yet: the page then offers a first program. Null until that is known. */
 export const nothingThere = computed(() => tree.empty.value);
 
-/** Makes a first program, `main.py` or the next free name, and opens it. Rejects with what the device says. */
+/**
+ * Makes a first program, `main.py` or the next free name, and opens it. Rejects with what the
+ * device says.
+ */
 export async function welcome(): Promise<void> {
   const taken = new Set((await link.files.list("")).entries.map(({ name }) => name));
   for (;;) {

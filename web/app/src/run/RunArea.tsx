@@ -12,7 +12,8 @@ async function closeAsked(run: Run): Promise<void> {
   const busy = !isOver(run.state.value) && run.kind === "program";
   if (busy && !(await ask(run.title, t("closeRunAsk", { title: run.title }), t("closeAndStop")))) return;
   close(run);
-  // After it is drawn: who has closed it by keys goes on at the next tab, and not at the top of the page.
+  // After it is drawn: who has closed it by keys goes on at the next tab, and not at the top of the
+  // page.
   requestAnimationFrame(() => {
     const lost = document.activeElement === null || document.activeElement === document.body;
     if (lost) document.querySelector<HTMLElement>("#area-output :is([role=tab][tabindex='0'], .tab-action)")?.focus();
@@ -56,7 +57,8 @@ function Tab({ run }: { readonly run: Run }) {
     if (selected) tab.current?.scrollIntoView?.({ block: "nearest", inline: "nearest" });
   }, [selected]);
   return (
-    // The cross is for pointers only: the Delete key does the same, and a tab list may hold nothing but tabs.
+    // The cross is for pointers only: the Delete key does the same, and a tab list may hold nothing
+    // but tabs.
     <button
       ref={tab}
       type="button"

@@ -14,7 +14,10 @@ import { isOver, type Run, stop } from "./runs";
 /** Milliseconds between the two presses of a double click, at most. */
 const DOUBLE_CLICK = 500;
 
-/** The press that comes with the one that has started the program, as this button has taken the place of that one. */
+/**
+ * The press that comes with the one that has started the program, as this button has taken the
+ * place of that one.
+ */
 function isSecondPress(event: MouseEvent, run: Run): boolean {
   return event.detail === 2 && Date.now() - run.startedAt < DOUBLE_CLICK;
 }
@@ -60,7 +63,8 @@ export function RunPanel({ run, active }: { readonly run: Run; readonly active: 
               <AgainIcon />
             </button>
           ) : (
-            // Not `disabled`, which would take the focus away: it becomes the button that runs it again.
+            // Not `disabled`, which would take the focus away: it becomes the button that runs it
+            // again.
             <button
               type="button"
               class="run-stop bad"
@@ -95,7 +99,10 @@ export function RunPanel({ run, active }: { readonly run: Run; readonly active: 
   );
 }
 
-/** What programs say that draw on the screen of a terminal, or ask for one, when there is none: curses, readline, termios. */
+/**
+ * What programs say that draw on the screen of a terminal, or ask for one, when there is none:
+ * curses, readline, termios.
+ */
 const NO_TERMINAL =
   /_curses\.error|setupterm|Inappropriate ioctl for device|not a terminal|not a tty|open terminal|TERM environment variable not set/i;
 /** Characters at the end of the output that are looked at. */

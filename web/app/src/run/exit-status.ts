@@ -24,7 +24,10 @@ const SIGNAL_TEXTS: Readonly<Record<number, PlainKey>> = {
 
 const SIGTERM = 15;
 
-/** What a state means. A shell's status is that of its last command, and says nothing about the shell. */
+/**
+ * What a state means. A shell's status is that of its last command, and says nothing about the
+ * shell.
+ */
 export function explain(state: ProgramState, kind: "program" | "shell", stopped: boolean): string {
   switch (state.kind) {
     case "starting":

@@ -57,7 +57,10 @@ export function choose(path: string, options: LaunchOptions): void {
   chosen.value = { ...Object.fromEntries(kept), [path]: options };
 }
 
-/** The runner for a file by the end of its name; `exec`, which lets the file itself decide, where none fits. */
+/**
+ * The runner for a file by the end of its name; `exec`, which lets the file itself decide, where
+ * none fits.
+ */
 export function runnerFor(path: string, all: readonly Runner[]): Runner | null {
   const name = path.slice(path.lastIndexOf("/") + 1);
   const fitting = all.filter(({ extension }) => extension !== "" && name.endsWith(extension));
@@ -70,8 +73,10 @@ export const canRun = computed(() => activePath.value !== null && connection.val
 
 let launching = false;
 
-/** Saves and runs the file in front. One that is running already is stopped first, so that two of them do not drive the
- * same motors. */
+/**
+ * Saves and runs the file in front. One that is running already is stopped first, so that two of
+ * them do not drive the same motors.
+ */
 export async function runActive(): Promise<void> {
   const path = activePath.value;
   if (path === null) {
@@ -87,7 +92,10 @@ export async function runInTerminal(path: string): Promise<void> {
   await alone(() => launch(path));
 }
 
-/** Starts what was in a tab once more, in the same tab and as it was started. What is unsaved is saved first. */
+/**
+ * Starts what was in a tab once more, in the same tab and as it was started. What is unsaved is
+ * saved first.
+ */
 export async function runAgain(run: Run): Promise<void> {
   await alone(async () => {
     if (!runs.value.includes(run)) return;
@@ -152,7 +160,10 @@ async function known(): Promise<readonly Runner[]> {
   return runners.value;
 }
 
-/** The size that a terminal will have, as near as can be told before it is there: a program may ask for it at once. */
+/**
+ * The size that a terminal will have, as near as can be told before it is there: a program may ask
+ * for it at once.
+ */
 function sizeOfTerminal(): TerminalSize {
   return estimateSize(document.getElementById("area-output"), textSize.value);
 }

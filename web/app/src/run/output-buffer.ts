@@ -1,5 +1,8 @@
-/** A program's output on its way to the view that shows it. A view takes a moment to be there (a terminal is loaded when
- * it is needed first); until then the output waits here, and the device holds the program back. */
+/**
+ * A program's output on its way to the view that shows it. A view takes a moment to be there (a
+ * terminal is loaded when it is needed first); until then the output waits here, and the device
+ * holds the program back.
+ */
 
 import type { Output, Program } from "further-link";
 
@@ -18,7 +21,10 @@ export class OutputFeed {
     });
   }
 
-  /** Hands all output to `taker` from now on, in order, what has waited first. There is one at a time. */
+  /**
+   * Hands all output to `taker` from now on, in order, what has waited first. There is one at a
+   * time.
+   */
   attach(taker: Taker): () => void {
     if (this.#unwanted) return () => {};
     this.#taker = taker;
@@ -30,8 +36,10 @@ export class OutputFeed {
     };
   }
 
-  /** Nobody will look at it any more. What comes is thrown away, and counts as taken: the device could not tell the end of
-   * a program whose output nobody takes. */
+  /**
+   * Nobody will look at it any more. What comes is thrown away, and counts as taken: the device
+   * could not tell the end of a program whose output nobody takes.
+   */
   dispose(): void {
     this.#unwanted = true;
     this.#taker = null;

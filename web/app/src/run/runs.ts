@@ -13,7 +13,10 @@ export interface Run {
   /** What its tab says: the file's name, or "Shell". */
   readonly title: string;
   readonly kind: "program" | "shell";
-  /** `console` shows text and a line for input; `terminal` is a terminal, for a program that has one. */
+  /**
+   * `console` shows text and a line for input; `terminal` is a terminal, for a program that has
+   * one.
+   */
   readonly view: "console" | "terminal";
   /** The file that is run; a run of the same file takes the place of one that is over. */
   readonly path: string | null;
@@ -59,7 +62,10 @@ export function runningOf(path: string): Run | null {
   return runs.value.find((run) => run.path === path && run.kind === "program" && !isOver(run.state.value)) ?? null;
 }
 
-/** Stops all programs of a file, also those whose tab is closed already. Settles when the last of them is over. */
+/**
+ * Stops all programs of a file, also those whose tab is closed already. Settles when the last of
+ * them is over.
+ */
 export async function stopAll(path: string): Promise<void> {
   const running = [...runs.value, ...closed].filter(
     (run) => run.path === path && run.kind === "program" && !isOver(run.state.value),
@@ -68,8 +74,10 @@ export async function stopAll(path: string): Promise<void> {
   await Promise.all(running.map((run) => run.program.ended));
 }
 
-/** Starts a program in a tab, in front. It takes the tab of `instead`, or of a run of the same file that is over, else it
- * gets a new one. */
+/**
+ * Starts a program in a tab, in front. It takes the tab of `instead`, or of a run of the same file
+ * that is over, else it gets a new one.
+ */
 export function start({ title, kind, ...options }: RunOptions, instead?: Run): Run {
   count += 1;
   const program = link.start(options);

@@ -1,7 +1,9 @@
 /** Arguments as a person types them. */
 
-/** The words of a line: spaces part them, but not inside of quotation marks; a backslash takes the next character as it
- * is. Null if a quotation mark is not closed. */
+/**
+ * The words of a line: spaces part them, but not inside of quotation marks; a backslash takes the
+ * next character as it is. Null if a quotation mark is not closed.
+ */
 export function splitWords(line: string): string[] | null {
   const words: string[] = [];
   let word: string | null = null;

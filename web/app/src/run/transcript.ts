@@ -21,7 +21,8 @@ export class Transcript {
     if (text === "") return;
     this.#pieces.push(text);
     this.#length += text.length;
-    // Joined now and then, so that a program that prints letter by letter does not cost an object for each.
+    // Joined now and then, so that a program that prints letter by letter does not cost an object
+    // for each.
     if (this.#pieces.length > 4096) this.#pieces = [this.#pieces.join("")];
     if (this.#length > TRANSCRIPT_MAX_CHARS + TRANSCRIPT_MAX_CHARS / 8) this.#shorten();
   }

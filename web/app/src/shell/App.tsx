@@ -34,7 +34,8 @@ export function App() {
   useEffect(() => {
     // Before the editor, to which Ctrl+Enter is a new line.
     addEventListener("keydown", onKey, true);
-    // A file that is dropped beside the list of files is meant for it; a browser would leave the page and show it.
+    // A file that is dropped beside the list of files is meant for it; a browser would leave the
+    // page and show it.
     addEventListener("dragover", onDragOver, true);
     addEventListener("drop", onDrop, true);
     return () => {

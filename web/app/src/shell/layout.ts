@@ -43,8 +43,10 @@ const low = media("(max-height: 419px)");
 const middling = media("(max-width: 1049px)");
 export const coarse = media("(pointer: coarse)");
 
-/** Whether what has come to the front takes the focus by itself: not where that brings up a keyboard over half of the page,
- * and not from somebody who goes from tab to tab by keys. */
+/**
+ * Whether what has come to the front takes the focus by itself: not where that brings up a keyboard
+ * over half of the page, and not from somebody who goes from tab to tab by keys.
+ */
 export function takesFocus(): boolean {
   return !coarse.peek() && document.querySelector("[role=tab]:focus-visible") === null;
 }

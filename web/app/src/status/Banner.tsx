@@ -30,7 +30,8 @@ export function Banner() {
     if (state.kind === "waiting") tried.value = true;
     if (state.kind === "connected") tried.value = false;
   }, [state.kind]);
-  // What was said when it was lost counts until it is back: the tries after that only find nobody there.
+  // What was said when it was lost counts until it is back: the tries after that only find nobody
+  // there.
   const known = useSignal<PlainKey | undefined>(undefined);
   useEffect(() => {
     if (state.kind === "connected") known.value = undefined;

@@ -1,11 +1,15 @@
-/** The colours of the page for what draws by itself (canvases, the terminal), and when they change. */
+/**
+ * The colours of the page for what draws by itself (canvases, the terminal), and when they change.
+ */
 
 /** Returns the value of a name of `tokens.css` that is no colour: `token("--mono")`. */
 export function token(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-/** Returns the colour that a name of `tokens.css` stands for now, as `#rrggbb`: `color("--accent")`. */
+/**
+ * Returns the colour that a name of `tokens.css` stands for now, as `#rrggbb`: `color("--accent")`.
+ */
 export function color(name: string): string {
   // The value of the custom property itself is the pair of colours, unresolved.
   const probe = document.createElement("i");

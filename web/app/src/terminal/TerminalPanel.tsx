@@ -212,7 +212,9 @@ function SearchBar({ session }: { readonly session: TerminalSession }) {
   );
 }
 
-/** For browsers that do not let a page read the clipboard: a person may always paste into a field. */
+/**
+ * For browsers that do not let a page read the clipboard: a person may always paste into a field.
+ */
 function PasteDialog({ session }: { readonly session: TerminalSession }) {
   const field = useRef<HTMLTextAreaElement>(null);
   useLayoutEffect(() => field.current?.focus(), []);

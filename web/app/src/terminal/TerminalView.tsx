@@ -8,7 +8,10 @@ import type { LineLink } from "./links";
 import { TerminalSession } from "./session";
 import { TerminalPanel } from "./TerminalPanel";
 
-/** The terminals of the runs, each as long as its tab is there: its text stays when the page is laid out anew. */
+/**
+ * The terminals of the runs, each as long as its tab is there: its text stays when the page is laid
+ * out anew.
+ */
 const sessions = new Map<Run, TerminalSession>();
 
 effect(() => {

@@ -33,7 +33,9 @@ export interface KeyTarget {
   readonly selecting: Signal<boolean>;
 }
 
-/** The keys that phones lack. They do not take the focus, so that the keyboard of the screen stays. */
+/**
+ * The keys that phones lack. They do not take the focus, so that the keyboard of the screen stays.
+ */
 export function TouchKeys({ target }: { readonly target: KeyTarget }) {
   const { ctrl, alt } = target.modifiers.value;
   const toggle = (name: "ctrl" | "alt") => {
@@ -127,7 +129,8 @@ function HeldButton({ onPress, label, name, pressed, repeats = false, later = fa
       onPointerLeave={(event) => up(event, false)}
       onContextMenu={(event) => event.preventDefault()}
       onClick={(event) => {
-        // By a screen reader or a keyboard; a finger's press was told of, unless it counts only here.
+        // By a screen reader or a keyboard; a finger's press was told of, unless it counts only
+        // here.
         if (later || event.detail === 0) newest.current();
       }}
     >

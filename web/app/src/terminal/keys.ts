@@ -19,7 +19,10 @@ const CURSOR_KEYS: Readonly<Record<string, string>> = {
 
 const NUMBERED_KEYS: Readonly<Record<string, string>> = { PageUp: "5", PageDown: "6", Delete: "3" };
 
-/** What a named key sends; `application` is the mode in which programs such as vim have the cursor keys. */
+/**
+ * What a named key sends; `application` is the mode in which programs such as vim have the cursor
+ * keys.
+ */
 export function sequenceOf(key: string, { ctrl, alt }: Modifiers, application: boolean): string {
   const modifier = 1 + (alt ? 2 : 0) + (ctrl ? 4 : 0);
   const cursor = CURSOR_KEYS[key];

@@ -1,4 +1,7 @@
-/** Links in a terminal's lines: places in files that errors name. A line of the program may be several of the screen. */
+/**
+ * Links in a terminal's lines: places in files that errors name. A line of the program may be
+ * several of the screen.
+ */
 
 import type { IBufferLine, ILink, ILinkProvider, Terminal } from "@xterm/xterm";
 
@@ -11,7 +14,10 @@ export interface LineLink {
 
 export type LinksOf = (line: string) => readonly LineLink[];
 
-/** Lines of the screen that are read for one of the program: it is read whenever the mouse moves over it. */
+/**
+ * Lines of the screen that are read for one of the program: it is read whenever the mouse moves
+ * over it.
+ */
 const MOST_ROWS = 32;
 
 interface Place {
@@ -41,7 +47,10 @@ export class FileLinks implements ILinkProvider {
     callback(links.length > 0 ? links : undefined);
   }
 
-  /** The line that the row is a part of, and for each of its characters where it is on the screen, both from 1. */
+  /**
+   * The line that the row is a part of, and for each of its characters where it is on the screen,
+   * both from 1.
+   */
   #line(row: number): { readonly text: string; readonly places: readonly Place[] } {
     const buffer = this.#terminal.buffer.active;
     let first = row;

@@ -11,7 +11,10 @@ const MAX_SIZE = { rows: 500, cols: 1000 } as const;
 /** Characters that are measured at once, so that a fraction of a pixel counts. */
 const SAMPLE_CHARS = 50;
 
-/** The size that fits into `element`, with text of `pixels`. A guess that is off by one is put right by the terminal. */
+/**
+ * The size that fits into `element`, with text of `pixels`. A guess that is off by one is put right
+ * by the terminal.
+ */
 export function estimateSize(element: Element | null, pixels: number): TerminalSize {
   if (element === null || element.clientWidth === 0 || element.clientHeight === 0) return DEFAULT_SIZE;
   const sample = document.createElement("span");

@@ -1,4 +1,7 @@
-/** One terminal: xterm and what belongs to it, in an element of its own that stays while the views around it change. */
+/**
+ * One terminal: xterm and what belongs to it, in an element of its own that stays while the views
+ * around it change.
+ */
 
 import { computed, effect, signal } from "@preact/signals";
 import type { ITerminalAddon, Terminal } from "@xterm/xterm";
@@ -129,7 +132,10 @@ export class TerminalSession {
     await new Promise<void>((shown) => terminal.write(bytes, shown));
   }
 
-  /** The view has it in front. Only then it takes the graphics processor, of which browsers give few pages' parts some. */
+  /**
+   * The view has it in front. Only then it takes the graphics processor, of which browsers give few
+   * pages' parts some.
+   */
   show(active: boolean): void {
     this.#active = active;
     if (!active) this.#dropWebgl();
@@ -441,11 +447,15 @@ export class TerminalSession {
   }
 }
 
-/** What browsers call graphics that the main processor draws. Not all of them count it as a caveat. */
+/**
+ * What browsers call graphics that the main processor draws. Not all of them count it as a caveat.
+ */
 const SOFTWARE_RENDERER = /swiftshader|llvmpipe|softpipe|software|basic render/i;
 
-/** Whether there is a graphics processor. Where the main one does its work, a flood of output takes ten times as long as with
- * elements of the page. */
+/**
+ * Whether there is a graphics processor. Where the main one does its work, a flood of output takes
+ * ten times as long as with elements of the page.
+ */
 const hasGraphics = computed(() => {
   const context = document.createElement("canvas").getContext("webgl2", { failIfMajorPerformanceCaveat: true });
   if (context === null) return false;
@@ -455,7 +465,10 @@ const hasGraphics = computed(() => {
   return !SOFTWARE_RENDERER.test(renderer);
 });
 
-/** Programs name addresses in what they print: only those of the web are opened, and the page there learns nothing of this one. */
+/**
+ * Programs name addresses in what they print: only those of the web are opened, and the page there
+ * learns nothing of this one.
+ */
 function openLink(uri: string): void {
   if (/^https?:\/\//i.test(uri)) window.open(uri, "_blank", "noopener,noreferrer");
 }

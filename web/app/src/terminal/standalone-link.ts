@@ -1,5 +1,8 @@
-/** The way to the shell of `further-link terminal`: a WebSocket, or where none gets through, requests that wait for output
- * (`docs/protocol.md` section 7). A shell ends with its connection, so none is made anew without being asked for. */
+/**
+ * The way to the shell of `further-link terminal`: a WebSocket, or where none gets through,
+ * requests that wait for output (`docs/protocol.md` section 7). A shell ends with its connection,
+ * so none is made anew without being asked for.
+ */
 
 import { CloseCode, type TerminalSize } from "further-link";
 
@@ -27,7 +30,10 @@ const LONG_POLL_SECONDS = 25;
 /** Milliseconds for an answer, beyond which it counts as lost. */
 const ANSWER_TIMEOUT_MS = (LONG_POLL_SECONDS + 10) * 1000;
 
-/** Failed requests in a row after which the connection counts as lost. A session that nobody asks for is kept for longer. */
+/**
+ * Failed requests in a row after which the connection counts as lost. A session that nobody asks
+ * for is kept for longer.
+ */
 const MOST_FAILED = 20;
 
 /** Milliseconds before a failed request is made again. */

@@ -11,7 +11,10 @@ import "../styles/tokens.css";
 import "../ui/controls.css";
 import "./standalone.css";
 
-/** Bytes that wait to be drawn: what a shell outputs beyond that is left out, as its dialect has no way to hold it back. */
+/**
+ * Bytes that wait to be drawn: what a shell outputs beyond that is left out, as its dialect has no
+ * way to hold it back.
+ */
 const MOST_WAITING = 16 * 1024 * 1024;
 
 interface Shell {

@@ -1,10 +1,16 @@
-/** The terminal's colours: background, text and marks are the page's, the sixteen of programs fit to them. */
+/**
+ * The terminal's colours: background, text and marks are the page's, the sixteen of programs fit to
+ * them.
+ */
 
 import type { ITheme } from "@xterm/xterm";
 import { color, isDark } from "../styles/scheme";
 
-/** Black, red, green, yellow, blue, magenta, cyan, white, then the bright ones. On a light background all but the whites are
- * dark enough to be read; the terminal itself mends what is not (`minimumContrastRatio`). */
+/**
+ * Black, red, green, yellow, blue, magenta, cyan, white, then the bright ones. On a light
+ * background all but the whites are dark enough to be read; the terminal itself mends what is not
+ * (`minimumContrastRatio`).
+ */
 const LIGHT_PALETTE =
   "#1b212a #b3261e #1c6b35 #8a5300 #2554b8 #8b2f8f #0f6a73 #6b7480 #57616f #c9372c #22803f #9a6200 #3366d6 #a43fa8 #147f89 #3a424d";
 const DARK_PALETTE =

@@ -93,7 +93,8 @@ export class TouchScroll {
     const whole = Math.trunc(this.#rest);
     if (whole === 0) return;
     this.#rest -= whole;
-    // Programs that fill the screen, such as less and vim, have nothing to scroll back to: they get arrows, as from a wheel.
+    // Programs that fill the screen, such as less and vim, have nothing to scroll back to: they get
+    // arrows, as from a wheel.
     if (this.#terminal.buffer.active.type === "alternate") {
       const arrow = `\x1b${this.#terminal.modes.applicationCursorKeysMode ? "O" : "["}${whole < 0 ? "A" : "B"}`;
       this.#send(arrow.repeat(Math.min(Math.abs(whole), this.#terminal.rows)));

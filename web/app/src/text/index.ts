@@ -1,5 +1,7 @@
-/** All words that people read, in one place: `text/LANGUAGE/AREA.ts`. English is the measure: the other languages have
- * the same keys, which the compiler checks. */
+/**
+ * All words that people read, in one place: `text/LANGUAGE/AREA.ts`. English is the measure: the
+ * other languages have the same keys, which the compiler checks.
+ */
 
 import { computed, signal } from "@preact/signals";
 import { de } from "./de";
@@ -53,8 +55,10 @@ export function chooseLanguage(chosen: Language): void {
 
 const text = computed(() => texts[language.value]);
 
-/** The words for `key`, with `{name}` replaced by what `values` says. A component that calls it is drawn again when the
- * language changes. */
+/**
+ * The words for `key`, with `{name}` replaced by what `values` says. A component that calls it is
+ * drawn again when the language changes.
+ */
 export function t<K extends Key>(key: K, ...[values]: Values<K>): string {
   const words = text.value[key];
   if (values === undefined) return words;

@@ -1,4 +1,6 @@
-/** Dialogs: one at a time, each a native <dialog>, which keeps the focus inside and gives it back. */
+/**
+ * Dialogs: one at a time, each a native <dialog>, which keeps the focus inside and gives it back.
+ */
 
 import { type Signal, signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";

@@ -1,6 +1,11 @@
-/** Putting text on the clipboard, and taking it from there, as far as the browser lets a page do it. */
+/**
+ * Putting text on the clipboard, and taking it from there, as far as the browser lets a page do it.
+ */
 
-/** Whether it was put there. Pages without https have no clipboard; there the browser's old way may work. */
+/**
+ * Whether it was put there. Pages without https have no clipboard; there the browser's old way may
+ * work.
+ */
 export async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);

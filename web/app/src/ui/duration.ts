@@ -1,4 +1,7 @@
-/** A time span for people, at most two units: `0.3 s`, `42 s`, `3 min 5 s`, `2 h 10 min`, `5 d 3 h`. `ms` in milliseconds. */
+/**
+ * A time span for people, at most two units: `0.3 s`, `42 s`, `3 min 5 s`, `2 h 10 min`, `5 d 3 h`.
+ * `ms` in milliseconds.
+ */
 export function duration(ms: number, locale: string): string {
   const seconds = ms / 1000;
   if (seconds < 10) return `${new Intl.NumberFormat(locale, { maximumFractionDigits: 1 }).format(seconds)} s`;

@@ -8,7 +8,9 @@ export interface Notice {
   readonly text: string;
 }
 
-/** How long something is shown that needs no answer, in ms. Errors stay until they are dismissed. */
+/**
+ * How long something is shown that needs no answer, in ms. Errors stay until they are dismissed.
+ */
 const NOTICE_DURATION_MS = 5000;
 /** More at once are not read by anybody; the oldest goes. */
 const MAX_NOTICES = 4;

@@ -1,4 +1,7 @@
-/** Signals that the browser remembers. Storage may be switched off or full: then they last as long as the page. */
+/**
+ * Signals that the browser remembers. Storage may be switched off or full: then they last as long
+ * as the page.
+ */
 
 import { effect, type Signal, signal } from "@preact/signals";
 

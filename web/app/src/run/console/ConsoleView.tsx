@@ -10,7 +10,9 @@ import { ConsoleInput } from "./ConsoleInput";
 import "./console.css";
 import { ConsoleLog, type Link } from "./log";
 
-/** What of new output a screen reader is told at most at once, in characters, and how often, in ms. */
+/**
+ * What of new output a screen reader is told at most at once, in characters, and how often, in ms.
+ */
 const ANNOUNCED_MAX_CHARS = 500;
 const TELL_EVERY = 1000;
 
@@ -29,7 +31,10 @@ export interface ConsoleHandle {
   toEnd(): void;
 }
 
-/** A program without a terminal: its output with errors told apart, and a line for input where it asks. */
+/**
+ * A program without a terminal: its output with errors told apart, and a line for input where it
+ * asks.
+ */
 export function ConsoleView({ run, active, handle }: ConsoleViewProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const list = useRef<HTMLDivElement>(null);
@@ -85,7 +90,8 @@ export function ConsoleView({ run, active, handle }: ConsoleViewProps) {
 
   useLayoutEffect(
     () =>
-      // At once, as long as the field is there: what can be answered no longer does not keep the focus, nor lose it.
+      // At once, as long as the field is there: what can be answered no longer does not keep the
+      // focus, nor lose it.
       effect(() => {
         if (isOver(run.state.value) && document.activeElement === input.current) scroller.current?.focus();
       }),

@@ -1,4 +1,7 @@
-/** The colours of programs: the sixteen by name are in console.css, for both schemes; the rest are the usual 256. */
+/**
+ * The colours of programs: the sixteen by name are in console.css, for both schemes; the rest are
+ * the usual 256.
+ */
 
 const COLOR_CUBE_LEVELS = [0, 95, 135, 175, 215, 255];
 

@@ -1,7 +1,8 @@
 /** The console's lines in the page: a list that grows fast and stays usable when it is long.
  *
- * Lines are gathered in blocks. The browser lays out only those that are in view (`content-visibility`), so it matters
- * little how many there are, while selecting, searching and reading aloud work as in any text. */
+ * Lines are gathered in blocks. The browser lays out only those that are in view
+ * (`content-visibility`), so it matters little how many there are, while selecting, searching and
+ * reading aloud work as in any text. */
 
 import { colorOf } from "./colors";
 import { ConsoleText, type Sink, type Source, type Span, type Style } from "./text";
@@ -12,12 +13,18 @@ const BLOCK_LINES = 200;
 const BLOCK_CHARACTERS = 32 * 1024;
 /** Characters that are taken to stand beside each other, where nothing has been laid out yet. */
 const USUAL_WIDTH = 80;
-/** What is kept in view; beyond that the oldest block goes. Browsers end at some 17 million pixels of height. */
+/**
+ * What is kept in view; beyond that the oldest block goes. Browsers end at some 17 million pixels
+ * of height.
+ */
 const MOST_LINES = 250_000;
 const LOG_MAX_CHARS = 16 * 1024 * 1024;
 /** How long one round of drawing may take, in ms: keys and presses of buttons come in between. */
 const DRAW_BUDGET_MS = 8;
-/** Characters that are taken at once within a round: at the worst, each of them writes over a line of many colours. */
+/**
+ * Characters that are taken at once within a round: at the worst, each of them writes over a line
+ * of many colours.
+ */
 const DRAW_CHUNK_CHARS = 4 * 1024;
 /** How near to the end (px) counts as being there. */
 const NEAR_END_PX = 24;
@@ -28,7 +35,9 @@ export interface Link {
   readonly end: number;
   /** For a screen reader, and when pointed at. */
   readonly title: string;
-  /** An address, which the browser opens in a tab of its own; else what is done when it is followed. */
+  /**
+   * An address, which the browser opens in a tab of its own; else what is done when it is followed.
+   */
   readonly to: string | (() => void);
 }
 
@@ -217,8 +226,10 @@ export class ConsoleLog implements Sink {
     append(current, spans, []);
   }
 
-  /** Only who scrolls up stops following: that the end is further away can also mean that lines have turned out to be
-   * higher than they were taken for. */
+  /**
+   * Only who scrolls up stops following: that the end is further away can also mean that lines have
+   * turned out to be higher than they were taken for.
+   */
   #onScroll = (): void => {
     const { scroller } = this.#options;
     const top = scroller.scrollTop;
@@ -279,7 +290,10 @@ function append(element: HTMLElement, spans: readonly Span[], links: readonly Li
   }
 }
 
-/** No button: the lines of a button's text are a box of their own, and a long path would break the line that it is in. */
+/**
+ * No button: the lines of a button's text are a box of their own, and a long path would break the
+ * line that it is in.
+ */
 function anchorOf({ title, to }: Link): HTMLElement {
   if (typeof to === "string") {
     const anchor = document.createElement("a");
@@ -295,7 +309,10 @@ function anchorOf({ title, to }: Link): HTMLElement {
   return anchor;
 }
 
-/** Runs of the usual look are bare text; others have an element. What looks like what is before it is added to that. */
+/**
+ * Runs of the usual look are bare text; others have an element. What looks like what is before it
+ * is added to that.
+ */
 function appendText(element: HTMLElement, text: string, style: Style | null): void {
   if (text === "") return;
   const last = element.lastChild;

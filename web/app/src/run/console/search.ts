@@ -6,8 +6,10 @@ const MAX_MATCHES = 1000;
 const ALL_MATCHES_HIGHLIGHT = "console-found";
 const CURRENT_MATCH_HIGHLIGHT = "console-found-here";
 
-/** All places of `query`, without regard to case, in the blocks of `list`. A place does not reach over blocks, which end
- * with a line. */
+/**
+ * All places of `query`, without regard to case, in the blocks of `list`. A place does not reach
+ * over blocks, which end with a line.
+ */
 export function find(list: HTMLElement, query: string): Range[] {
   const wanted = query.toLocaleLowerCase();
   const found: Range[] = [];

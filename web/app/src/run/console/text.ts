@@ -1,8 +1,10 @@
-/** Text of a program without a terminal, made into lines: what control characters and escape sequences mean where there
- * is no screen. Knows nothing of the page.
+/**
+ * Text of a program without a terminal, made into lines: what control characters and escape
+ * sequences mean where there is no screen. Knows nothing of the page.
  *
- * Understood are CR, BS and "erase line" within the line that is being written (progress bars), colours and fonts (SGR,
- * ECMA-48 8.3.117), and "erase the screen". Everything else that a terminal would obey is left out. */
+ * Understood are CR, BS and "erase line" within the line that is being written (progress bars),
+ * colours and fonts (SGR, ECMA-48 8.3.117), and "erase the screen". Everything else that a terminal
+ * would obey is left out. */
 
 /** What a program wrote to, or what a person has typed. */
 export type Source = "stdout" | "stderr" | "typed";
@@ -64,8 +66,10 @@ export interface Sink {
 
 /** Characters of a line that are held to be changed; a longer one is handed over in pieces. */
 const LONGEST_LINE = 8192;
-/** The same for changes of colour and font: writing over a line costs as much as it has of them. Some for each column of a
- * wide screen. */
+/**
+ * The same for changes of colour and font: writing over a line costs as much as it has of them.
+ * Some for each column of a wide screen.
+ */
 const MOST_SPANS = 512;
 /** Characters of an escape sequence; what is longer is none. */
 const LONGEST_SEQUENCE = 256;
@@ -189,7 +193,10 @@ export class ConsoleText {
     return spans;
   }
 
-  /** Obeys the escape sequence at the front, and says how long it is: 0 if it goes on in text to come. */
+  /**
+   * Obeys the escape sequence at the front, and says how long it is: 0 if it goes on in text to
+   * come.
+   */
   #sequence(text: string, source: Source): number {
     const head = text.slice(0, LONGEST_SEQUENCE);
     if (head === "\x1b") return 0;
