@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const AXE_SOURCE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** Rules that are not asked, each with its reason. */
 const SWITCHED_OFF = [];
@@ -17,7 +17,7 @@ export async function accessible(page, state) {
   for (const colorScheme of ["dark", "light"]) {
     await page.emulateMedia({ colorScheme });
     // Not by a <script>, which the page's policy refuses.
-    if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(AXE);
+    if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(AXE_SOURCE);
     const violations = await page.evaluate(async (off) => {
       const rules = Object.fromEntries(off.map((rule) => [rule, { enabled: false }]));
       const results = await globalThis.axe.run(document, { rules, resultTypes: ["violations"] });

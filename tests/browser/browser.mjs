@@ -6,19 +6,19 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { chromium } from "playwright-core";
 
-const HERE = new URL(".", import.meta.url).pathname;
-const OUTPUT = join(HERE, "output");
+const TESTS_DIR = new URL(".", import.meta.url).pathname;
+const OUTPUT_DIR = join(TESTS_DIR, "output");
 
 /** Milliseconds that anything may take to be seen; most take a hundredth of that. */
-export const DEADLINE = 20_000;
+export const ACTION_TIMEOUT_MS = 20_000;
 /** Milliseconds for a test as a whole. */
-const LONGEST_TEST = 90_000;
+const TEST_TIMEOUT_MS = 90_000;
 
-export const DESKTOP = { width: 1280, height: 800 };
-export const WIDE = { width: 1920, height: 1080 };
+export const DESKTOP_VIEWPORT = { width: 1280, height: 800 };
+export const WIDE_VIEWPORT = { width: 1920, height: 1080 };
 /** A small phone, and a usual one. */
-export const SMALL_PHONE = { width: 360, height: 640 };
-export const PHONE = { width: 390, height: 844 };
+export const SMALL_PHONE_VIEWPORT = { width: 360, height: 640 };
+export const PHONE_VIEWPORT = { width: 390, height: 844 };
 
 /**
  * Without a graphics processor: terminals then draw with elements of the page, where tests find
@@ -49,7 +49,7 @@ export function launch() {
 const BROKEN_CONNECTION =
   /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_NETWORK_IO_SUSPENDED|ERR_INTERNET_DISCONNECTED|WebSocket connection to .* failed|Connection closed/;
 
-const TOUCH = { hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
+const TOUCH_OPTIONS = { hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
 
 /** What pages of one test have done that no page may do. */
 class Watch {
@@ -94,9 +94,9 @@ class Watch {
 async function openWatched(browser, url, options, contexts) {
   const { touch = false, mayLoseConnection = false, allowed = [], context: shared, ...rest } = options;
   const context =
-    shared ?? (await browser.newContext({ viewport: DESKTOP, locale: "en-GB", ...(touch ? TOUCH : {}), ...rest }));
+    shared ?? (await browser.newContext({ viewport: DESKTOP_VIEWPORT, locale: "en-GB", ...(touch ? TOUCH_OPTIONS : {}), ...rest }));
   if (shared === undefined) contexts.push(context);
-  context.setDefaultTimeout(DEADLINE);
+  context.setDefaultTimeout(ACTION_TIMEOUT_MS);
   const page = await context.newPage();
   const watch = new Watch(url, [...allowed, ...(mayLoseConnection ? [BROKEN_CONNECTION] : [])]);
   await watch.follow(page);
@@ -125,7 +125,7 @@ export async function open(t, browser, url, options = {}) {
  * the browser comes later than the test is made.
  */
 export function pageTest(name, browser, body) {
-  test(name, { timeout: LONGEST_TEST }, async () => {
+  test(name, { timeout: TEST_TIMEOUT_MS }, async () => {
     const contexts = [];
     const opened = [];
     const actions = [];
@@ -162,8 +162,8 @@ async function whatIsShown(page, name) {
 
 /** What is seen at the moment, for people to look at. */
 export function screenshot(page, name) {
-  mkdirSync(OUTPUT, { recursive: true });
-  return page.screenshot({ path: join(OUTPUT, `${name}.png`), animations: "disabled" });
+  mkdirSync(OUTPUT_DIR, { recursive: true });
+  return page.screenshot({ path: join(OUTPUT_DIR, `${name}.png`), animations: "disabled" });
 }
 
 /** The same in light and in dark. The page is left as it is with `colorScheme`. */

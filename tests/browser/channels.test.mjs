@@ -5,16 +5,16 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before } from "node:test";
 import { accessible } from "./axe.mjs";
-import { launch, pageTest, pictures, WIDE } from "./browser.mjs";
+import { launch, pageTest, pictures, WIDE_VIEWPORT } from "./browser.mjs";
 import { Page, until } from "./page.mjs";
 import { program, Server } from "./server.mjs";
 
 let browser;
 let server;
 
-const EXAMPLES = ["keys", "widgets", "melody", "live_plot", "matplotlib_figures", "video_pil"];
+const EXAMPLE_NAMES = ["keys", "widgets", "melody", "live_plot", "matplotlib_figures", "video_pil"];
 /** Pictures for as long as somebody looks at them, and a key that ends it. */
-const STEERED = `
+const STEERED_PROGRAM = `
 import time
 from threading import Event
 from further_link import KeyboardButton, send_image
@@ -36,8 +36,8 @@ print("ended by its key")
 `;
 
 before(async () => {
-  const files = Object.fromEntries(EXAMPLES.map((name) => [`${name}.py`, program(`examples/${name}.py`)]));
-  [browser, server] = await Promise.all([launch(), Server.start({ files: { ...files, "steered.py": STEERED } })]);
+  const files = Object.fromEntries(EXAMPLE_NAMES.map((name) => [`${name}.py`, program(`examples/${name}.py`)]));
+  [browser, server] = await Promise.all([launch(), Server.start({ files: { ...files, "steered.py": STEERED_PROGRAM } })]);
 });
 
 after(async () => {
@@ -48,7 +48,7 @@ after(async () => {
 /** Somebody who has started a program. */
 function running(name, file, body) {
   pageTest(name, () => browser, async ({ open }) => {
-    const page = await open(server.url, { viewport: WIDE });
+    const page = await open(server.url, { viewport: WIDE_VIEWPORT });
     const app = await new Page(page).ready();
     await app.openFile(file);
     await app.run();
@@ -154,7 +154,7 @@ running("plots that grow", "live_plot.py", async (app, page) => {
 });
 
 pageTest("sound: tones are heard, and muted by a press", () => browser, async ({ open }) => {
-  const page = await open(server.url, { viewport: WIDE });
+  const page = await open(server.url, { viewport: WIDE_VIEWPORT });
   await page.evaluate(() => {
     const { start } = OscillatorNode.prototype;
     globalThis.tones = [];

@@ -15,11 +15,11 @@ before(async () => {
 
 after(() => browser?.close());
 
-const FILES = { "wait.py": "print('waiting')\ninput()\n", "count.py": "import time\nfor n in range(10**6):\n    print(n, flush=True)\n    time.sleep(0.05)\n" };
+const PROJECT_FILES = { "wait.py": "print('waiting')\ninput()\n", "count.py": "import time\nfor n in range(10**6):\n    print(n, flush=True)\n    time.sleep(0.05)\n" };
 
 function visit(name, body, options = {}) {
   pageTest(name, () => browser, async ({ open, later }) => {
-    const server = await Server.start({ files: FILES });
+    const server = await Server.start({ files: PROJECT_FILES });
     later(() => server.stop());
     const page = await open(server.url, { mayLoseConnection: true, ...options });
     await body({ app: await new Page(page).ready(), page, server, open });

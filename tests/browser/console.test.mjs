@@ -17,7 +17,7 @@ const AT_ONCE = 200;
 let browser;
 let server;
 
-const FILES = {
+const PROJECT_FILES = {
   "adventure.py": program("tests/programs/adventure.py"),
   "flood.py": "import sys\nnumber = 0\nwhile True:\n    number += 1\n    print(f'line {number} ' + 'y' * 60)\n",
   "streams.py": [
@@ -48,7 +48,7 @@ const FILES = {
 };
 
 before(async () => {
-  [browser, server] = await Promise.all([launch(), Server.start({ files: FILES })]);
+  [browser, server] = await Promise.all([launch(), Server.start({ files: PROJECT_FILES })]);
 });
 
 after(async () => {

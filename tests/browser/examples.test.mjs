@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
 import { accessible } from "./axe.mjs";
-import { launch, pageTest, pictures, SMALL_PHONE } from "./browser.mjs";
+import { launch, pageTest, pictures, SMALL_PHONE_VIEWPORT } from "./browser.mjs";
 import { Server } from "./server.mjs";
 
 let browser;
@@ -126,4 +126,4 @@ at("they fit on a phone", "library.html", async (page) => {
     assert.equal(await narrow(page), true, path);
     await accessible(page, `${path} on a phone`);
   }
-}, { touch: true, viewport: SMALL_PHONE });
+}, { touch: true, viewport: SMALL_PHONE_VIEWPORT });

@@ -50,7 +50,7 @@ async function drop(page, target, files) {
   for (const type of ["dragenter", "dragover", "drop"]) await target.dispatchEvent(type, { dataTransfer: data });
 }
 
-const PIXEL = Buffer.from(
+const PIXEL_PNG = Buffer.from(
   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
   "base64",
 );
@@ -190,7 +190,7 @@ withFiles("downloaded: a file, and a folder as archive", { "a.txt": "text\n", "f
 
 withFiles("what is no program: a picture, bytes, names as they come", {
   "bytes.bin": Buffer.from([0, 1, 2, 255, 254]),
-  "picture.png": PIXEL,
+  "picture.png": PIXEL_PNG,
   "größe 100% & <b>#1?.txt": "strange name",
   "empty.py": "",
 }, async ({ app, page, server }) => {

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
 import { accessible } from "./axe.mjs";
-import { DESKTOP, launch, pageTest, pictures, screenshot, WIDE } from "./browser.mjs";
+import { DESKTOP_VIEWPORT, launch, pageTest, pictures, screenshot, WIDE_VIEWPORT } from "./browser.mjs";
 import { Page } from "./page.mjs";
 import { Server } from "./server.mjs";
 
@@ -156,7 +156,7 @@ visit("on a wide screen nothing is lost or stretched out", async (app, { page })
   await pictures(page, "wide");
   await page.setViewportSize({ width: 900, height: 700 });
   await pictures(page, "middling");
-  await page.setViewportSize(DESKTOP);
+  await page.setViewportSize(DESKTOP_VIEWPORT);
   // Nothing is wider than the page.
   assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);
-}, { viewport: WIDE });
+}, { viewport: WIDE_VIEWPORT });

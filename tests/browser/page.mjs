@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 
 /**
- * Programs and shells may be slow to start on a busy small machine; see DEADLINE in browser.mjs for
- * what is waited for.
+ * Programs and shells may be slow to start on a busy small machine; see ACTION_TIMEOUT_MS in
+ * browser.mjs for what is waited for.
  */
 export class Page {
   constructor(page) {

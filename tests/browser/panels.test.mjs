@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before } from "node:test";
 import { accessible } from "./axe.mjs";
-import { launch, PHONE, pageTest, pictures, screenshot } from "./browser.mjs";
+import { launch, PHONE_VIEWPORT, pageTest, pictures, screenshot } from "./browser.mjs";
 import { Page, until } from "./page.mjs";
 import { program, Server } from "./server.mjs";
 
@@ -13,7 +13,7 @@ let browser;
 let server;
 
 /** Tells of each key that goes down or up. */
-const PRESSES = `
+const PRESSES_PROGRAM = `
 from threading import Event
 from further_link import KeyboardButton
 
@@ -32,7 +32,7 @@ finished.wait()
  * Two colours after each other, so that a picture can be told from the one before; and what is no
  * picture.
  */
-const COLOURS = `
+const COLORS_PROGRAM = `
 import sys
 from further_link import send_image
 from PIL import Image
@@ -43,9 +43,9 @@ for line in sys.stdin:
     print("sent", colour)
 `;
 
-const FILES = {
-  "presses.py": PRESSES,
-  "colours.py": COLOURS,
+const PROJECT_FILES = {
+  "presses.py": PRESSES_PROGRAM,
+  "colours.py": COLORS_PROGRAM,
   ...Object.fromEntries(
     ["keys.py", "widgets.py", "live_plot.py", "matplotlib_figures.py", "matplotlib_interactive.py", "video_pil.py", "threads.py"]
       .map((name) => [name, program(`examples/${name}`)]),
@@ -53,7 +53,7 @@ const FILES = {
 };
 
 before(async () => {
-  [browser, server] = await Promise.all([launch(), Server.start({ files: FILES })]);
+  [browser, server] = await Promise.all([launch(), Server.start({ files: PROJECT_FILES })]);
 });
 
 after(async () => {
@@ -265,7 +265,7 @@ running("keys by touch: several fingers at once, and one that slides off", "pres
     "up 'ArrowLeft'", "up 'ArrowUp'", "up ' '",
   ]);
   assert.equal(await page.evaluate(() => getSelection().isCollapsed), true, "nothing is selected by a long press");
-}, { touch: true, viewport: PHONE });
+}, { touch: true, viewport: PHONE_VIEWPORT });
 
 running("a video: each picture is drawn as it comes, whatever its size", "colours.py", async ({ app, page, panels }) => {
   const canvas = panels.getByRole("img", { name: "The newest picture that the program has sent" });
@@ -472,8 +472,8 @@ running("controls by touch: a joystick and a button at once", "widgets.py", asyn
   await app.shows(file, "quiet");
   await fingers.up(1);
   await app.shows(file, "motors: 0 0");
-  assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= PHONE.width);
-}, { touch: true, viewport: PHONE });
+  assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= PHONE_VIEWPORT.width);
+}, { touch: true, viewport: PHONE_VIEWPORT });
 
 running("a video in one thread, keys in another", "threads.py", async ({ app, panels }) => {
   await panels.getByRole("img", { name: "The newest picture that the program has sent" }).waitFor();

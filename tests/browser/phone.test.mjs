@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
 import { accessible } from "./axe.mjs";
-import { launch, PHONE, pageTest, pictures, SMALL_PHONE } from "./browser.mjs";
+import { launch, PHONE_VIEWPORT, pageTest, pictures, SMALL_PHONE_VIEWPORT } from "./browser.mjs";
 import { Page, Terminal, until } from "./page.mjs";
 import { program, Server } from "./server.mjs";
 
@@ -24,7 +24,7 @@ after(async () => {
 
 function phone(name, body, options = {}) {
   pageTest(name, () => browser, async ({ open }) => {
-    const page = await open(server.url, { viewport: PHONE, touch: true, ...options });
+    const page = await open(server.url, { viewport: PHONE_VIEWPORT, touch: true, ...options });
     const app = await new Page(page).ready();
     const part = (name) => page.getByRole("navigation", { name: "Parts of the page" }).getByRole("button", { name }).tap();
     await body({ app, page, part });
@@ -56,7 +56,7 @@ async function fits(page, state) {
   assert.deepEqual(found, [], state);
 }
 
-for (const [size, viewport] of [["a usual phone", PHONE], ["a small phone", SMALL_PHONE]]) {
+for (const [size, viewport] of [["a usual phone", PHONE_VIEWPORT], ["a small phone", SMALL_PHONE_VIEWPORT]]) {
   phone(`${size}: a file is opened, run and answered`, async ({ app, page, part }) => {
     const name = size.replaceAll(" ", "-");
     await part("Files");
@@ -137,7 +137,7 @@ phone("two keys of a program are held by two fingers", async ({ app, page, part 
 });
 
 phone("turned on its side", async ({ page, part }) => {
-  await page.setViewportSize({ width: PHONE.height, height: PHONE.width });
+  await page.setViewportSize({ width: PHONE_VIEWPORT.height, height: PHONE_VIEWPORT.width });
   await part("Output");
   await fits(page, "on its side");
   await pictures(page, "phone-landscape");

@@ -10,9 +10,9 @@ import { Page, until } from "./page.mjs";
 import { Server } from "./server.mjs";
 
 /** Milliseconds for something of the device to happen that no page tells of. */
-const DEVICE_DEADLINE = 15_000;
+const DEVICE_TIMEOUT_MS = 15_000;
 /** Milliseconds between two looks at it. */
-const LOOK = 50;
+const POLL_INTERVAL_MS = 50;
 
 let browser;
 
@@ -23,7 +23,7 @@ before(async () => {
 after(() => browser?.close());
 
 /** Says its number, and goes on for ever. */
-const LASTING = "import os, time\nprint('I am', os.getpid(), flush=True)\nwhile True:\n    time.sleep(1)\n";
+const LASTING_PROGRAM = "import os, time\nprint('I am', os.getpid(), flush=True)\nwhile True:\n    time.sleep(1)\n";
 
 function withDevice(name, files, body, options = {}) {
   pageTest(name, () => browser, async ({ open, later }) => {
@@ -44,16 +44,16 @@ const lives = (pid) => existsSync(`/proc/${pid}`);
 
 /** Waits until something is so on the device. */
 async function eventually(words, condition) {
-  const end = Date.now() + DEVICE_DEADLINE;
+  const end = Date.now() + DEVICE_TIMEOUT_MS;
   while (!condition()) {
     assert.ok(Date.now() < end, words);
-    await new Promise((done) => setTimeout(done, LOOK));
+    await new Promise((done) => setTimeout(done, POLL_INTERVAL_MS));
   }
 }
 
-const LOST = "The connection was lost, so the device has stopped this program";
+const LOST_TEXT = "The connection was lost, so the device has stopped this program";
 
-withDevice("the server ends and is there again", { "lasting.py": LASTING, "notes.txt": "first\n" }, async ({ app, page, server }) => {
+withDevice("the server ends and is there again", { "lasting.py": LASTING_PROGRAM, "notes.txt": "first\n" }, async ({ app, page, server }) => {
   await app.openFile("lasting.py");
   await app.run();
   const pid = await pidOf(app, "lasting.py");
@@ -63,7 +63,7 @@ withDevice("the server ends and is there again", { "lasting.py": LASTING, "notes
   await banner.filter({ hasText: "The device stops the programs of this page; nothing you have written is lost." }).waitFor();
   await banner.getByRole("button", { name: "Try now" }).waitFor();
   await app.device.getByText("Not connected").or(app.device.getByText("Connecting …")).waitFor();
-  await app.is(LOST);
+  await app.is(LOST_TEXT);
   await accessible(page, "the connection is lost");
   await pictures(page, "lost");
   // What was put out is still there, and what is written now is kept.
@@ -122,7 +122,7 @@ withDevice("a page that was reloaded without a connection keeps what was written
   await eventually("it is on the device", () => server.read("notes.txt") === "not saved anywhere yet");
 });
 
-withDevice("offline for a while", { "lasting.py": LASTING }, async ({ app, page, server }) => {
+withDevice("offline for a while", { "lasting.py": LASTING_PROGRAM }, async ({ app, page, server }) => {
   await app.openFile("lasting.py");
   await page.context().setOffline(true);
   await app.replaceText("lasting.py", "print('changed')\n");
@@ -137,7 +137,7 @@ withDevice("offline for a while", { "lasting.py": LASTING }, async ({ app, page,
   await app.shows("lasting.py", "changed");
 });
 
-withDevice("two tabs: each has programs of its own; a text that both change is in both", { "lasting.py": LASTING, "shared.txt": "one\n" }, async ({ app, page, server, open }) => {
+withDevice("two tabs: each has programs of its own; a text that both change is in both", { "lasting.py": LASTING_PROGRAM, "shared.txt": "one\n" }, async ({ app, page, server, open }) => {
   const second = await open(server.url, { context: page.context() });
   const other = await new Page(second).ready();
   await app.openFile("lasting.py");

@@ -5,23 +5,23 @@ import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rm
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 
-const ROOT = resolve(import.meta.dirname ?? new URL(".", import.meta.url).pathname, "../..");
-const TARGET = resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target");
-const BINARY = process.env.FURTHER_LINK_BINARY ?? join(TARGET, "debug/further-link");
+const REPOSITORY_DIR = resolve(import.meta.dirname ?? new URL(".", import.meta.url).pathname, "../..");
+const TARGET_DIR = resolve(REPOSITORY_DIR, process.env.CARGO_TARGET_DIR ?? "target");
+const SERVER_BINARY = process.env.FURTHER_LINK_BINARY ?? join(TARGET_DIR, "debug/further-link");
 
 /** Python packages for programs that draw: pictures, figures. */
-const VENV = process.env.FURTHER_LINK_TEST_VENV ?? join(TARGET, "venv");
+const VENV_DIR = process.env.FURTHER_LINK_TEST_VENV ?? join(TARGET_DIR, "venv");
 
 /** Milliseconds; a debug build on a busy small machine needs some of it. */
-const START_DEADLINE = 20_000;
+const START_TIMEOUT_MS = 20_000;
 /**
  * Milliseconds; the server gives its programs 2 s of grace, and needs less than that for itself.
  */
-const STOP_DEADLINE = 10_000;
+const STOP_TIMEOUT_MS = 10_000;
 
 /** The text of an example or of a program for tests: `examples/keys.py`. */
 export function program(path) {
-  return readFileSync(join(ROOT, path), "utf8");
+  return readFileSync(join(REPOSITORY_DIR, path), "utf8");
 }
 
 export class Server {
@@ -79,7 +79,7 @@ export class Server {
 
   /** Copies a file or a folder of the project into the work folder. */
   copy(from, to) {
-    cpSync(join(ROOT, from), this.path(to), { recursive: true });
+    cpSync(join(REPOSITORY_DIR, from), this.path(to), { recursive: true });
   }
 
   /**
@@ -94,7 +94,7 @@ export class Server {
 
   async #start(command) {
     this.#log = "";
-    this.#process = spawn(BINARY, [...command, "--config", this.#config()], {
+    this.#process = spawn(SERVER_BINARY, [...command, "--config", this.#config()], {
       cwd: this.#folder,
       // Nothing of the environment of whoever runs the tests: no settings, no proxies.
       env: {
@@ -103,7 +103,7 @@ export class Server {
         HOME: join(this.#folder, "home"),
         FURTHER_LINK_WORK_DIR: join(this.#folder, "work"),
         FURTHER_LINK_SKIP_BLUETOOTH: "1",
-        ...(existsSync(join(VENV, "bin/python3")) ? { FURTHER_VENV: VENV } : {}),
+        ...(existsSync(join(VENV_DIR, "bin/python3")) ? { FURTHER_VENV: VENV_DIR } : {}),
         ...this.#settings,
       },
       stdio: ["ignore", "ignore", "pipe"],
@@ -120,8 +120,8 @@ export class Server {
 
   #readPort() {
     return new Promise((found, failed) => {
-      const fail = (why) => failed(new Error(`the server ${why}\n${BINARY}\n${this.#log}`));
-      const timer = setTimeout(() => fail(`named no address within ${START_DEADLINE} ms`), START_DEADLINE);
+      const fail = (why) => failed(new Error(`the server ${why}\n${SERVER_BINARY}\n${this.#log}`));
+      const timer = setTimeout(() => fail(`named no address within ${START_TIMEOUT_MS} ms`), START_TIMEOUT_MS);
       this.#process.once("error", (error) => fail(`could not be started: ${error.message}`));
       this.#process.once("exit", (status, signal) => fail(`ended with ${signal ?? status} instead of starting`));
       this.#process.stderr.setEncoding("utf8").on("data", (text) => {
@@ -151,12 +151,12 @@ export class Server {
     this.#process.kill("SIGINT");
     let timer;
     const late = new Promise((done) => {
-      timer = setTimeout(() => done("late"), STOP_DEADLINE);
+      timer = setTimeout(() => done("late"), STOP_TIMEOUT_MS);
     });
     const outcome = await Promise.race([this.#exited, late]);
     clearTimeout(timer);
     await this.cut();
-    if (outcome === "late") throw new Error(`the server did not stop within ${STOP_DEADLINE} ms\n${this.#log}`);
+    if (outcome === "late") throw new Error(`the server did not stop within ${STOP_TIMEOUT_MS} ms\n${this.#log}`);
   }
 
   /** The end of it, and of its files. */

@@ -3,11 +3,11 @@
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
 import { accessible } from "./axe.mjs";
-import { DESKTOP, launch, pageTest, pictures, SMALL_PHONE, WIDE } from "./browser.mjs";
+import { DESKTOP_VIEWPORT, launch, pageTest, pictures, SMALL_PHONE_VIEWPORT, WIDE_VIEWPORT } from "./browser.mjs";
 import { Terminal, until } from "./page.mjs";
 import { Server } from "./server.mjs";
 
-const PROMPT = /[$#] ?$/;
+const PROMPT_PATTERN = /[$#] ?$/;
 
 let browser;
 
@@ -22,9 +22,9 @@ function shell(name, body, options = {}) {
   pageTest(name, () => browser, async ({ open, later }) => {
     const server = await Server.start({ command: ["terminal", "--http", "0", "--ws", "0"] });
     later(() => server.kill());
-    const page = await open(server.url, { viewport: WIDE, mayLoseConnection: true, ...options });
+    const page = await open(server.url, { viewport: WIDE_VIEWPORT, mayLoseConnection: true, ...options });
     const terminal = await new Terminal(page, page.locator("main")).ready();
-    await terminal.shows(PROMPT);
+    await terminal.shows(PROMPT_PATTERN);
     await body({ page, terminal, server });
   });
 }
@@ -51,7 +51,7 @@ shell("stty sees how large the window is", async ({ page, terminal }) => {
   };
   const [rows, columns] = await size();
   assert.equal((await terminal.lines()).length, rows);
-  await page.setViewportSize(DESKTOP);
+  await page.setViewportSize(DESKTOP_VIEWPORT);
   await until(page, "there are fewer rows", ([screen, rows]) => screen.children.length < rows, [await terminal.screen.elementHandle(), rows]);
   const [fewer, others] = await size();
   assert.ok(fewer < rows && others < columns, `${fewer} × ${others} of ${rows} × ${columns}`);
@@ -63,7 +63,7 @@ shell("it ends with its shell, and begins anew", async ({ page, terminal }) => {
   await terminal.line("exit");
   await page.getByText("The shell has ended.").waitFor();
   await page.getByRole("button", { name: "Start a new shell" }).click();
-  await terminal.shows(PROMPT);
+  await terminal.shows(PROMPT_PATTERN);
   await page.locator(".xterm-screen").click();
   await terminal.line("echo here is ${here-unset}");
   await terminal.shows(/^here is unset$/);
@@ -82,7 +82,7 @@ shell("two pages have a shell each", async ({ page, terminal, server }) => {
   const second = await page.context().newPage();
   await second.goto(server.url);
   const other = await new Terminal(second, second.locator("main")).ready();
-  await other.shows(PROMPT);
+  await other.shows(PROMPT_PATTERN);
   await page.locator(".xterm-screen").click();
   await terminal.line("echo $((1+1))-first");
   await terminal.shows(/^2-first$/);
@@ -98,7 +98,7 @@ shell("on a phone it has keys that the phone lacks", async ({ page, terminal }) 
   await terminal.shows(/^again$/);
   await page.getByRole("group", { name: "Keys for the terminal" }).getByRole("button", { name: "Arrow up", exact: true }).tap();
   await terminal.shows(/[$#] echo again$/);
-  assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= SMALL_PHONE.width);
+  assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= SMALL_PHONE_VIEWPORT.width);
   await accessible(page, "the terminal server on a phone");
   await pictures(page, "terminal-server-phone");
-}, { touch: true, viewport: SMALL_PHONE });
+}, { touch: true, viewport: SMALL_PHONE_VIEWPORT });

@@ -5,11 +5,11 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before } from "node:test";
 import { accessible } from "./axe.mjs";
-import { DESKTOP, launch, pageTest, pictures, screenshot, WIDE } from "./browser.mjs";
+import { DESKTOP_VIEWPORT, launch, pageTest, pictures, screenshot, WIDE_VIEWPORT } from "./browser.mjs";
 import { Page, Terminal, until } from "./page.mjs";
 import { Server } from "./server.mjs";
 
-const PROMPT = /[$#] ?$/;
+const PROMPT_PATTERN = /[$#] ?$/;
 
 let browser;
 let server;
@@ -30,10 +30,10 @@ after(async () => {
 function shell(name, body, options = {}) {
   pageTest(name, () => browser, async ({ open }) => {
     // Wide enough for the lines of what is tested here.
-    const page = await open(server.url, { viewport: WIDE, ...options });
+    const page = await open(server.url, { viewport: WIDE_VIEWPORT, ...options });
     const app = await new Page(page).ready();
     const terminal = await app.shell();
-    await terminal.shows(PROMPT);
+    await terminal.shows(PROMPT_PATTERN);
     await body({ app, page, terminal });
   });
 }
@@ -49,7 +49,7 @@ shell("commands and their output, until the shell ends", async ({ app, page, ter
   await terminal.line("exit 3");
   await app.is("The shell has ended");
   await app.tool("Run again").click();
-  await new Terminal(page, app.panel).shows(PROMPT);
+  await new Terminal(page, app.panel).shows(PROMPT_PATTERN);
 });
 
 shell("the program knows how large it is, also when that changes", async ({ page, terminal }) => {
@@ -63,7 +63,7 @@ shell("the program knows how large it is, also when that changes", async ({ page
   };
   const [rows, columns] = await size();
   assert.equal((await terminal.lines()).length, rows, "the rows that are drawn");
-  await page.setViewportSize(DESKTOP);
+  await page.setViewportSize(DESKTOP_VIEWPORT);
   await until(page, "there are fewer rows", ([screen, rows]) => screen.children.length < rows, [await terminal.screen.elementHandle(), rows]);
   const [fewer, others] = await size();
   assert.ok(fewer < rows, `${fewer} rows of ${rows}`);
@@ -83,7 +83,7 @@ shell("vi: a file is written in it", async ({ page, terminal }) => {
   await terminal.shows(/^first line, longer$/);
   await pictures(page, "vi");
   await terminal.line(":wq");
-  await terminal.shows(PROMPT);
+  await terminal.shows(PROMPT_PATTERN);
   await terminal.line("cat written.txt");
   await terminal.shows(/^second line$/);
   assert.equal(server.read("written.txt"), "first line, longer\nsecond line\n");
@@ -99,7 +99,7 @@ shell("htop: a screen that is drawn over, and its keys", async ({ page, terminal
   await terminal.type("", "Escape");
   await terminal.shows(/F10 ?Quit/);
   await terminal.type("", "F10");
-  await terminal.shows(PROMPT);
+  await terminal.shows(PROMPT_PATTERN);
   assert.ok(!(await terminal.lines()).some((line) => /Mem\[/.test(line)), "the screen from before is back");
 });
 
@@ -108,7 +108,7 @@ shell("a flood is ended by Ctrl+C, and by Stop", async ({ app, terminal }) => {
   await terminal.shows(/^a line that comes for ever$/);
   const pressed = Date.now();
   await terminal.type("", "Control+c");
-  await terminal.shows(PROMPT);
+  await terminal.shows(PROMPT_PATTERN);
   const took = Date.now() - pressed;
   console.log(`terminal: a flood has ended ${took} ms after Ctrl+C`);
   assert.ok(took < 2000, `it took ${took} ms`);
@@ -168,7 +168,7 @@ shell("an error's place leads to its line", async ({ app, page, terminal }) => {
 shell("several shells; the keyboard leaves one, and goes along the tabs", async ({ app, page, terminal }) => {
   await terminal.line("first=1");
   const second = await app.shell();
-  await second.shows(PROMPT);
+  await second.shows(PROMPT_PATTERN);
   await second.line("echo first is ${first-unset}");
   await second.shows(/^first is unset$/);
   // In a terminal Tab is the program's, until it is asked to lead out.
@@ -192,7 +192,7 @@ pageTest("the terminal server's own page", () => browser, async ({ open, later }
   const page = await open(alone.url);
   const terminal = new Terminal(page, page.locator("body"));
   await terminal.ready();
-  await terminal.shows(PROMPT);
+  await terminal.shows(PROMPT_PATTERN);
   await terminal.line("echo here-$((2+3))");
   await terminal.shows(/^here-5$/);
   await accessible(page, "the terminal server's page");
@@ -200,13 +200,13 @@ pageTest("the terminal server's own page", () => browser, async ({ open, later }
   await terminal.line("exit");
   await page.getByText("The shell has ended.").waitFor();
   await page.getByRole("button", { name: "Start a new shell" }).click();
-  await terminal.shows(PROMPT);
+  await terminal.shows(PROMPT_PATTERN);
 });
 
 pageTest("a program that needs a terminal is offered one; what was started is in view among many", () => browser, async ({ open, later }) => {
   const device = await Server.start({ files: { "draw.py": "import curses\ncurses.wrapper(lambda screen: screen.getkey())\n" } });
   later(() => device.stop());
-  const page = await open(device.url, { viewport: DESKTOP });
+  const page = await open(device.url, { viewport: DESKTOP_VIEWPORT });
   const app = await new Page(page).ready();
   await app.openFile("draw.py");
   await app.run();

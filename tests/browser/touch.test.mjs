@@ -8,11 +8,11 @@ import { launch, pageTest, pictures, screenshot } from "./browser.mjs";
 import { Page, Terminal, until } from "./page.mjs";
 import { Server } from "./server.mjs";
 
-const UPRIGHT = { width: 360, height: 740 };
-const LYING = { width: 740, height: 360 };
-const PROMPT = /[$#] ?$/;
+const PORTRAIT_VIEWPORT = { width: 360, height: 740 };
+const LANDSCAPE_VIEWPORT = { width: 740, height: 360 };
+const PROMPT_PATTERN = /[$#] ?$/;
 /** Pixels that a finger needs, by WCAG 2.5.8; what is pressed most has more. */
-const FINGER = 24;
+const TOUCH_TARGET_MIN_PX = 24;
 
 let browser;
 
@@ -27,7 +27,7 @@ function phone(name, files, body, options = {}) {
   pageTest(name, () => browser, async ({ open, later }) => {
     const server = await Server.start({ files });
     later(() => server.stop());
-    const page = await open(server.url, { touch: true, viewport: UPRIGHT, ...options });
+    const page = await open(server.url, { touch: true, viewport: PORTRAIT_VIEWPORT, ...options });
     const app = await new Page(page).ready();
     /** Goes to another part of the page. */
     const go = (part) => page.getByRole("navigation").getByRole("button", { name: part, exact: true }).tap();
@@ -60,7 +60,7 @@ async function fits(page, state) {
       if (element.matches("button") && (box.width < finger || box.height < finger)) wrong.push(`“${name}” is ${box.width} × ${box.height}`);
     }
     return wrong;
-  }, [FINGER, width, height]);
+  }, [TOUCH_TARGET_MIN_PX, width, height]);
   assert.deepEqual(wrong, [], state);
 }
 
@@ -134,7 +134,7 @@ phone("a shell, with the keys that the phone lacks", {}, async ({ app, page, go 
   await go("Output");
   await app.output.getByRole("button", { name: "New shell" }).tap();
   const terminal = await new Terminal(page, app.panel).ready();
-  await terminal.shows(PROMPT);
+  await terminal.shows(PROMPT_PATTERN);
   const keys = app.panel.getByRole("group", { name: "Keys for the terminal" });
   const key = (name) => keys.getByRole("button", { name, exact: true });
   await app.panel.locator(".xterm-screen").tap();
@@ -168,7 +168,7 @@ phone("a shell, with the keys that the phone lacks", {}, async ({ app, page, go 
   await page.keyboard.type("c");
   await terminal.line("echo status-$?");
   await terminal.shows(/^status-130$/);
-  await page.setViewportSize(LYING);
+  await page.setViewportSize(LANDSCAPE_VIEWPORT);
   await until(page, "the terminal is as wide as the screen", () => document.querySelector(".xterm-screen").getBoundingClientRect().width > 500);
   await fits(page, "a shell, lying");
   await pictures(page, "phone-shell-lying");
@@ -191,7 +191,7 @@ phone("lying: the way from program to output", { "ask.py": "print('Hello,', inpu
   await page.keyboard.press("Enter");
   await app.shows("ask.py", "Hello, Ada");
   await accessible(page, "lying");
-}, { viewport: LYING });
+}, { viewport: LANDSCAPE_VIEWPORT });
 
 phone("in German, where words are longer", { "status.py": "import sys\nsys.exit(3)\n" }, async ({ page }) => {
   const part = (name) => page.getByRole("navigation", { name: "Teile der Seite" }).getByRole("button", { name, exact: true });

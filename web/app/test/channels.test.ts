@@ -3,11 +3,11 @@
 import type { Program, ProgramEvents, ProgramState } from "further-link";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { Channels } from "../src/channels/channels";
-import { MAX_FIGURES } from "../src/channels/figures";
-import { MAX_PLOTS, MAX_POINTS, MAX_SERIES, PlotData } from "../src/channels/plots";
+import { FIGURES_SHOWN_MAX } from "../src/channels/figures";
+import { CURVES_PER_PLOT_MAX, PLOTS_SHOWN_MAX, PlotData, POINTS_PER_CURVE_MAX } from "../src/channels/plots";
 import { Video } from "../src/channels/video";
 import { addressOf } from "../src/channels/WindowPanel";
-import { MAX_WIDGETS } from "../src/channels/widgets";
+import { WIDGETS_SHOWN_MAX } from "../src/channels/widgets";
 
 /** A program that says what a test makes it say. */
 class FakeProgram {
@@ -66,8 +66,8 @@ describe("the channels of a program", () => {
   it("keep no more figures than are shown, and free each that goes", () => {
     const made = vi.spyOn(URL, "createObjectURL");
     const freed = vi.spyOn(URL, "revokeObjectURL");
-    for (let count = 0; count < MAX_FIGURES + 3; count += 1) program.says("figure", figure(`f${count}`));
-    expect(channels.states.figure.shown.length).toBe(MAX_FIGURES);
+    for (let count = 0; count < FIGURES_SHOWN_MAX + 3; count += 1) program.says("figure", figure(`f${count}`));
+    expect(channels.states.figure.shown.length).toBe(FIGURES_SHOWN_MAX);
     expect(channels.states.figure.shown[0]!.id).toBe("f3");
     expect(channels.order.value[0]).toBe("figure:f3");
     program.says("figure", figure("f5"));
@@ -83,14 +83,14 @@ describe("the channels of a program", () => {
   });
 
   it("take a bounded number of widgets, plots and windows", () => {
-    for (let count = 0; count < 2 * MAX_WIDGETS; count += 1) {
+    for (let count = 0; count < 2 * WIDGETS_SHOWN_MAX; count += 1) {
       program.says("widget", { id: `w${count}`, kind: "button", removed: false, data: {} });
       program.says("plot", { name: `p${count}`, series: [], clear: false, window: null });
       program.says("window", { port: 1 + count, path: "/" });
     }
-    expect(channels.states.widgets.shown.length).toBe(MAX_WIDGETS);
-    expect(channels.states.plot.shown.length).toBe(MAX_PLOTS);
-    expect(channels.order.value.filter((panel) => panel.startsWith("plot:")).length).toBe(MAX_PLOTS);
+    expect(channels.states.widgets.shown.length).toBe(WIDGETS_SHOWN_MAX);
+    expect(channels.states.plot.shown.length).toBe(PLOTS_SHOWN_MAX);
+    expect(channels.order.value.filter((panel) => panel.startsWith("plot:")).length).toBe(PLOTS_SHOWN_MAX);
     expect(channels.states.windows.pages.length).toBeLessThan(20);
   });
 
@@ -188,14 +188,14 @@ describe("a plot", () => {
 
   it("keeps a bounded number of points and curves, whatever window it is given", () => {
     const data = new PlotData("p");
-    const many = Array.from({ length: 3 * MAX_POINTS }, (_, index) => index);
-    add(data, [points("a", many)], { window: 10 * MAX_POINTS });
-    expect(data.curves.get("a")!.x.length).toBe(MAX_POINTS);
-    expect(data.curves.get("a")!.x.at(-1)).toBe(3 * MAX_POINTS - 1);
-    for (const x of many.slice(0, MAX_POINTS)) add(data, [points("a", [3 * MAX_POINTS + x])]);
-    expect(data.curves.get("a")!.x.length).toBeLessThanOrEqual(MAX_POINTS * 1.25);
-    for (let count = 0; count < 2 * MAX_SERIES; count += 1) add(data, [points(`s${count}`, [1])]);
-    expect(data.curves.size).toBe(MAX_SERIES);
+    const many = Array.from({ length: 3 * POINTS_PER_CURVE_MAX }, (_, index) => index);
+    add(data, [points("a", many)], { window: 10 * POINTS_PER_CURVE_MAX });
+    expect(data.curves.get("a")!.x.length).toBe(POINTS_PER_CURVE_MAX);
+    expect(data.curves.get("a")!.x.at(-1)).toBe(3 * POINTS_PER_CURVE_MAX - 1);
+    for (const x of many.slice(0, POINTS_PER_CURVE_MAX)) add(data, [points("a", [3 * POINTS_PER_CURVE_MAX + x])]);
+    expect(data.curves.get("a")!.x.length).toBeLessThanOrEqual(POINTS_PER_CURVE_MAX * 1.25);
+    for (let count = 0; count < 2 * CURVES_PER_PLOT_MAX; count += 1) add(data, [points(`s${count}`, [1])]);
+    expect(data.curves.size).toBe(CURVES_PER_PLOT_MAX);
   });
 
   it("knows whether its curves go back, and begins anew when it is cleared", () => {

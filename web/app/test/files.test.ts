@@ -1,14 +1,14 @@
 // @vitest-environment happy-dom
 import { Text } from "@codemirror/state";
 import { describe, expect, it, vi } from "vitest";
-import { decode, formatOf, isImage, MAX_TEXT_BYTES, toDocument, toRaw } from "../src/editor/content";
+import { decode, formatOf, isImage, TEXT_MAX_BYTES, toDocument, toRaw } from "../src/editor/content";
 import { differingLines } from "../src/editor/diff";
-import { Drafts, MAX_DRAFT_BYTES } from "../src/editor/drafts";
+import { DRAFTS_MAX_BYTES, Drafts } from "../src/editor/drafts";
 import { difference } from "../src/editor/Editor";
 import { indentationOf } from "../src/editor/indentation";
 import { languageOf } from "../src/editor/languages";
 import { foldersToShow } from "../src/editor/Tabs";
-import { gather, MAX_ENTRIES, parcelOf, TooMany } from "../src/files/dropped-files";
+import { gather, parcelOf, TooMany, UPLOAD_MAX_ENTRIES } from "../src/files/dropped-files";
 import { freeName, inOrder, nameFault } from "../src/files/names";
 import { type Answer, Uploading } from "../src/files/uploads";
 import { de } from "../src/text/de";
@@ -66,8 +66,8 @@ describe("a file's text", () => {
   it("is not taken for text if it is none", () => {
     expect(decode(new Uint8Array([65, 0, 66])).kind).toBe("binary");
     expect(decode(new Uint8Array([0xff, 65])).kind).toBe("foreign");
-    expect(decode(new Uint8Array(MAX_TEXT_BYTES + 1).fill(65)).kind).toBe("large");
-    expect(decode(new Uint8Array(MAX_TEXT_BYTES).fill(65)).kind).toBe("text");
+    expect(decode(new Uint8Array(TEXT_MAX_BYTES + 1).fill(65)).kind).toBe("large");
+    expect(decode(new Uint8Array(TEXT_MAX_BYTES).fill(65)).kind).toBe("text");
     expect(isImage("a.PNG") && !isImage("png") && !isImage("a.py")).toBe(true);
   });
 
@@ -114,12 +114,12 @@ describe("drafts", () => {
     const storage = new Memory();
     storage.setItem("another", "x".repeat(100));
     const drafts = new Drafts(storage);
-    const quarter = "x".repeat(MAX_DRAFT_BYTES / 8);
+    const quarter = "x".repeat(DRAFTS_MAX_BYTES / 8);
     for (let number = 0; number < 10; number += 1) expect(drafts.keep(`${number}.py`, quarter, number)).toBe(true);
     const size = [...storage.items].reduce((sum, [key, value]) => sum + 2 * (key.length + value.length), 0);
-    expect(size).toBeLessThanOrEqual(MAX_DRAFT_BYTES + 300);
+    expect(size).toBeLessThanOrEqual(DRAFTS_MAX_BYTES + 300);
     expect(drafts.paths()).toEqual(["7.py", "8.py", "9.py"]);
-    expect(drafts.keep("large.py", "x".repeat(MAX_DRAFT_BYTES), 11)).toBe(false);
+    expect(drafts.keep("large.py", "x".repeat(DRAFTS_MAX_BYTES), 11)).toBe(false);
     expect(drafts.paths()).toEqual(["7.py", "8.py", "9.py"]);
   });
 
@@ -231,7 +231,7 @@ describe("what is dropped", () => {
   });
 
   it("is given up if it is too much, or leads in a circle", async () => {
-    const many = Array.from({ length: MAX_ENTRIES + 1 }, (_, at) => entry(`${at}`));
+    const many = Array.from({ length: UPLOAD_MAX_ENTRIES + 1 }, (_, at) => entry(`${at}`));
     await expect(gather({ entries: many, files: [] }, () => {}, signal)).rejects.toBeInstanceOf(TooMany);
     const circle = {
       name: "c",

@@ -4,7 +4,7 @@ import { render } from "preact";
 import { act } from "preact/test-utils";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { KeysPanel } from "../src/channels/KeysPanel";
-import { Keys, LONGEST_KEY, MOST_KEYS } from "../src/channels/keys";
+import { KEY_NAME_MAX_CHARS, Keys, WANTED_KEYS_MAX } from "../src/channels/keys";
 
 /** What a program sees: it must never be told twice that a key went down, or up. */
 class Robot {
@@ -78,12 +78,12 @@ describe("keys that a program wants", () => {
 
   it("are no more than fit, and none that was not asked for", () => {
     const { robot, keys } = wanting("a");
-    for (let count = 0; count < 2 * MOST_KEYS; count += 1) keys.want(`F${count}`);
-    keys.want("x".repeat(LONGEST_KEY + 1));
+    for (let count = 0; count < 2 * WANTED_KEYS_MAX; count += 1) keys.want(`F${count}`);
+    keys.want("x".repeat(KEY_NAME_MAX_CHARS + 1));
     keys.want("");
-    expect(keys.wanted.length).toBe(MOST_KEYS);
+    expect(keys.wanted.length).toBe(WANTED_KEYS_MAX);
     keys.press("b", "pointer:1");
-    keys.press(`F${2 * MOST_KEYS - 1}`, "pointer:1");
+    keys.press(`F${2 * WANTED_KEYS_MAX - 1}`, "pointer:1");
     expect(robot.told).toEqual([]);
   });
 

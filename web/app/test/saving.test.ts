@@ -1,6 +1,6 @@
 import { Text } from "@codemirror/state";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { NotSaved, type OpenDocument, SAVE_AFTER } from "../src/editor/document";
+import { AUTOSAVE_DELAY_MS, NotSaved, type OpenDocument } from "../src/editor/document";
 import { Documents, NoSuchFile } from "../src/editor/documents";
 import { Device, gate, Memory } from "./device";
 
@@ -37,9 +37,9 @@ describe("saving", () => {
   it("happens by itself one second after the last change, and not before", async () => {
     const document = await opened("one");
     type(document, "two");
-    await vi.advanceTimersByTimeAsync(SAVE_AFTER - 1);
+    await vi.advanceTimersByTimeAsync(AUTOSAVE_DELAY_MS - 1);
     type(document, "three");
-    await vi.advanceTimersByTimeAsync(SAVE_AFTER - 1);
+    await vi.advanceTimersByTimeAsync(AUTOSAVE_DELAY_MS - 1);
     expect(device.text("main.py")).toBe("one");
     expect(document.unsaved.value).toBe(true);
     await vi.advanceTimersByTimeAsync(1);
@@ -53,7 +53,7 @@ describe("saving", () => {
     type(document, "two");
     type(document, "one");
     expect(document.unsaved.value).toBe(false);
-    await vi.advanceTimersByTimeAsync(10 * SAVE_AFTER);
+    await vi.advanceTimersByTimeAsync(10 * AUTOSAVE_DELAY_MS);
     expect(device.writes).toHaveLength(0);
   });
 
@@ -124,11 +124,11 @@ describe("a conflict", () => {
     const document = await opened("base");
     type(document, "mine");
     device.put("main.py", "theirs");
-    await vi.advanceTimersByTimeAsync(SAVE_AFTER);
+    await vi.advanceTimersByTimeAsync(AUTOSAVE_DELAY_MS);
     expect(device.text("main.py")).toBe("theirs");
     expect(document.problem.value?.kind).toBe("changed");
     type(document, "mine!");
-    await vi.advanceTimersByTimeAsync(60 * SAVE_AFTER);
+    await vi.advanceTimersByTimeAsync(60 * AUTOSAVE_DELAY_MS);
     expect(device.text("main.py")).toBe("theirs");
     document.takeTheirs();
     expect(document.content.toString()).toBe("theirs");
@@ -189,7 +189,7 @@ describe("what happens on the device", () => {
     const document = await opened("one");
     type(document, "mine");
     documents.changed(changed(device.put("main.py", "two")));
-    await vi.advanceTimersByTimeAsync(SAVE_AFTER - 1);
+    await vi.advanceTimersByTimeAsync(AUTOSAVE_DELAY_MS - 1);
     expect(document.content.toString()).toBe("mine");
     expect(document.problem.value?.kind).toBe("changed");
   });
@@ -283,7 +283,7 @@ describe("a lost connection", () => {
     const document = await opened("one");
     device.offline = true;
     type(document, "two");
-    await vi.advanceTimersByTimeAsync(SAVE_AFTER);
+    await vi.advanceTimersByTimeAsync(AUTOSAVE_DELAY_MS);
     expect(document.problem.value).toMatchObject({ kind: "failed", status: null });
     expect(storage.getItem("further-link.draft:main.py")).toContain("two");
     device.offline = false;
@@ -378,7 +378,7 @@ describe("the next visit", () => {
     const theirs = await others.open("main.py");
     device.offline = true;
     type(mine, "two");
-    await vi.advanceTimersByTimeAsync(SAVE_AFTER);
+    await vi.advanceTimersByTimeAsync(AUTOSAVE_DELAY_MS);
     expect(storage.getItem("further-link.draft:main.py")).toContain("two");
 
     device.offline = false;

@@ -42,10 +42,10 @@ export function keyName(key: string): string {
 }
 
 /** Characters of a name on a button. Keys of keyboards have shorter ones. */
-const LONGEST_NAME = 24;
+const BUTTON_MAX_CHARS = 24;
 
 function short(name: string): string {
-  return name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME)}…` : name;
+  return name.length > BUTTON_MAX_CHARS ? `${name.slice(0, BUTTON_MAX_CHARS)}…` : name;
 }
 
 /**

@@ -10,7 +10,7 @@ import { TableIcon } from "./icons";
 import type { PlotData } from "./plots";
 
 /** Curves whose newest points are told in words. */
-const MOST_TOLD = 6;
+const DESCRIBED_CURVES_MAX = 6;
 
 export function PlotPanel({ data }: { readonly data: PlotData }) {
   const chart = useRef<Chart | null>(null);
@@ -121,7 +121,7 @@ function Drawing({ data, chart, name }: DrawingProps) {
 /** The newest point of each curve in words, for those who do not see them. */
 function describe(data: PlotData, name: string): string {
   const numbers = new Intl.NumberFormat(language.value, { maximumSignificantDigits: 4 });
-  const curves = [...data.curves.values()].slice(0, MOST_TOLD).map((curve) => {
+  const curves = [...data.curves.values()].slice(0, DESCRIBED_CURVES_MAX).map((curve) => {
     const x = curve.x.at(-1);
     const y = curve.y.at(-1);
     if (x === undefined || y === undefined || y === null) return `${curve.name}: ${t("plotEmpty")}`;

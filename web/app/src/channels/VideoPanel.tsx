@@ -8,7 +8,7 @@ import { Card } from "./Card";
 import type { Video } from "./video";
 
 /** Pixels of a side of the picture that is drawn: larger ones are made smaller. */
-const LARGEST_SIDE = 4096;
+const FRAME_SIDE_MAX_PX = 4096;
 
 export function VideoPanel({ video, name }: { readonly video: Video; readonly name: string }) {
   const title = t("videoTitle");
@@ -112,7 +112,7 @@ function Screen({ video }: { readonly video: Video }) {
 }
 
 function paint(canvas: HTMLCanvasElement, bitmap: ImageBitmap): void {
-  const scale = Math.min(1, LARGEST_SIDE / Math.max(bitmap.width, bitmap.height));
+  const scale = Math.min(1, FRAME_SIDE_MAX_PX / Math.max(bitmap.width, bitmap.height));
   const width = Math.max(1, Math.round(bitmap.width * scale));
   const height = Math.max(1, Math.round(bitmap.height * scale));
   // Setting either clears it.

@@ -9,7 +9,7 @@ import { type Curve, type PlotData, sameNumbers } from "./plots";
 /**
  * All have a contrast of at least 3 : 1 with the panel in both schemes, being colours of its text.
  */
-const CURVE_COLOURS = ["--accent", "--bad", "--typed", "--wait", "--good", "--text", "--quiet"];
+const CURVE_COLORS = ["--accent", "--bad", "--typed", "--wait", "--good", "--text", "--quiet"];
 
 /**
  * Beyond as many curves as there are colours, lines are told apart by their dashes: pixels drawn,
@@ -20,23 +20,23 @@ const CURVE_DASHES: readonly number[][] = [[], [8, 4], [2, 3], [10, 3, 2, 3], [4
 /** Pixels of a digit beside an axis, between two numbers there, and for a number at least. */
 const DIGIT_WIDTH_PX = 7;
 const AXIS_LABEL_GAP_PX = 18;
-const LEAST_ROOM = 56;
+const AXIS_MIN_WIDTH_PX = 56;
 
 /**
  * Points of all curves up to which those with x of their own are put into one table: that is done
  * for every picture, and for 60,000 points it takes a tenth of a second.
  */
-const MOST_JOINED = 8000;
+const JOINED_MAX_POINTS = 8000;
 
 /** Pixels of the drawing by which a line goes on at least: more points than that nobody sees. */
-const LEAST_STEP = 0.5;
+const LINE_MIN_STEP_PX = 0.5;
 
 /**
  * What lies nearer together is drawn as one place: as a share of the numbers themselves, whose last
  * digits are chance, and in itself.
  */
-const SMALLEST_SHARE = 1e-11;
-const SMALLEST_SPAN = 1e-20;
+const MIN_RELATIVE_SPAN = 1e-11;
+const MIN_ABSOLUTE_SPAN = 1e-20;
 
 /** Pixels between the plot and the edge of a picture that is saved. */
 const PICTURE_MARGIN_PX = 16;
@@ -132,7 +132,7 @@ export class Chart {
       ticks: { stroke: color("--line"), width: 1 },
     };
     const series = curves.map((curve, index): uPlot.Series => {
-      const dash = CURVE_DASHES[Math.floor(index / CURVE_COLOURS.length) % CURVE_DASHES.length] ?? [];
+      const dash = CURVE_DASHES[Math.floor(index / CURVE_COLORS.length) % CURVE_DASHES.length] ?? [];
       return {
         label: curve.name,
         stroke: colour(index),
@@ -175,7 +175,7 @@ function marks(_plot: uPlot, values: readonly (number | null)[]): string[] {
 /** Pixels that numbers beside an axis take, with a gap. */
 function roomOf(numbers: readonly string[]): number {
   return Math.max(
-    LEAST_ROOM,
+    AXIS_MIN_WIDTH_PX,
     AXIS_LABEL_GAP_PX + DIGIT_WIDTH_PX * Math.max(0, ...numbers.map((number) => number.length)),
   );
 }
@@ -186,12 +186,12 @@ function roomOf(numbers: readonly string[]): number {
 function rangeOfX(_plot: uPlot, low: number | null, high: number | null): uPlot.Range.MinMax {
   if (low === null || high === null) return [null, null];
   const size = Math.max(Math.abs(low), Math.abs(high));
-  const enough = Math.max(size * SMALLEST_SHARE, SMALLEST_SPAN);
+  const enough = Math.max(size * MIN_RELATIVE_SPAN, MIN_ABSOLUTE_SPAN);
   return high - low > enough ? [low, high] : uPlot.rangeNum(low, high, 0.1, true);
 }
 
 function colour(index: number): string {
-  return color(CURVE_COLOURS[index % CURVE_COLOURS.length]!);
+  return color(CURVE_COLORS[index % CURVE_COLORS.length]!);
 }
 
 function shareX(curves: readonly Curve[]): boolean {
@@ -200,7 +200,7 @@ function shareX(curves: readonly Curve[]): boolean {
 }
 
 function isQuicklyAligned(curves: readonly Curve[]): boolean {
-  return curves.reduce((sum, curve) => sum + curve.x.length, 0) <= MOST_JOINED || shareX(curves);
+  return curves.reduce((sum, curve) => sum + curve.x.length, 0) <= JOINED_MAX_POINTS || shareX(curves);
 }
 
 /** Columns that share one list of x. */
@@ -231,7 +231,7 @@ const drawPath: uPlot.Series.PathBuilder = (plot, index) => {
       }
       const x = toX(xs[point]!, scaleX, width, left);
       const down = toY(y, scaleY, height, top);
-      if (pen && Math.abs(x - lastX) < LEAST_STEP && Math.abs(down - lastY) < LEAST_STEP) continue;
+      if (pen && Math.abs(x - lastX) < LINE_MIN_STEP_PX && Math.abs(down - lastY) < LINE_MIN_STEP_PX) continue;
       if (pen) (lineTo as uPlot.LineToH)(stroke, x, down);
       else (moveTo as uPlot.MoveToH)(stroke, x, down);
       [pen, lastX, lastY] = [true, x, down];

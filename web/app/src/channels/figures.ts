@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 import type { Figure } from "further-link";
 
 /** Figures that are kept; of more the oldest goes. Matplotlib itself warns from 20 on. */
-export const MAX_FIGURES = 32;
+export const FIGURES_SHOWN_MAX = 32;
 
 export interface ShownFigure extends Omit<Figure, "closed" | "image"> {
   readonly image: Blob;
@@ -44,7 +44,7 @@ export class Figures {
       this.#shown.value = before.map((other, place) => (place === index ? drawn : other));
       return [];
     }
-    const gone = before.slice(0, Math.max(0, before.length + 1 - MAX_FIGURES));
+    const gone = before.slice(0, Math.max(0, before.length + 1 - FIGURES_SHOWN_MAX));
     for (const old of gone) URL.revokeObjectURL(old.url);
     this.#shown.value = [...before.slice(gone.length), drawn];
     return gone.map((old) => old.id);

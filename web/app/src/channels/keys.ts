@@ -7,10 +7,10 @@
 import { signal } from "@preact/signals";
 
 /** Keys that are shown. More do not fit on a screen; a program has a handful. */
-export const MOST_KEYS = 64;
+export const WANTED_KEYS_MAX = 64;
 
 /** Characters of a key's name, as the server takes them. */
-export const LONGEST_KEY = 256;
+export const KEY_NAME_MAX_CHARS = 256;
 
 export type SendKey = (key: string, event: "keydown" | "keyup") => void;
 
@@ -41,8 +41,8 @@ export class Keys {
   }
 
   want(key: string): void {
-    if (key === "" || key.length > LONGEST_KEY || this.#wanted.value.includes(key)) return;
-    if (this.#wanted.value.length >= MOST_KEYS) return;
+    if (key === "" || key.length > KEY_NAME_MAX_CHARS || this.#wanted.value.includes(key)) return;
+    if (this.#wanted.value.length >= WANTED_KEYS_MAX) return;
     this.#wanted.value = [...this.#wanted.value, key];
   }
 

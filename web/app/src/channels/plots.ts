@@ -4,21 +4,21 @@ import { signal } from "@preact/signals";
 import type { Plot, PlotSeries } from "further-link";
 
 /** Plots of a program; what belongs to further ones is not shown. */
-export const MAX_PLOTS = 16;
+export const PLOTS_SHOWN_MAX = 16;
 
 /** Curves of a plot. More cannot be told apart. */
-export const MAX_SERIES = 32;
+export const CURVES_PER_PLOT_MAX = 32;
 
 /** Points of a curve; the oldest go. Many times the pixels of a screen's width, and 320 kB. */
-export const MAX_POINTS = 20_000;
+export const POINTS_PER_CURVE_MAX = 20_000;
 
 /** Numbers beyond it are taken for none: the distance of two of them has to be a number, too. */
-export const MAX_MAGNITUDE = 1e300;
+export const NUMBER_MAX_MAGNITUDE = 1e300;
 
 /**
  * Old points are cut off when they are this share too many: cutting costs as much as what stays.
  */
-const TRIM_SLACK = 0.25;
+const TRIM_SLACK_RATIO = 0.25;
 
 /** A curve that grows at its end and loses its begin. */
 export class Curve {
@@ -41,7 +41,7 @@ export class Curve {
       this.x.push(x);
       this.y.push(isDrawable(y) ? y : null);
     }
-    if (this.x.length > most * (1 + TRIM_SLACK)) this.trim(most);
+    if (this.x.length > most * (1 + TRIM_SLACK_RATIO)) this.trim(most);
   }
 
   /** Keeps the newest points. */
@@ -54,13 +54,13 @@ export class Curve {
 }
 
 function isDrawable(value: number | null | undefined): value is number {
-  return typeof value === "number" && Math.abs(value) <= MAX_MAGNITUDE;
+  return typeof value === "number" && Math.abs(value) <= NUMBER_MAX_MAGNITUDE;
 }
 
 export class PlotData {
   readonly curves = new Map<string, Curve>();
   /** Points that are kept of each curve. */
-  most = MAX_POINTS;
+  most = POINTS_PER_CURVE_MAX;
   /** Rises with every change. */
   readonly #version = signal(0);
 
@@ -72,11 +72,11 @@ export class PlotData {
 
   add(plot: Plot): void {
     if (plot.clear) this.curves.clear();
-    if (plot.window !== null && plot.window >= 1) this.most = Math.min(MAX_POINTS, Math.floor(plot.window));
+    if (plot.window !== null && plot.window >= 1) this.most = Math.min(POINTS_PER_CURVE_MAX, Math.floor(plot.window));
     for (const series of plot.series) {
       let curve = this.curves.get(series.name);
       if (curve === undefined) {
-        if (this.curves.size >= MAX_SERIES) continue;
+        if (this.curves.size >= CURVES_PER_PLOT_MAX) continue;
         curve = new Curve(series.name);
         this.curves.set(series.name, curve);
       }
@@ -126,7 +126,7 @@ export class Plots {
   add(plot: Plot): void {
     let data = this.#shown.peek().find((other) => other.name === plot.name);
     if (data === undefined) {
-      if (this.#shown.peek().length >= MAX_PLOTS) return;
+      if (this.#shown.peek().length >= PLOTS_SHOWN_MAX) return;
       data = new PlotData(plot.name);
       this.#shown.value = [...this.#shown.peek(), data];
     }

@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 import type { Sound } from "further-link";
 
 /** Sounds that are heard together; further ones are left out. */
-const MAX_PLAYING = 32;
+const SOUNDS_PLAYING_MAX = 32;
 
 /** Seconds in which a tone comes up and fades: without, it begins and ends with a click. */
 const FADE_SECONDS = 0.005;
@@ -41,7 +41,7 @@ export class Sounds {
   /** Plays a sound at once, unless it is muted or the browser does not let it. */
   async play(sound: Sound): Promise<void> {
     this.#last.value = sound;
-    if (this.#muted.peek() || this.#sources.size >= MAX_PLAYING) return;
+    if (this.#muted.peek() || this.#sources.size >= SOUNDS_PLAYING_MAX) return;
     audioContext ??= new AudioContext();
     const context = audioContext;
     if (context.state !== "running") {

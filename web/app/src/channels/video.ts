@@ -3,16 +3,16 @@
 import { signal } from "@preact/signals";
 
 /** Milliseconds over which pictures are counted for their rate. */
-const RATE_OVER = 2000;
+const RATE_WINDOW_MS = 2000;
 
 /**
- * Times that are kept for the rate: more than the pictures of {@link RATE_OVER} at the rate of any
- * camera.
+ * Times that are kept for the rate: more than the pictures of {@link RATE_WINDOW_MS} at the rate of
+ * any camera.
  */
-const MOST_TIMES = 512;
+const RATE_MAX_SAMPLES = 512;
 
 /** Milliseconds between two changes of the rate that is shown: more often cannot be read. */
-const RATE_EVERY = 500;
+const RATE_UPDATE_INTERVAL_MS = 500;
 
 export interface Picture {
   readonly image: Blob;
@@ -51,11 +51,11 @@ export class Video {
     if (dropped > 0) this.#dropped.value += dropped;
     const now = this.#now();
     this.#times.push(now);
-    if (this.#times.length > MOST_TIMES || (this.#times[0] ?? now) < now - RATE_OVER) {
-      this.#times = this.#times.filter((time) => time >= now - RATE_OVER).slice(-MOST_TIMES);
+    if (this.#times.length > RATE_MAX_SAMPLES || (this.#times[0] ?? now) < now - RATE_WINDOW_MS) {
+      this.#times = this.#times.filter((time) => time >= now - RATE_WINDOW_MS).slice(-RATE_MAX_SAMPLES);
     }
     const first = this.#times[0] ?? now;
-    if (now - this.#ratedAt < RATE_EVERY || now === first) return;
+    if (now - this.#ratedAt < RATE_UPDATE_INTERVAL_MS || now === first) return;
     this.#ratedAt = now;
     this.#rate.value = ((this.#times.length - 1) * 1000) / (now - first);
   }

@@ -4,10 +4,10 @@ import { signal } from "@preact/signals";
 import type { Widget } from "further-link";
 
 /** Widgets that are shown; further ones are not. */
-export const MAX_WIDGETS = 200;
+export const WIDGETS_SHOWN_MAX = 200;
 
 /** Characters of a label or unit, as the package for Python has it. */
-const LONGEST_TEXT = 1000;
+const LABEL_MAX_CHARS = 1000;
 
 export type SendWidget = (id: string, event: string, value?: unknown) => void;
 
@@ -40,7 +40,7 @@ export class ShownWidget {
 
   text(key: string): string {
     const value = this.#data.value[key];
-    return typeof value === "string" ? value.slice(0, LONGEST_TEXT) : "";
+    return typeof value === "string" ? value.slice(0, LABEL_MAX_CHARS) : "";
   }
 
   /** A finite number; `otherwise` if it is none. */
@@ -119,7 +119,7 @@ export class Widgets {
       return;
     }
     if (known === undefined) {
-      if (before.length >= MAX_WIDGETS) return;
+      if (before.length >= WIDGETS_SHOWN_MAX) return;
       known = new ShownWidget(widget, this.#send);
       known.tell(widget.data);
       this.#shown.value = [...before, known];

@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 
 /** Windows that are listed; a program has one display, whose page is the same for all. */
-const MAX_WINDOWS = 8;
+const WINDOWS_SHOWN_MAX = 8;
 
 export interface WindowPage {
   readonly port: number;
@@ -21,7 +21,7 @@ export class Windows {
     if (!Number.isInteger(port) || port < 1 || port > 65_535 || !path.startsWith("/")) return;
     const known = this.#pages.peek();
     const isKnown = known.some((page) => page.port === port && page.path === path);
-    if (known.length >= MAX_WINDOWS || isKnown) return;
+    if (known.length >= WINDOWS_SHOWN_MAX || isKnown) return;
     this.#pages.value = [...known, { port, path }];
   }
 

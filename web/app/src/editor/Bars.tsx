@@ -8,7 +8,7 @@ import { differingLines } from "./diff";
 import type { OpenDocument, Problem } from "./document";
 
 /** Lines of a difference that are shown: a bar is no place for more. */
-const MAX_LINES = 200;
+const DIFF_SHOWN_MAX_LINES = 200;
 
 export function Bars({ document }: { readonly document: OpenDocument }) {
   const problem = document.problem.value;
@@ -93,13 +93,15 @@ function Difference({ mine, theirs }: { readonly mine: string; readonly theirs: 
       <p>{t("editorDifference")}</p>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what is scrolled needs the keyboard */}
       <pre tabIndex={0}>
-        {lines.slice(0, MAX_LINES).map(({ kind, number, text }) => (
+        {lines.slice(0, DIFF_SHOWN_MAX_LINES).map(({ kind, number, text }) => (
           <div key={`${kind}${number}`} data-kind={kind}>
             {`${kind === "mine" ? "−" : "+"} ${number}  ${text}`}
           </div>
         ))}
       </pre>
-      {lines.length > MAX_LINES && <p>{t("editorDifferenceMore", { count: lines.length - MAX_LINES })}</p>}
+      {lines.length > DIFF_SHOWN_MAX_LINES && (
+        <p>{t("editorDifferenceMore", { count: lines.length - DIFF_SHOWN_MAX_LINES })}</p>
+      )}
     </div>
   );
 }

@@ -9,7 +9,7 @@ import { Text } from "@codemirror/state";
  * Bytes that a file may have to be opened in the editor. Programs are a thousandth of that; what is
  * larger are data.
  */
-export const MAX_TEXT_BYTES = 16 * 1024 * 1024;
+export const TEXT_MAX_BYTES = 16 * 1024 * 1024;
 
 /** Bytes in which a NUL is looked for: what has one there is no text. */
 const PROBE_BYTES = 8192;
@@ -39,7 +39,7 @@ const BYTE_ORDER_MARK = "\uFEFF";
  * are equal bytes.
  */
 export function decode(bytes: Uint8Array): Content {
-  if (bytes.length > MAX_TEXT_BYTES) return { kind: "large" };
+  if (bytes.length > TEXT_MAX_BYTES) return { kind: "large" };
   if (bytes.subarray(0, PROBE_BYTES).includes(0)) return { kind: "binary" };
   try {
     return { kind: "text", raw: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes) };

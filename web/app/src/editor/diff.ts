@@ -4,7 +4,7 @@
  * Lines that are compared one by one on each side (the work is their product); more are shown as a
  * block.
  */
-const MAX_COMPARED = 2000;
+const COMPARED_MAX_LINES = 2000;
 
 export interface DifferingLine {
   readonly kind: "mine" | "theirs";
@@ -28,7 +28,7 @@ export function differingLines(mine: string, theirs: string): DifferingLine[] {
     number: start + at + 1,
     text: lines[at]!,
   });
-  if (middleA.length > MAX_COMPARED || middleB.length > MAX_COMPARED) {
+  if (middleA.length > COMPARED_MAX_LINES || middleB.length > COMPARED_MAX_LINES) {
     return [
       ...middleA.map((_, at) => only("mine", middleA, at)),
       ...middleB.map((_, at) => only("theirs", middleB, at)),

@@ -14,8 +14,8 @@ import {
   type Format,
   formatOf,
   isImage,
-  MAX_TEXT_BYTES,
   plain,
+  TEXT_MAX_BYTES,
   toDocument,
   toRaw,
 } from "./content";
@@ -25,20 +25,20 @@ import type { Draft, Drafts } from "./drafts";
  * ms from the last change until the text is saved by itself: a pause in typing, and less than one
  * waits for.
  */
-export const SAVE_AFTER = 1000;
+export const AUTOSAVE_DELAY_MS = 1000;
 /** ms from a change until the browser keeps the text, at most. */
-const DRAFT_AFTER = 400;
+const DRAFT_SAVE_INTERVAL_MS = 400;
 /** Delays of saving again after an error that may pass. */
 const SAVE_BACKOFF = { minDelayMs: 5_000, maxDelayMs: 60_000 };
 /**
  * How often a write is tried when only the file's tag has changed (a program that changes its mode
  * all the time).
  */
-const WRITE_ATTEMPTS = 5;
+const WRITE_MAX_ATTEMPTS = 5;
 /**
  * Texts of writes without an answer that are remembered; older ones have been overwritten by then.
  */
-const MAX_UNANSWERED = 3;
+const UNANSWERED_WRITES_MAX = 3;
 /**
  * ms that the device has for an answer. A connection that is dead without having been closed would
  * hold up everything about the file for minutes; 2 MiB take as long over the slowest link that is
@@ -46,7 +46,7 @@ const MAX_UNANSWERED = 3;
  */
 const ANSWER_TIMEOUT_MS = 30_000;
 /** ms between two looks at a file that a program keeps changing. */
-const CHECK_GAP = 300;
+const CHECK_INTERVAL_MS = 300;
 
 export type View = "loading" | "text" | "foreign" | "image" | "binary" | "large" | "failed";
 
@@ -208,7 +208,7 @@ export class OpenDocument {
           this.view.value = "image";
           return true;
         }
-        if (entry !== null && entry.size > MAX_TEXT_BYTES) {
+        if (entry !== null && entry.size > TEXT_MAX_BYTES) {
           this.view.value = "large";
           return true;
         }
@@ -237,10 +237,10 @@ export class OpenDocument {
       this.#dropDraft();
       return;
     }
-    this.#draftTimer ??= setTimeout(() => this.keepDraft(), DRAFT_AFTER);
+    this.#draftTimer ??= setTimeout(() => this.keepDraft(), DRAFT_SAVE_INTERVAL_MS);
     if (this.problem.value !== null && this.problem.value.kind !== "failed") return;
     clearTimeout(this.#saveTimer);
-    this.#saveTimer = setTimeout(() => this.saveQuietly(), SAVE_AFTER);
+    this.#saveTimer = setTimeout(() => this.saveQuietly(), AUTOSAVE_DELAY_MS);
   }
 
   /**
@@ -380,7 +380,7 @@ export class OpenDocument {
   }
 
   async #write(again: boolean): Promise<void> {
-    for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt += 1) {
+    for (let attempt = 0; attempt < WRITE_MAX_ATTEMPTS; attempt += 1) {
       if (!this.unsaved.value) return;
       const problem = this.problem.value;
       if (problem?.kind === "changed" || problem?.kind === "replaced") throw this.#notSaved(problem);
@@ -403,7 +403,8 @@ export class OpenDocument {
         if (this.path.value !== path) continue;
         const status = statusOf(error);
         if (status !== 412 && status !== 404) {
-          if (status === null || status >= 500) this.#unanswered = [...this.#unanswered, raw].slice(-MAX_UNANSWERED);
+          if (status === null || status >= 500)
+            this.#unanswered = [...this.#unanswered, raw].slice(-UNANSWERED_WRITES_MAX);
           throw this.#failed(error);
         }
       }
@@ -523,7 +524,7 @@ export class OpenDocument {
     try {
       const entry = await this.#entry(path);
       if (entry === "none") return null;
-      if (entry !== null && entry.size > MAX_TEXT_BYTES) return { content: { kind: "large" }, etag: entry.etag };
+      if (entry !== null && entry.size > TEXT_MAX_BYTES) return { content: { kind: "large" }, etag: entry.etag };
       const { bytes, etag } = await inTime(() => this.files.read(path));
       return { content: decode(bytes), etag };
     } catch (error) {
@@ -579,7 +580,7 @@ export class OpenDocument {
   }
 
   #wait(): Promise<void> {
-    const rest = this.#lastCheck + CHECK_GAP - Date.now();
+    const rest = this.#lastCheck + CHECK_INTERVAL_MS - Date.now();
     return rest > 0 ? new Promise((resolve) => setTimeout(resolve, rest)) : Promise.resolve();
   }
 

@@ -7,9 +7,9 @@ import { OpenDocument, type Place } from "./document";
 import { type DraftStorage, Drafts } from "./drafts";
 
 /** Tabs that come back at the next visit: more are hardly meant, and each is a request. */
-const MAX_RESTORED = 30;
+const RESTORED_TABS_MAX = 30;
 
-const STORAGE_KEY = "further-link.tabs";
+const TABS_STORAGE_KEY = "further-link.tabs";
 
 /** There is no file of that name. */
 export class NoSuchFile extends Error {
@@ -78,7 +78,7 @@ export class Documents {
   async restore(): Promise<void> {
     const { paths, active } = this.#stored();
     for (const path of this.drafts.paths()) if (!paths.includes(path)) paths.push(path);
-    const opened = paths.slice(0, MAX_RESTORED).filter((path) => this.find(path) === undefined);
+    const opened = paths.slice(0, RESTORED_TABS_MAX).filter((path) => this.find(path) === undefined);
     const documents = opened.map((path) => new OpenDocument(path, this.files, this.drafts));
     this.list.value = [...documents, ...this.list.value];
     this.active.value ??= documents.find((document) => document.path.value === active) ?? documents[0] ?? null;
@@ -198,9 +198,9 @@ export class Documents {
   }
 
   #remember(): void {
-    const paths = this.list.value.slice(0, MAX_RESTORED).map((document) => document.path.value);
+    const paths = this.list.value.slice(0, RESTORED_TABS_MAX).map((document) => document.path.value);
     try {
-      this.storage?.setItem(STORAGE_KEY, JSON.stringify({ paths, active: this.active.value?.path.value ?? null }));
+      this.storage?.setItem(TABS_STORAGE_KEY, JSON.stringify({ paths, active: this.active.value?.path.value ?? null }));
     } catch {
       // Storage is full or switched off: the next visit then begins without tabs.
     }
@@ -208,7 +208,7 @@ export class Documents {
 
   #stored(): { paths: string[]; active: unknown } {
     try {
-      const { paths, active } = JSON.parse(this.storage?.getItem(STORAGE_KEY) ?? "{}") as Record<string, unknown>;
+      const { paths, active } = JSON.parse(this.storage?.getItem(TABS_STORAGE_KEY) ?? "{}") as Record<string, unknown>;
       const texts = Array.isArray(paths) ? paths.filter((path): path is string => typeof path === "string") : [];
       return { paths: [...new Set(texts)], active };
     } catch {

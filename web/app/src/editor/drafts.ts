@@ -1,9 +1,9 @@
 /** Unsaved text, kept by the browser so that a crash or a closed laptop loses nothing. */
 
 /** Bytes of all drafts together (two for each character): a fifth of what browsers give a page. */
-export const MAX_DRAFT_BYTES = 1024 * 1024;
+export const DRAFTS_MAX_BYTES = 1024 * 1024;
 
-const STORAGE_PREFIX = "further-link.draft:";
+const DRAFT_STORAGE_PREFIX = "further-link.draft:";
 
 export interface Draft {
   /** The text with its line ends, as it would have been written. */
@@ -23,7 +23,7 @@ export class Drafts {
   }
 
   get(path: string): Draft | null {
-    return this.#attempt(null, (storage) => parse(storage.getItem(STORAGE_PREFIX + path)));
+    return this.#attempt(null, (storage) => parse(storage.getItem(DRAFT_STORAGE_PREFIX + path)));
   }
 
   /**
@@ -32,35 +32,35 @@ export class Drafts {
   keep(path: string, raw: string, at: number): boolean {
     return this.#attempt(false, (storage) => {
       const value = JSON.stringify({ raw, at });
-      const size = bytes(STORAGE_PREFIX + path, value);
-      storage.removeItem(STORAGE_PREFIX + path);
-      if (size > MAX_DRAFT_BYTES) return false;
+      const size = bytes(DRAFT_STORAGE_PREFIX + path, value);
+      storage.removeItem(DRAFT_STORAGE_PREFIX + path);
+      if (size > DRAFTS_MAX_BYTES) return false;
       const others = this.#all(storage).sort((a, b) => a.at - b.at);
       let total = others.reduce((sum, other) => sum + other.size, size);
       for (const other of others) {
-        if (total <= MAX_DRAFT_BYTES) break;
+        if (total <= DRAFTS_MAX_BYTES) break;
         storage.removeItem(other.key);
         total -= other.size;
       }
-      storage.setItem(STORAGE_PREFIX + path, value);
+      storage.setItem(DRAFT_STORAGE_PREFIX + path, value);
       return true;
     });
   }
 
   drop(path: string): void {
-    this.#attempt(undefined, (storage) => storage.removeItem(STORAGE_PREFIX + path));
+    this.#attempt(undefined, (storage) => storage.removeItem(DRAFT_STORAGE_PREFIX + path));
   }
 
   /** The paths that have a draft. */
   paths(): string[] {
-    return this.#attempt([], (storage) => this.#all(storage).map(({ key }) => key.slice(STORAGE_PREFIX.length)));
+    return this.#attempt([], (storage) => this.#all(storage).map(({ key }) => key.slice(DRAFT_STORAGE_PREFIX.length)));
   }
 
   #all(storage: DraftStorage): { key: string; size: number; at: number }[] {
     const keys: string[] = [];
     for (let index = 0; index < storage.length; index += 1) {
       const key = storage.key(index);
-      if (key?.startsWith(STORAGE_PREFIX)) keys.push(key);
+      if (key?.startsWith(DRAFT_STORAGE_PREFIX)) keys.push(key);
     }
     const found: { key: string; size: number; at: number }[] = [];
     for (const key of keys) {

@@ -17,21 +17,21 @@ export interface Reference {
  * Characters of a line that are looked at: tools write short lines, and the rest is somebody's
  * data.
  */
-const MAX_LENGTH = 2000;
+const LINE_MAX_CHARS = 2000;
 /** References in a line: a chain of them is longer than anybody reads. */
-const MAX_REFERENCES = 8;
+const REFERENCES_PER_LINE_MAX = 8;
 /**
  * Characters of a path. Bounds what is tried at each place, so that the work grows with the length
  * only.
  */
-const MAX_PATH = 400;
+const PATH_MAX_CHARS = 400;
 
 /** Ends of names of programs, for the forms that say nothing else: `game.py:3`, and not `10:30`. */
 const PROGRAM_EXTENSIONS =
   "py|pyw|js|mjs|cjs|jsx|ts|mts|tsx|c|h|cc|cpp|cxx|hpp|ino|rs|go|rb|pl|pm|php|java|kt|lua|sh|bash|html|css|json|toml|yaml|yml";
 
 /** A path without blanks and what tools put around paths. */
-const PATH_PATTERN = String.raw`[^\s:"'()<>|*?]{1,${MAX_PATH}}`;
+const PATH_PATTERN = String.raw`[^\s:"'()<>|*?]{1,${PATH_MAX_CHARS}}`;
 
 interface Form {
   /**
@@ -44,12 +44,15 @@ interface Form {
 
 const forms: readonly Form[] = [
   // Python: File "/home/ann/further/game.py", line 3, in main
-  { hint: 'File "', pattern: new RegExp(String.raw`File "(?<path>[^"]{1,${MAX_PATH}})", line (?<line>\d{1,7})`, "g") },
+  {
+    hint: 'File "',
+    pattern: new RegExp(String.raw`File "(?<path>[^"]{1,${PATH_MAX_CHARS}})", line (?<line>\d{1,7})`, "g"),
+  },
   // PHP: in /home/ann/further/game.php on line 3
   {
     hint: " on line ",
     pattern: new RegExp(
-      String.raw`\bin (?<mark>(?<path>/?[^\s:"'()<>|*?][^:"'()<>|*?]{0,${MAX_PATH}}) on line (?<line>\d{1,7}))`,
+      String.raw`\bin (?<mark>(?<path>/?[^\s:"'()<>|*?][^:"'()<>|*?]{0,${PATH_MAX_CHARS}}) on line (?<line>\d{1,7}))`,
       "g",
     ),
   },
@@ -57,7 +60,7 @@ const forms: readonly Form[] = [
   {
     hint: " line ",
     pattern: new RegExp(
-      String.raw`\bat (?<mark>(?<path>[^\s:"'()<>|*?][^:"'()<>|*?]{0,${MAX_PATH}}) line (?<line>\d{1,7}))(?=[.,]|$)`,
+      String.raw`\bat (?<mark>(?<path>[^\s:"'()<>|*?][^:"'()<>|*?]{0,${PATH_MAX_CHARS}}) line (?<line>\d{1,7}))(?=[.,]|$)`,
       "g",
     ),
   },
@@ -65,7 +68,7 @@ const forms: readonly Form[] = [
   {
     hint: ": line ",
     pattern: new RegExp(
-      String.raw`^(?<mark>(?<path>[^\s:"'()<>|*?][^:"'()<>|*?]{0,${MAX_PATH}}): line (?<line>\d{1,7})):`,
+      String.raw`^(?<mark>(?<path>[^\s:"'()<>|*?][^:"'()<>|*?]{0,${PATH_MAX_CHARS}}): line (?<line>\d{1,7})):`,
       "g",
     ),
   },
@@ -73,7 +76,7 @@ const forms: readonly Form[] = [
   {
     hint: ": ",
     pattern: new RegExp(
-      String.raw`^(?<mark>(?<path>[^\s:"'()<>|*?]{0,${MAX_PATH}}(?:/[^\s:"'()<>|*?]{1,${MAX_PATH}}|\.sh)): (?<line>\d{1,7})):(?= )`,
+      String.raw`^(?<mark>(?<path>[^\s:"'()<>|*?]{0,${PATH_MAX_CHARS}}(?:/[^\s:"'()<>|*?]{1,${PATH_MAX_CHARS}}|\.sh)): (?<line>\d{1,7})):(?= )`,
       "g",
     ),
   },
@@ -81,7 +84,7 @@ const forms: readonly Form[] = [
   {
     hint: "file:///",
     pattern: new RegExp(
-      String.raw`file://(?<path>/[^\s:"'()<>|*?]{1,${MAX_PATH}}):(?<line>\d{1,7})(?::(?<column>\d{1,7}))?`,
+      String.raw`file://(?<path>/[^\s:"'()<>|*?]{1,${PATH_MAX_CHARS}}):(?<line>\d{1,7})(?::(?<column>\d{1,7}))?`,
       "g",
     ),
   },
@@ -89,7 +92,7 @@ const forms: readonly Form[] = [
   {
     hint: "(/",
     pattern: new RegExp(
-      String.raw`\((?<mark>(?<path>/[^:"()<>|*?]{1,${MAX_PATH}}):(?<line>\d{1,7})(?::(?<column>\d{1,7}))?)\)`,
+      String.raw`\((?<mark>(?<path>/[^:"()<>|*?]{1,${PATH_MAX_CHARS}}):(?<line>\d{1,7})(?::(?<column>\d{1,7}))?)\)`,
       "g",
     ),
   },
@@ -114,7 +117,7 @@ const forms: readonly Form[] = [
  * constant.
  */
 export function references(line: string): Reference[] {
-  const text = line.length > MAX_LENGTH ? line.slice(0, MAX_LENGTH) : line;
+  const text = line.length > LINE_MAX_CHARS ? line.slice(0, LINE_MAX_CHARS) : line;
   if (!/\d/.test(text)) return [];
   const found: Reference[] = [];
   for (const { pattern, hint } of forms) {
@@ -130,9 +133,9 @@ export function references(line: string): Reference[] {
       const place = { start, end, path: name, line: Number(number) };
       if (place.line < 1) continue;
       found.push(column === undefined || Number(column) < 1 ? place : { ...place, column: Number(column) });
-      if (found.length === MAX_REFERENCES) break;
+      if (found.length === REFERENCES_PER_LINE_MAX) break;
     }
-    if (found.length === MAX_REFERENCES) break;
+    if (found.length === REFERENCES_PER_LINE_MAX) break;
   }
   return found.sort((a, b) => a.start - b.start);
 }

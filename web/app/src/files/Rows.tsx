@@ -21,11 +21,11 @@ import { mayMoveInto, uploadDropped } from "./upload-queue";
 import { activePath, open, tree } from "./workspace";
 
 /** Rows above and below what is seen, so that scrolling shows no gaps. */
-const SPARE_ROWS = 12;
+const OVERSCAN_ROWS = 12;
 /** ms after which typed letters begin a new word. */
-const TYPE_AHEAD = 700;
+const TYPE_AHEAD_TIMEOUT_MS = 700;
 /** ms over a closed folder until it opens for what is dragged. */
-const OPEN_AFTER = 700;
+const DRAG_OPEN_DELAY_MS = 700;
 
 export interface RowsHandle {
   /** The folder that the person is in: where new things go. */
@@ -245,7 +245,7 @@ export function Rows({ handle, onUpload }: RowsProps) {
 
   function typeAhead(key: string, at: number): void {
     const now = Date.now();
-    const text = (now - typed.current.at > TYPE_AHEAD ? "" : typed.current.text) + key.toLowerCase();
+    const text = (now - typed.current.at > TYPE_AHEAD_TIMEOUT_MS ? "" : typed.current.text) + key.toLowerCase();
     typed.current = { text, at: now };
     // One letter goes on to the next row; more of them stay while the row fits.
     const from = text.length === 1 ? at + 1 : at;
@@ -308,7 +308,7 @@ export function Rows({ handle, onUpload }: RowsProps) {
     opening.current = null;
     const row = rows.find(({ path }) => path === target.row);
     if (row?.directory && !row.expanded) {
-      opening.current = { path: row.path, timer: setTimeout(() => void tree.expand(row.path), OPEN_AFTER) };
+      opening.current = { path: row.path, timer: setTimeout(() => void tree.expand(row.path), DRAG_OPEN_DELAY_MS) };
     }
   }
 
@@ -333,8 +333,8 @@ export function Rows({ handle, onUpload }: RowsProps) {
   }
 
   // The rows in view, and the one that Tab leads to.
-  const first = Math.max(0, Math.floor(seen.top / height) - SPARE_ROWS);
-  const last = Math.min(rows.length, Math.ceil((seen.top + seen.height) / height) + SPARE_ROWS);
+  const first = Math.max(0, Math.floor(seen.top / height) - OVERSCAN_ROWS);
+  const last = Math.min(rows.length, Math.ceil((seen.top + seen.height) / height) + OVERSCAN_ROWS);
   const shown: { row: Row; at: number }[] = [];
   const add = (at: number) => {
     const row = rows[at];

@@ -9,9 +9,9 @@ import { afterMove, freeName, isWithin, join, nameOf, parentOf } from "./names";
 import { documents, openNew, tree } from "./workspace";
 
 /** Files of a folder that is duplicated, at most: each is read and written again. */
-const MAX_DUPLICATED = 1000;
+const DUPLICATE_NAMES_MAX = 1000;
 /** Bytes of one file that is duplicated: it is in the browser's memory on its way. */
-const MAX_DUPLICATED_BYTES = 128 * 1024 * 1024;
+const DUPLICATE_MAX_BYTES = 128 * 1024 * 1024;
 
 /** Makes a file and opens it, or a folder. True if it is there now. */
 export async function create(path: string, directory: boolean): Promise<boolean> {
@@ -108,7 +108,7 @@ export async function duplicate(path: string): Promise<string | null> {
 }
 
 async function copyFile(from: string, to: string, size: number): Promise<void> {
-  if (size > MAX_DUPLICATED_BYTES) throw Object.assign(new Error(), { status: 413 });
+  if (size > DUPLICATE_MAX_BYTES) throw Object.assign(new Error(), { status: 413 });
   const { bytes } = await link.files.read(from);
   await link.files.write(to, bytes, { ifMatch: null });
 }
@@ -121,7 +121,7 @@ async function copyFolder(from: string, to: string): Promise<void> {
     await link.files.makeFolder(afterMove(folder, from, to));
     for (const entry of entries) {
       count += 1;
-      if (count > MAX_DUPLICATED) throw Object.assign(new Error(), { status: 413 });
+      if (count > DUPLICATE_NAMES_MAX) throw Object.assign(new Error(), { status: 413 });
       const path = join(folder, entry.name);
       // Links may lead around in a circle.
       if (entry.unreadable || (entry.directory && entry.link !== null)) continue;

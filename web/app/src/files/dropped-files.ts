@@ -3,9 +3,9 @@
 import { nameFault } from "./names";
 
 /** Files and folders of one upload: what a person means to upload by hand has far fewer. */
-export const MAX_ENTRIES = 10_000;
+export const UPLOAD_MAX_ENTRIES = 10_000;
 /** Folders in each other: what is deeper is a circle, or no project. */
-const MAX_DEPTH = 64;
+const UPLOAD_MAX_DEPTH = 64;
 
 export interface Upload {
   /** Below the folder that it goes into. */
@@ -63,8 +63,8 @@ export async function gather(
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     signal.throwIfAborted();
     const { entry, path, depth } = next;
-    if (files.length + folders.length + waiting.length >= MAX_ENTRIES) throw new TooMany();
-    if (nameFault(entry.name) !== null || depth > MAX_DEPTH) {
+    if (files.length + folders.length + waiting.length >= UPLOAD_MAX_ENTRIES) throw new TooMany();
+    if (nameFault(entry.name) !== null || depth > UPLOAD_MAX_DEPTH) {
       unreadable.push(path);
       continue;
     }
@@ -95,11 +95,11 @@ export function parcelOf(chosen: readonly File[]): Parcel {
   for (const file of chosen) {
     const path = file.webkitRelativePath || file.name;
     const parts = path.split("/");
-    if (parts.some((part) => nameFault(part) !== null) || parts.length > MAX_DEPTH) {
+    if (parts.some((part) => nameFault(part) !== null) || parts.length > UPLOAD_MAX_DEPTH) {
       unreadable.push(path);
       continue;
     }
-    if (files.length + folders.size >= MAX_ENTRIES) throw new TooMany();
+    if (files.length + folders.size >= UPLOAD_MAX_ENTRIES) throw new TooMany();
     for (let end = 1; end < parts.length; end += 1) folders.add(parts.slice(0, end).join("/"));
     files.push({ path, file });
   }
@@ -119,6 +119,6 @@ async function childrenOf(entry: FileSystemDirectoryEntry, signal: AbortSignal):
     const some = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
     if (some.length === 0) return children;
     children.push(...some);
-    if (children.length > MAX_ENTRIES) throw new TooMany();
+    if (children.length > UPLOAD_MAX_ENTRIES) throw new TooMany();
   }
 }

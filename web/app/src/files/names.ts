@@ -4,7 +4,7 @@
  */
 
 /** Bytes of UTF-8 that a file system takes for one name (`NAME_MAX`). */
-export const MAX_NAME_BYTES = 255;
+export const NAME_MAX_BYTES = 255;
 
 /** Names that the server keeps for itself (`docs/protocol.md` section 12). */
 const RESERVED_PREFIXES = [".flnew-", ".flold-", ".flcache"];
@@ -22,7 +22,7 @@ export function nameFault(name: string): NameFault | null {
   // A new line or another control character: allowed by Linux, and never meant.
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   if (/[\u0000-\u001f\u007f]/.test(name)) return "control";
-  if (encoder.encode(name).length > MAX_NAME_BYTES) return "long";
+  if (encoder.encode(name).length > NAME_MAX_BYTES) return "long";
   return null;
 }
 

@@ -9,7 +9,7 @@ import type { FileChange, FileEntry, Files } from "further-link";
 import { afterMove, inOrder, isHidden, isWithin, join, nameOf, parentOf } from "./names";
 
 /** Changes that are kept while a folder is listed; after more it is listed again. */
-const MAX_KEPT_CHANGES = 1000;
+const PENDING_CHANGES_MAX = 1000;
 
 export interface Row {
   readonly path: string;
@@ -228,7 +228,7 @@ export class Tree {
   #keep(path: string, change: FileChange): void {
     const listing = this.#folders.get(path)?.listing ?? null;
     if (listing === null) return;
-    if (listing.changes.length < MAX_KEPT_CHANGES) listing.changes.push(change);
+    if (listing.changes.length < PENDING_CHANGES_MAX) listing.changes.push(change);
     else listing.again = true;
   }
 

@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 import { link } from "../link";
 import { t } from "../text";
 import { notify } from "../ui/notices";
-import { type Drop, gather, MAX_ENTRIES, type Parcel, TooMany } from "./dropped-files";
+import { type Drop, gather, type Parcel, TooMany, UPLOAD_MAX_ENTRIES } from "./dropped-files";
 import { reasonOf } from "./error-messages";
 import { isWithin, nameOf } from "./names";
 import { type Answer, type Result, Uploading } from "./uploads";
@@ -61,7 +61,7 @@ async function upload(folder: string, collect: (current: Uploading) => Promise<P
     const result = await current.run(parcel, folder);
     tell(parcel, result);
   } catch (error) {
-    if (error instanceof TooMany) notify(t("filesUploadTooMany", { most: MAX_ENTRIES }), "bad");
+    if (error instanceof TooMany) notify(t("filesUploadTooMany", { most: UPLOAD_MAX_ENTRIES }), "bad");
     else if (!current.signal.aborted) throw error;
   } finally {
     uploading.value = null;

@@ -9,7 +9,7 @@ import { freeName, join, nameOf, parentOf } from "./names";
  * Files on their way at the same time: hides the waiting for answers, and leaves the device room
  * for others.
  */
-const CONCURRENT_UPLOADS = 3;
+const CONCURRENT_UPLOADS_MAX = 3;
 
 /** What shall happen with a file whose name is taken. */
 export type Choice = "replace" | "both" | "skip";
@@ -106,7 +106,7 @@ export class Uploading {
         this.#tell();
       }
     };
-    await Promise.all(Array.from({ length: CONCURRENT_UPLOADS }, worker));
+    await Promise.all(Array.from({ length: CONCURRENT_UPLOADS_MAX }, worker));
     this.progress.value = null;
     return { uploaded, failures, stopped: this.signal.aborted };
   }

@@ -12,14 +12,14 @@ import { RunTools } from "./RunTools";
 import { isOver, type Run, stop } from "./runs";
 
 /** Milliseconds between the two presses of a double click, at most. */
-const DOUBLE_CLICK = 500;
+const DOUBLE_CLICK_INTERVAL_MS = 500;
 
 /**
  * The press that comes with the one that has started the program, as this button has taken the
  * place of that one.
  */
 function isSecondPress(event: MouseEvent, run: Run): boolean {
-  return event.detail === 2 && Date.now() - run.startedAt < DOUBLE_CLICK;
+  return event.detail === 2 && Date.now() - run.startedAt < DOUBLE_CLICK_INTERVAL_MS;
 }
 
 /** One program or shell: how it is, what it shows, and what can be done with it. */
@@ -103,14 +103,14 @@ export function RunPanel({ run, active }: { readonly run: Run; readonly active: 
  * What programs say that draw on the screen of a terminal, or ask for one, when there is none:
  * curses, readline, termios.
  */
-const NO_TERMINAL =
+const TERMINAL_NEEDED_PATTERN =
   /_curses\.error|setupterm|Inappropriate ioctl for device|not a terminal|not a tty|open terminal|TERM environment variable not set/i;
 /** Characters at the end of the output that are looked at. */
-const LOOKED_AT = 4000;
+const SEARCHED_TAIL_CHARS = 4000;
 
 /** Whether it has failed because it needs a terminal. */
 function wantsTerminal(run: Run): boolean {
   const state = run.state.value;
   if (run.view !== "console" || run.path === null || state.kind !== "stopped" || state.code === 0) return false;
-  return NO_TERMINAL.test(run.transcript.text().slice(-LOOKED_AT));
+  return TERMINAL_NEEDED_PATTERN.test(run.transcript.text().slice(-SEARCHED_TAIL_CHARS));
 }

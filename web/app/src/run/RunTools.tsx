@@ -6,7 +6,7 @@ import { download } from "../ui/download";
 import { ClearIcon, CloseIcon, CopyIcon, DownIcon, SaveIcon, SearchIcon, UpIcon } from "../ui/icons";
 import { notify } from "../ui/notices";
 import type { ConsoleHandle } from "./console/ConsoleView";
-import { find, MOST_FOUND, mark, unmark } from "./console/search";
+import { find, MATCHES_MAX, mark, unmark } from "./console/search";
 import type { Run } from "./runs";
 
 /** Searching, copying, clearing and saving of what a console shows. */
@@ -112,7 +112,7 @@ function Search({ handle, onClose }: { readonly handle: Signal<ConsoleHandle | n
       ? ""
       : count === 0
         ? t("searchNone")
-        : t(count < MOST_FOUND ? "searchCount" : "searchMore", { index: index.value + 1, count });
+        : t(count < MATCHES_MAX ? "searchCount" : "searchMore", { index: index.value + 1, count });
   return (
     <search class="run-search">
       <input

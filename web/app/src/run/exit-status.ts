@@ -22,7 +22,7 @@ const SIGNAL_TEXTS: Readonly<Record<number, PlainKey>> = {
   13: "endedPipe",
 };
 
-const SIGTERM = 15;
+const SIGTERM_NUMBER = 15;
 
 /**
  * What a state means. A shell's status is that of its last command, and says nothing about the
@@ -50,7 +50,7 @@ function explainCode(code: number, stopped: boolean): string {
     const key = EXIT_STATUS_TEXTS[code];
     return key === undefined ? t("endedWith", { code }) : t(key);
   }
-  if (code === -SIGTERM && stopped) return t("stopped");
+  if (code === -SIGTERM_NUMBER && stopped) return t("stopped");
   const key = SIGNAL_TEXTS[-code];
   return key === undefined ? t("endedBySignal", { signal: -code }) : t(key);
 }
@@ -69,7 +69,7 @@ export function tone(
     case "lost":
       return "bad";
     case "stopped":
-      if (kind === "shell" || (state.code === -SIGTERM && stopped)) return "plain";
+      if (kind === "shell" || (state.code === -SIGTERM_NUMBER && stopped)) return "plain";
       return state.code === 0 ? "good" : "bad";
   }
 }

@@ -23,7 +23,7 @@ export interface LaunchOptions {
 }
 
 /** What devices run that are too old to be asked. */
-const OLD_DEVICE: readonly Runner[] = [
+const LEGACY_RUNNERS: readonly Runner[] = [
   { name: "python3", title: "Python 3", extension: ".py", installed: true },
   { name: "exec", title: "exec", extension: "", installed: true },
 ];
@@ -31,7 +31,7 @@ const OLD_DEVICE: readonly Runner[] = [
 const DEFAULT_OPTIONS: LaunchOptions = { runner: null, arguments: "", terminal: false };
 
 /** Files whose options are remembered; the oldest are forgotten. */
-const MAX_REMEMBERED_FILES = 200;
+const REMEMBERED_FILES_MAX = 200;
 
 function isOptions(value: unknown): value is Record<string, LaunchOptions> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
@@ -53,7 +53,7 @@ export function optionsOf(path: string): LaunchOptions {
 
 export function choose(path: string, options: LaunchOptions): void {
   const { [path]: _, ...others } = chosen.value;
-  const kept = Object.entries(others).slice(-(MAX_REMEMBERED_FILES - 1));
+  const kept = Object.entries(others).slice(-(REMEMBERED_FILES_MAX - 1));
   chosen.value = { ...Object.fromEntries(kept), [path]: options };
 }
 
@@ -155,7 +155,7 @@ async function launch(path: string): Promise<void> {
 /** The device's runners, which may still be on their way just after the page was opened. */
 async function known(): Promise<readonly Runner[]> {
   if (runners.value.length === 0) {
-    runners.value = await link.runners().catch(() => OLD_DEVICE);
+    runners.value = await link.runners().catch(() => LEGACY_RUNNERS);
   }
   return runners.value;
 }

@@ -7,7 +7,7 @@ import { copyText } from "../ui/clipboard";
 import { Dialog } from "../ui/Dialog";
 import { ClearIcon, CloseIcon, CopyIcon, DownIcon, SaveIcon, SearchIcon, UpIcon } from "../ui/icons";
 import { LargerIcon, PasteIcon, SelectIcon, SmallerIcon, SpeakIcon } from "./icons";
-import { MOST_LINES, screenReader, type TerminalSession } from "./session";
+import { screenReader, TEXT_MAX_LINES, type TerminalSession } from "./session";
 import { TouchKeys } from "./TouchKeys";
 
 interface PanelProps {
@@ -269,7 +269,7 @@ function SelectDialog({ session, told }: Omit<ToolsProps, "name">) {
   };
   return (
     <Dialog class="terminal-select" title={t("terminalSelectTitle")} onClose={close}>
-      <p class="hint">{t("terminalSelectHint", { count: MOST_LINES })}</p>
+      <p class="hint">{t("terminalSelectHint", { count: TEXT_MAX_LINES })}</p>
       <textarea ref={shown} class="terminal-text" readOnly aria-label={t("terminalSelectTitle")} value={text.value} />
       <div class="dialog-buttons">
         <button

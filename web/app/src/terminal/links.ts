@@ -18,7 +18,7 @@ export type LinksOf = (line: string) => readonly LineLink[];
  * Lines of the screen that are read for one of the program: it is read whenever the mouse moves
  * over it.
  */
-const MOST_ROWS = 32;
+const LINK_MAX_ROWS = 32;
 
 interface Place {
   readonly x: number;
@@ -54,10 +54,10 @@ export class FileLinks implements ILinkProvider {
   #line(row: number): { readonly text: string; readonly places: readonly Place[] } {
     const buffer = this.#terminal.buffer.active;
     let first = row;
-    while (first > 0 && row - first < MOST_ROWS && buffer.getLine(first)?.isWrapped) first -= 1;
+    while (first > 0 && row - first < LINK_MAX_ROWS && buffer.getLine(first)?.isWrapped) first -= 1;
     let text = "";
     const places: Place[] = [];
-    for (let y = first; y < first + 2 * MOST_ROWS; y += 1) {
+    for (let y = first; y < first + 2 * LINK_MAX_ROWS; y += 1) {
       const line = buffer.getLine(y);
       if (line === undefined || (y > first && !line.isWrapped)) break;
       const part = characters(line, this.#terminal.cols);

@@ -6,7 +6,7 @@ import type { TerminalSize } from "further-link";
 export const DEFAULT_SIZE: TerminalSize = { rows: 24, cols: 80 };
 
 /** What the server takes for rows and columns at most is larger; nobody has such a screen. */
-const MAX_SIZE = { rows: 500, cols: 1000 } as const;
+const TERMINAL_MAX_SIZE = { rows: 500, cols: 1000 } as const;
 
 /** Characters that are measured at once, so that a fraction of a pixel counts. */
 const SAMPLE_CHARS = 50;
@@ -26,7 +26,7 @@ export function estimateSize(element: Element | null, pixels: number): TerminalS
   sample.remove();
   if (width === 0 || height === 0) return DEFAULT_SIZE;
   return {
-    rows: Math.min(MAX_SIZE.rows, Math.max(2, Math.floor(element.clientHeight / height))),
-    cols: Math.min(MAX_SIZE.cols, Math.max(2, Math.floor(element.clientWidth / (width / SAMPLE_CHARS)))),
+    rows: Math.min(TERMINAL_MAX_SIZE.rows, Math.max(2, Math.floor(element.clientHeight / height))),
+    cols: Math.min(TERMINAL_MAX_SIZE.cols, Math.max(2, Math.floor(element.clientWidth / (width / SAMPLE_CHARS)))),
   };
 }

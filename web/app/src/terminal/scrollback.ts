@@ -1,7 +1,7 @@
 /** All that a terminal was sent, as it came, for saving. */
 
 /** Bytes that are kept; the oldest go. */
-export const MOST_BYTES = 16 * 1024 * 1024;
+export const SCROLLBACK_MAX_BYTES = 16 * 1024 * 1024;
 
 /** Bytes of a piece, at least: many small ones would cost more than they hold. */
 const CHUNK_MIN_BYTES = 64 * 1024;
@@ -15,7 +15,7 @@ export class Record {
   #size = 0;
   #gone = 0;
 
-  constructor(most = MOST_BYTES) {
+  constructor(most = SCROLLBACK_MAX_BYTES) {
     this.#most = most;
   }
 

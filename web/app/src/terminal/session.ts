@@ -26,16 +26,16 @@ type Search = InstanceType<Xterm["SearchAddon"]>;
 const SCROLLBACK_LINES = { usual: 20_000, touch: 5_000 } as const;
 
 /** Gigabytes of memory, as browsers tell it, from which on the graphics processor draws. */
-const MEMORY_FOR_WEBGL = 2;
+const WEBGL_MIN_MEMORY_GB = 2;
 
 /** Characters of a title that a program gives. */
-const LONGEST_TITLE = 200;
+const TITLE_MAX_CHARS = 200;
 
 /** Characters that a program may put on the clipboard. */
-const LONGEST_CLIP = 1_000_000;
+const CLIPBOARD_MAX_CHARS = 1_000_000;
 
 /** Lines of {@link TerminalSession.text}, from the end. */
-export const MOST_LINES = 5_000;
+export const TEXT_MAX_LINES = 5_000;
 
 /** Milliseconds that a bell is seen. */
 const BELL_DURATION_MS = 250;
@@ -113,8 +113,8 @@ export class TerminalSession {
     this.#inPage = options.inPage ?? false;
     this.#label = label;
     this.host.className = "terminal-host";
-    const memory = (navigator as { readonly deviceMemory?: number }).deviceMemory ?? MEMORY_FOR_WEBGL;
-    this.#webglAllowed = !this.#touch && memory >= MEMORY_FOR_WEBGL && hasGraphics.value;
+    const memory = (navigator as { readonly deviceMemory?: number }).deviceMemory ?? WEBGL_MIN_MEMORY_GB;
+    this.#webglAllowed = !this.#touch && memory >= WEBGL_MIN_MEMORY_GB && hasGraphics.value;
     this.#loaded = import("./xterm").then(
       (xterm) => (this.#disposed ? null : this.#open(xterm, options.linksOf ?? null)),
       () => {
@@ -210,7 +210,7 @@ export class TerminalSession {
   text(): string {
     const buffer = this.#terminal?.buffer.active;
     if (buffer === undefined) return "";
-    const first = Math.max(0, buffer.length - MOST_LINES);
+    const first = Math.max(0, buffer.length - TEXT_MAX_LINES);
     let text = "";
     for (let row = first; row < buffer.length; row += 1) {
       const line = buffer.getLine(row);
@@ -302,7 +302,7 @@ export class TerminalSession {
       }),
     );
     // A program never learns what is on the clipboard. This is asked before the one above.
-    terminal.parser.registerOscHandler(52, (data) => data.endsWith(";?") || data.length > 2 * LONGEST_CLIP);
+    terminal.parser.registerOscHandler(52, (data) => data.endsWith(";?") || data.length > 2 * CLIPBOARD_MAX_CHARS);
     if (linksOf !== null) terminal.registerLinkProvider(new FileLinks(terminal, linksOf));
     terminal.open(this.host);
     this.#fit = () => fit.fit();
@@ -311,7 +311,7 @@ export class TerminalSession {
     terminal.onBinary((data) => this.#write(Uint8Array.from(data, (character) => character.charCodeAt(0))));
     terminal.onResize(({ rows, cols }) => this.#peer.resize({ rows, cols }));
     terminal.onTitleChange((title) => {
-      this.title.value = title.replace(/[\p{Cc}\p{Cf}]/gu, "").slice(0, LONGEST_TITLE);
+      this.title.value = title.replace(/[\p{Cc}\p{Cf}]/gu, "").slice(0, TITLE_MAX_CHARS);
     });
     terminal.onBell(() => this.#ring());
     search.onDidChangeResults(({ resultIndex, resultCount }) => {
@@ -398,7 +398,7 @@ export class TerminalSession {
   }
 
   #offer(text: string): void {
-    if (text === "" || text.length > LONGEST_CLIP) return;
+    if (text === "" || text.length > CLIPBOARD_MAX_CHARS) return;
     if (this.#clipAllowed && document.hasFocus()) {
       void copyText(text);
       return;

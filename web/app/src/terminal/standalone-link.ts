@@ -34,7 +34,7 @@ const ANSWER_TIMEOUT_MS = (LONG_POLL_SECONDS + 10) * 1000;
  * Failed requests in a row after which the connection counts as lost. A session that nobody asks
  * for is kept for longer.
  */
-const MOST_FAILED = 20;
+const FAILED_REQUESTS_MAX = 20;
 
 /** Milliseconds before a failed request is made again. */
 const RETRY_DELAY_MS = 1_000;
@@ -198,7 +198,7 @@ export class HttpLink implements TerminalLink {
         if (ended) this.#end("ended");
       } catch {
         failed += 1;
-        if (failed >= MOST_FAILED) this.#end("lost-http");
+        if (failed >= FAILED_REQUESTS_MAX) this.#end("lost-http");
         else await new Promise((passed) => setTimeout(passed, RETRY_DELAY_MS));
       }
     }

@@ -15,7 +15,7 @@ import "./standalone.css";
  * Bytes that wait to be drawn: what a shell outputs beyond that is left out, as its dialect has no
  * way to hold it back.
  */
-const MOST_WAITING = 16 * 1024 * 1024;
+const UNDRAWN_MAX_BYTES = 16 * 1024 * 1024;
 
 interface Shell {
   readonly session: TerminalSession;
@@ -31,7 +31,7 @@ function begin(): Shell {
   let skipped = 0;
   const show = (text: string) => {
     const bytes = encoder.encode(text);
-    if (waiting + bytes.length > MOST_WAITING) {
+    if (waiting + bytes.length > UNDRAWN_MAX_BYTES) {
       skipped += text.length;
       return;
     }
@@ -76,7 +76,7 @@ function say(text: string, kind: "info" | "bad" = "info"): void {
   }, NOTICE_DURATION_MS);
 }
 
-const WORDS = {
+const STATE_TEXTS = {
   connecting: "standaloneConnecting",
   ended: "standaloneEnded",
   killed: "standaloneKilled",
@@ -99,7 +99,7 @@ function Page() {
       <h1 class="unseen">{t("standaloneTitle")}</h1>
       <TerminalPanel key={session.id} session={session} active name="terminal" say={say} />
       <div class="standalone-state" role="status" data-over={over}>
-        {now !== "connected" && <span class={over && now !== "ended" ? "bad-text" : ""}>{t(WORDS[now])}</span>}
+        {now !== "connected" && <span class={over && now !== "ended" ? "bad-text" : ""}>{t(STATE_TEXTS[now])}</span>}
         {over && (
           <button type="button" class="main" onClick={again}>
             {t("standaloneNew")}

@@ -21,7 +21,7 @@ export type PlainKey = { [K in Key]: [NamesOf<K>] extends [never] ? K : never }[
 export const languages: Record<Language, string> = { en: "English", de: "Deutsch" };
 const texts: Record<Language, Text> = { en, de };
 
-const STORAGE_KEY = "further-link.language";
+const LANGUAGE_STORAGE_KEY = "further-link.language";
 
 function initial(): Language {
   const stored = read();
@@ -35,7 +35,7 @@ function initial(): Language {
 
 function read(): string | null {
   try {
-    return localStorage.getItem(STORAGE_KEY);
+    return localStorage.getItem(LANGUAGE_STORAGE_KEY);
   } catch {
     // Storage may be switched off.
     return null;
@@ -47,7 +47,7 @@ export const language = signal<Language>(initial());
 export function chooseLanguage(chosen: Language): void {
   language.value = chosen;
   try {
-    localStorage.setItem(STORAGE_KEY, chosen);
+    localStorage.setItem(LANGUAGE_STORAGE_KEY, chosen);
   } catch {
     // It then counts for this visit only.
   }

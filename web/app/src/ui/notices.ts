@@ -13,7 +13,7 @@ export interface Notice {
  */
 const NOTICE_DURATION_MS = 5000;
 /** More at once are not read by anybody; the oldest goes. */
-const MAX_NOTICES = 4;
+const NOTICES_SHOWN_MAX = 4;
 
 export const notices = signal<readonly Notice[]>([]);
 
@@ -24,7 +24,7 @@ export function notify(text: string, kind: Notice["kind"] = "info"): void {
   const notice = { id: last, kind, text };
   // What is said already is not said twice.
   const others = notices.value.filter((other) => other.text !== text);
-  notices.value = [...others, notice].slice(-MAX_NOTICES);
+  notices.value = [...others, notice].slice(-NOTICES_SHOWN_MAX);
   if (kind === "info") setTimeout(() => dismiss(notice.id), NOTICE_DURATION_MS);
 }
 

@@ -14,9 +14,9 @@ import { ConsoleLog, type Link } from "./log";
  * What of new output a screen reader is told at most at once, in characters, and how often, in ms.
  */
 const ANNOUNCED_MAX_CHARS = 500;
-const TELL_EVERY = 1000;
+const ANNOUNCE_INTERVAL_MS = 1000;
 
-const WEB_LINK = /\bhttps?:\/\/[^\s<>"'`]+[^\s<>"'`.,;:!?)\]}]/g;
+const WEB_LINK_PATTERN = /\bhttps?:\/\/[^\s<>"'`]+[^\s<>"'`.,;:!?)\]}]/g;
 
 interface ConsoleViewProps {
   readonly run: Run;
@@ -169,7 +169,7 @@ function linksOf(line: string, folder: string): Link[] {
     });
   }
   if (line.includes("://")) {
-    for (const match of line.matchAll(WEB_LINK)) {
+    for (const match of line.matchAll(WEB_LINK_PATTERN)) {
       const address = match[0];
       links.push({
         start: match.index,
@@ -199,7 +199,7 @@ function useTelling() {
       timer.current = null;
       text.value = waiting.current;
       waiting.current = "";
-    }, TELL_EVERY);
+    }, ANNOUNCE_INTERVAL_MS);
   };
   return { text, add };
 }

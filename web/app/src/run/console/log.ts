@@ -8,16 +8,16 @@ import { colorOf } from "./colors";
 import { ConsoleText, type Sink, type Source, type Span, type Style } from "./text";
 
 /** Lines of a block: some screens, so that few blocks are drawn at once. */
-const BLOCK_LINES = 200;
+const BLOCK_MAX_LINES = 200;
 /** Characters of a block, of long lines. */
-const BLOCK_CHARACTERS = 32 * 1024;
+const BLOCK_MAX_CHARS = 32 * 1024;
 /** Characters that are taken to stand beside each other, where nothing has been laid out yet. */
-const USUAL_WIDTH = 80;
+const DEFAULT_WIDTH_CHARS = 80;
 /**
  * What is kept in view; beyond that the oldest block goes. Browsers end at some 17 million pixels
  * of height.
  */
-const MOST_LINES = 250_000;
+const SCROLLBACK_MAX_LINES = 250_000;
 const LOG_MAX_CHARS = 16 * 1024 * 1024;
 /** How long one round of drawing may take, in ms: keys and presses of buttons come in between. */
 const DRAW_BUDGET_MS = 8;
@@ -151,13 +151,13 @@ export class ConsoleLog implements Sink {
   /** A block that is full: the height that it is taken for until it was in view once. */
   #settle(block: Block): void {
     // Long lines take several.
-    const lines = Math.max(block.lines, Math.ceil(block.characters / USUAL_WIDTH));
+    const lines = Math.max(block.lines, Math.ceil(block.characters / DEFAULT_WIDTH_CHARS));
     block.element.style.setProperty("contain-intrinsic-block-size", `auto calc(${lines} * var(--console-line))`);
     block.element.classList.add("console-full");
   }
 
   #trim(): void {
-    while (this.#blocks.length > 1 && (this.#lines > MOST_LINES || this.#characters > LOG_MAX_CHARS)) {
+    while (this.#blocks.length > 1 && (this.#lines > SCROLLBACK_MAX_LINES || this.#characters > LOG_MAX_CHARS)) {
       const block = this.#blocks.shift();
       if (block === undefined) return;
       block.element.remove();
@@ -253,7 +253,7 @@ export class ConsoleLog implements Sink {
 }
 
 function isFull(block: Block): boolean {
-  return block.lines >= BLOCK_LINES || block.characters >= BLOCK_CHARACTERS;
+  return block.lines >= BLOCK_MAX_LINES || block.characters >= BLOCK_MAX_CHARS;
 }
 
 function textOf(spans: readonly Span[]): string {

@@ -1,7 +1,7 @@
 /** Finding text in the console, and marking what was found. */
 
 /** More are not counted. */
-const MAX_MATCHES = 1000;
+export const MATCHES_MAX = 1000;
 
 const ALL_MATCHES_HIGHLIGHT = "console-found";
 const CURRENT_MATCH_HIGHLIGHT = "console-found-here";
@@ -21,7 +21,7 @@ export function find(list: HTMLElement, query: string): Range[] {
     for (let at = text.indexOf(wanted); at >= 0; at = text.indexOf(wanted, at + wanted.length)) {
       const range = rangeOf(block, at, at + wanted.length);
       if (range !== null) found.push(range);
-      if (found.length >= MAX_MATCHES) return found;
+      if (found.length >= MATCHES_MAX) return found;
     }
   }
   return found;
@@ -46,8 +46,6 @@ function rangeOf(block: Element, start: number, end: number): Range | null {
   }
   return null;
 }
-
-export { MAX_MATCHES as MOST_FOUND };
 
 /** Marks all that was found, and the one that is looked at, which is scrolled to. */
 export function mark(found: readonly Range[], index: number): void {

@@ -31,13 +31,13 @@ export interface Span {
 const styles = new Map<string, Style>();
 
 /** More than any program uses on purpose; a hostile one makes up new colours forever. */
-const MOST_STYLES = 4096;
+const INTERNED_STYLES_MAX = 4096;
 
 function intern(style: Style): Style {
   const key = Object.values(style).join();
   const known = styles.get(key);
   if (known !== undefined) return known;
-  if (styles.size >= MOST_STYLES) styles.clear();
+  if (styles.size >= INTERNED_STYLES_MAX) styles.clear();
   styles.set(key, style);
   return style;
 }
@@ -65,16 +65,16 @@ export interface Sink {
 }
 
 /** Characters of a line that are held to be changed; a longer one is handed over in pieces. */
-const LONGEST_LINE = 8192;
+const LINE_MAX_CHARS = 8192;
 /**
  * The same for changes of colour and font: writing over a line costs as much as it has of them.
  * Some for each column of a wide screen.
  */
-const MOST_SPANS = 512;
+const SPANS_PER_LINE_MAX = 512;
 /** Characters of an escape sequence; what is longer is none. */
-const LONGEST_SEQUENCE = 256;
+const ESCAPE_SEQUENCE_MAX_CHARS = 256;
 /** The same for strings, such as a title or a link. */
-const LONGEST_STRING = 8192;
+const CONTROL_STRING_MAX_CHARS = 8192;
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this is about
 const CONTROL_CHARACTERS = /[\x00-\x08\x0a-\x1f\x7f\x9b]/g;
@@ -159,7 +159,7 @@ export class ConsoleText {
     } else {
       this.#overwrite(text, style);
     }
-    if (this.#length > LONGEST_LINE || this.#spans.length > MOST_SPANS) {
+    if (this.#length > LINE_MAX_CHARS || this.#spans.length > SPANS_PER_LINE_MAX) {
       const spans = this.#spans;
       this.clear();
       this.sink.line(spans, false);
@@ -198,24 +198,27 @@ export class ConsoleText {
    * come.
    */
   #sequence(text: string, source: Source): number {
-    const head = text.slice(0, LONGEST_SEQUENCE);
+    const head = text.slice(0, ESCAPE_SEQUENCE_MAX_CHARS);
     if (head === "\x1b") return 0;
     const begun = SEQUENCE_BEGUN.exec(head)?.[0];
     if (begun !== undefined) {
       const control = CONTROL_SEQUENCE.exec(head);
       if (control !== null) this.#obey(control[1] ?? "", control[2] ?? "", source);
       // One that is broken off by something else says nothing.
-      return control?.[0].length ?? (begun.length === head.length && head.length < LONGEST_SEQUENCE ? 0 : begun.length);
+      return (
+        control?.[0].length ??
+        (begun.length === head.length && head.length < ESCAPE_SEQUENCE_MAX_CHARS ? 0 : begun.length)
+      );
     }
     if (/[\]PX^_]/.test(head.charAt(1))) {
-      const end = STRING_END.exec(text.slice(2, LONGEST_STRING));
+      const end = STRING_END.exec(text.slice(2, CONTROL_STRING_MAX_CHARS));
       if (end !== null) return 2 + end.index + end[0].length;
-      return text.length < LONGEST_STRING ? 0 : 2;
+      return text.length < CONTROL_STRING_MAX_CHARS ? 0 : 2;
     }
     if (head === "\x1bc") this.#erase();
     const short = SHORT_SEQUENCE.exec(head);
     if (short !== null) return short[0].length;
-    return /^.[ -/]*$/.test(head) && head.length < LONGEST_SEQUENCE ? 0 : 1;
+    return /^.[ -/]*$/.test(head) && head.length < ESCAPE_SEQUENCE_MAX_CHARS ? 0 : 1;
   }
 
   #obey(parameters: string, final: string, source: Source): void {
