@@ -3,7 +3,7 @@ import type { Output, Program } from "further-link";
 import { describe, expect, it } from "vitest";
 import { explain, tone } from "../src/run/exit-status";
 import { runnerFor } from "../src/run/launch";
-import { OutputFeed } from "../src/run/output-buffer";
+import { OutputBuffer } from "../src/run/output-buffer";
 import { splitWords } from "../src/run/split-arguments";
 import { Transcript } from "../src/run/transcript";
 import { chooseLanguage } from "../src/text";
@@ -124,7 +124,7 @@ describe("output on its way to a view", () => {
         return () => {};
       },
     } as unknown as Program;
-    const feed = new OutputFeed(program);
+    const feed = new OutputBuffer(program);
     const output = (text: string): Output => ({ stream: "stdout", text, bytes: new TextEncoder().encode(text) });
     const consumed: string[] = [];
     const send = (text: string) => Promise.resolve(emit(output(text))).then(() => consumed.push(text));

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { modified, NO_MODIFIERS, sequenceOf } from "../src/terminal/keys";
 import { FileLinks } from "../src/terminal/links";
 import { DEFAULT_SIZE, estimateSize } from "../src/terminal/measure-size";
-import { Record } from "../src/terminal/scrollback";
+import { Scrollback } from "../src/terminal/scrollback";
 import { TouchKeys } from "../src/terminal/TouchKeys";
 
 describe("the keys of a terminal", () => {
@@ -107,10 +107,10 @@ describe("the row of keys for fingers", () => {
 });
 
 describe("the record of a terminal", () => {
-  const bytes = async (record: Record) => new Uint8Array(await record.file((gone) => `${gone} gone`).arrayBuffer());
+  const bytes = async (record: Scrollback) => new Uint8Array(await record.file((gone) => `${gone} gone`).arrayBuffer());
 
   it("is what came, byte by byte", async () => {
-    const record = new Record();
+    const record = new Scrollback();
     for (let count = 0; count < 1000; count += 1)
       record.add(Uint8Array.from({ length: 317 }, (_, at) => (count + at) % 256));
     const saved = await bytes(record);
@@ -119,7 +119,7 @@ describe("the record of a terminal", () => {
   });
 
   it("keeps the newest, and says what is missing", async () => {
-    const record = new Record(200_000);
+    const record = new Scrollback(200_000);
     for (let count = 0; count < 100; count += 1) record.add(new Uint8Array(10_000).fill(count));
     expect(record.size).toBeLessThanOrEqual(200_000);
     expect(record.size).toBeGreaterThan(200_000 - 65_536);

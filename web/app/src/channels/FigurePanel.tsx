@@ -8,7 +8,7 @@ import type { ShownFigure } from "./figures";
 /** Characters of a title that are shown and put into a file's name. */
 const TITLE_MAX_CHARS = 100;
 
-export function figureName({ figure, title }: Pick<ShownFigure, "figure" | "title">): string {
+function figureName({ figure, title }: Pick<ShownFigure, "figure" | "title">): string {
   const short = title.trim().slice(0, TITLE_MAX_CHARS);
   // Matplotlib calls them that by itself.
   if (short === "" || short === `Figure ${figure}`) return t("figureTitle", { number: figure });

@@ -20,7 +20,7 @@ const KEY_DIRECTIONS: Readonly<Record<string, Place>> = {
  * Where a pointer puts the stick: from -1 to 1 each, to the right and up, and not out of the
  * circle.
  */
-export function placeOf(pointer: { readonly clientX: number; readonly clientY: number }, field: DOMRect): Place {
+function placeOf(pointer: { readonly clientX: number; readonly clientY: number }, field: DOMRect): Place {
   const radius = Math.max(1, Math.min(field.width, field.height) / 2);
   const x = (pointer.clientX - (field.left + field.width / 2)) / radius;
   const y = (field.top + field.height / 2 - pointer.clientY) / radius;

@@ -36,7 +36,7 @@ const MODIFIER_KEYS = ["Shift", "Control", "Alt", "AltGraph", "Meta"];
  */
 const TAP_DURATION_MS = 120;
 
-export function keyName(key: string): string {
+function keyName(key: string): string {
   const name = KEY_NAMES[key];
   return name === undefined ? key : t(name);
 }

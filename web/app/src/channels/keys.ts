@@ -12,7 +12,7 @@ export const WANTED_KEYS_MAX = 64;
 /** Characters of a key's name, as the server takes them. */
 export const KEY_NAME_MAX_CHARS = 256;
 
-export type SendKey = (key: string, event: "keydown" | "keyup") => void;
+type SendKey = (key: string, event: "keydown" | "keyup") => void;
 
 export class Keys {
   readonly #send: SendKey;

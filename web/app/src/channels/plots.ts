@@ -13,7 +13,7 @@ export const CURVES_PER_PLOT_MAX = 32;
 export const POINTS_PER_CURVE_MAX = 20_000;
 
 /** Numbers beyond it are taken for none: the distance of two of them has to be a number, too. */
-export const NUMBER_MAX_MAGNITUDE = 1e300;
+const NUMBER_MAX_MAGNITUDE = 1e300;
 
 /**
  * Old points are cut off when they are this share too many: cutting costs as much as what stays.

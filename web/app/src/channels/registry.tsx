@@ -21,14 +21,14 @@ import { Widgets } from "./widgets";
 import { Windows } from "./windows";
 
 /** Which panels of a program are shown. A channel with several panels gives each an id. */
-export interface Panels {
+interface Panels {
   /** Shows a panel, after those that are shown already. */
   show(id?: string): void;
   hide(id?: string): void;
 }
 
 /** What a panel is drawn with. */
-export interface PanelContext {
+interface PanelContext {
   /** The id that it was shown with. */
   readonly id: string;
   /** What the program is called. */

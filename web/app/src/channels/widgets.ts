@@ -9,7 +9,7 @@ export const WIDGETS_SHOWN_MAX = 200;
 /** Characters of a label or unit, as the package for Python has it. */
 const LABEL_MAX_CHARS = 1000;
 
-export type SendWidget = (id: string, event: string, value?: unknown) => void;
+type SendWidget = (id: string, event: string, value?: unknown) => void;
 
 /**
  * One widget. While a person moves it, what they do is shown; what the program has said meanwhile,

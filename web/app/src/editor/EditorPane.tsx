@@ -7,7 +7,7 @@ import { connection, link } from "../link";
 import { t } from "../text";
 import { notify } from "../ui/notices";
 import { Bars } from "./Bars";
-import { type OpenDocument, wordsOf } from "./document";
+import { errorMessage, type OpenDocument } from "./document";
 import type { Editor } from "./Editor";
 import "./editor.css";
 import { Tabs } from "./Tabs";
@@ -212,6 +212,6 @@ function Nothing() {
 function begun(): void {
   welcome().catch((error: unknown) => {
     follow();
-    notify(wordsOf(error), "bad");
+    notify(errorMessage(error), "bad");
   });
 }

@@ -15,7 +15,7 @@ export const TEXT_MAX_BYTES = 16 * 1024 * 1024;
 const PROBE_BYTES = 8192;
 
 /** How a text's lines end. In a `mixed` one only LF ends a line, and each CR stays where it is. */
-export type Ending = "\n" | "\r\n" | "mixed";
+type Ending = "\n" | "\r\n" | "mixed";
 
 export interface Format {
   readonly ending: Ending;

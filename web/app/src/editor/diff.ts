@@ -6,7 +6,7 @@
  */
 const COMPARED_MAX_LINES = 2000;
 
-export interface DifferingLine {
+interface DifferingLine {
   readonly kind: "mine" | "theirs";
   /** From 1, in its own text. */
   readonly number: number;

@@ -8,6 +8,7 @@ import { Text } from "@codemirror/state";
 import { computed, type Signal, signal } from "@preact/signals";
 import { Backoff, type Files } from "further-link";
 import { isWithin, nameOf, parentOf } from "../files/names";
+import { Debounce, Throttle } from "../ui/debounce";
 import {
   type Content,
   decode,
@@ -48,7 +49,7 @@ const ANSWER_TIMEOUT_MS = 30_000;
 /** ms between two looks at a file that a program keeps changing. */
 const CHECK_INTERVAL_MS = 300;
 
-export type View = "loading" | "text" | "foreign" | "image" | "binary" | "large" | "failed";
+type View = "loading" | "text" | "foreign" | "image" | "binary" | "large" | "failed";
 
 export type Problem =
   /** Somebody else has written the file while there was unsaved text here. */
@@ -79,13 +80,13 @@ export interface Place {
 }
 
 /** The status of a `FilesError`; null if there was no answer. */
-export function statusOf(error: unknown): number | null {
+function statusOf(error: unknown): number | null {
   const status = (error as { status?: unknown } | null)?.status;
   return typeof status === "number" && status > 0 ? status : null;
 }
 
 /** What an error says, for people who want to know more. */
-export function wordsOf(error: unknown): string {
+export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
@@ -93,7 +94,7 @@ export function wordsOf(error: unknown): string {
  * Errors of the request itself do not pass by waiting; a lost connection, a full disk or a busy
  * device may.
  */
-function mayPass(status: number | null): boolean {
+function isTransient(status: number | null): boolean {
   return status === null || status >= 500 || status === 408 || status === 409 || status === 429;
 }
 
@@ -101,7 +102,7 @@ function mayPass(status: number | null): boolean {
  * What `request` brings, or an error after {@link ANSWER_TIMEOUT_MS}, with which `signal` is
  * aborted.
  */
-async function inTime<T>(request: (signal: AbortSignal) => Promise<T>): Promise<T> {
+async function withTimeout<T>(request: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const abort = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -153,13 +154,13 @@ export class OpenDocument {
   /** The device has said what there is to know since a look was asked for. */
   #needless = false;
   #lastCheck = 0;
-  #saveTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #autosave = new Debounce(() => this.saveQuietly(), AUTOSAVE_DELAY_MS);
   /**
    * The browser's draft is of this document, and not of another page with the same file, which
    * still needs it.
    */
   #hasDraft = false;
-  #draftTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #draftSave = new Throttle(() => this.keepDraft(), DRAFT_SAVE_INTERVAL_MS);
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #saveBackoff = new Backoff(SAVE_BACKOFF);
   #disposed = false;
@@ -212,7 +213,7 @@ export class OpenDocument {
           this.view.value = "large";
           return true;
         }
-        const { bytes, etag } = await inTime(() => this.files.read(path));
+        const { bytes, etag } = await withTimeout(() => this.files.read(path));
         const content = decode(bytes);
         // Before the text is taken, which drops a draft that nobody has to decide about.
         if (content.kind === "text" && draft !== null && draft.raw !== content.raw) this.offer.value = draft;
@@ -221,7 +222,7 @@ export class OpenDocument {
       } catch (error) {
         if (statusOf(error) === 404) return false;
         this.view.value = "failed";
-        this.problem.value = { kind: "failed", status: statusOf(error), message: wordsOf(error) };
+        this.problem.value = { kind: "failed", status: statusOf(error), message: errorMessage(error) };
         throw error;
       }
     });
@@ -237,10 +238,9 @@ export class OpenDocument {
       this.#dropDraft();
       return;
     }
-    this.#draftTimer ??= setTimeout(() => this.keepDraft(), DRAFT_SAVE_INTERVAL_MS);
+    this.#draftSave.schedule();
     if (this.problem.value !== null && this.problem.value.kind !== "failed") return;
-    clearTimeout(this.#saveTimer);
-    this.#saveTimer = setTimeout(() => this.saveQuietly(), AUTOSAVE_DELAY_MS);
+    this.#autosave.schedule();
   }
 
   /**
@@ -248,7 +248,7 @@ export class OpenDocument {
    * {@link NotSaved}.
    */
   save(options: { readonly again?: boolean } = {}): Promise<void> {
-    clearTimeout(this.#saveTimer);
+    this.#autosave.cancel();
     clearTimeout(this.#retryTimer);
     this.#again ||= options.again === true;
     // A save that waits in the queue takes the text as it is when its turn has come.
@@ -365,8 +365,7 @@ export class OpenDocument {
    * instead.
    */
   keepDraft(): void {
-    clearTimeout(this.#draftTimer);
-    this.#draftTimer = undefined;
+    this.#draftSave.cancel();
     if (!this.unsaved.value || this.offer.value !== null || this.#disposed) return;
     this.#hasDraft = this.drafts.keep(this.path.value, toRaw(this.#content, this.#format), Date.now());
   }
@@ -392,7 +391,7 @@ export class OpenDocument {
       const condition = gone ? { ifMatch: null, parents: true } : this.#etag === null ? {} : { ifMatch: this.#etag };
       this.saving.value = true;
       try {
-        const { etag } = await inTime((signal) => this.files.write(path, raw, { ...condition, signal }));
+        const { etag } = await withTimeout((signal) => this.files.write(path, raw, { ...condition, signal }));
         if (this.path.value !== path) {
           // It was renamed meanwhile: whether the text went along or stayed behind is to be seen.
           this.check();
@@ -525,7 +524,7 @@ export class OpenDocument {
       const entry = await this.#entry(path);
       if (entry === "none") return null;
       if (entry !== null && entry.size > TEXT_MAX_BYTES) return { content: { kind: "large" }, etag: entry.etag };
-      const { bytes, etag } = await inTime(() => this.files.read(path));
+      const { bytes, etag } = await withTimeout(() => this.files.read(path));
       return { content: decode(bytes), etag };
     } catch (error) {
       if (statusOf(error) === 404) return null;
@@ -539,7 +538,7 @@ export class OpenDocument {
    */
   async #entry(path: string): Promise<{ size: number; etag: string | null } | null | "none"> {
     try {
-      const { entries, truncated } = await inTime(() => this.files.list(parentOf(path)));
+      const { entries, truncated } = await withTimeout(() => this.files.list(parentOf(path)));
       const name = nameOf(path);
       const entry = entries.find((other) => other.name === name && !other.directory);
       return entry ?? (truncated ? null : "none");
@@ -551,11 +550,11 @@ export class OpenDocument {
 
   #failed(error: unknown): NotSaved {
     const status = statusOf(error);
-    if (mayPass(status) && !this.#disposed) {
+    if (isTransient(status) && !this.#disposed) {
       clearTimeout(this.#retryTimer);
       this.#retryTimer = setTimeout(() => this.saveQuietly(), this.#saveBackoff.next());
     }
-    return this.#notSaved({ kind: "failed", status, message: wordsOf(error) });
+    return this.#notSaved({ kind: "failed", status, message: errorMessage(error) });
   }
 
   #notSaved(problem: Problem): NotSaved {
@@ -565,18 +564,16 @@ export class OpenDocument {
   }
 
   #dropDraft(): void {
-    clearTimeout(this.#draftTimer);
-    this.#draftTimer = undefined;
+    this.#draftSave.cancel();
     if (this.offer.value !== null || !this.#hasDraft) return;
     this.#hasDraft = false;
     this.drafts.drop(this.path.value);
   }
 
   #forgetTimers(): void {
-    clearTimeout(this.#saveTimer);
-    clearTimeout(this.#draftTimer);
+    this.#autosave.cancel();
+    this.#draftSave.cancel();
     clearTimeout(this.#retryTimer);
-    this.#draftTimer = undefined;
   }
 
   #wait(): Promise<void> {

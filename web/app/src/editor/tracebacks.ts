@@ -2,7 +2,7 @@
  * Finds in a line of output where in a program an error is, as the languages' own tools write it.
  */
 
-export interface Reference {
+interface Reference {
   /** Where in the line it is written, as indices of the string. */
   readonly start: number;
   readonly end: number;

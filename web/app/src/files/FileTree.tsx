@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../text";
 import { download } from "./actions";
 import { parcelOf } from "./dropped-files";
-import { reasonOf } from "./error-messages";
+import { errorReason } from "./error-messages";
 import { MoreIcon, NewFileIcon, NewFolderIcon, UploadIcon } from "./icons";
 import { Menu } from "./Menu";
 import { nameOf } from "./names";
@@ -149,7 +149,7 @@ function Trouble() {
   if (error !== null) {
     return (
       <div class="files-trouble" role="status">
-        <p>{t("filesListFailed", { reason: reasonOf(error) })}</p>
+        <p>{t("filesListFailed", { reason: errorReason(error) })}</p>
         <button type="button" onClick={follow}>
           {t("filesRefresh")}
         </button>

@@ -5,7 +5,7 @@
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { t } from "../text";
-import { faultText } from "./error-messages";
+import { nameFaultText } from "./error-messages";
 import { extensionOf, nameFault } from "./names";
 
 interface NameInputProps {
@@ -36,7 +36,7 @@ export function NameInput({ label, initial, directory, taken, onDone }: NameInpu
   function faultOf(name: string): string | null {
     if (name === initial && initial !== "") return null;
     const wrong = nameFault(name);
-    if (wrong !== null) return faultText(wrong);
+    if (wrong !== null) return nameFaultText(wrong);
     return taken(name) ? t("filesNameTaken", { name }) : null;
   }
 

@@ -4,7 +4,7 @@ import { link } from "../link";
 import { t } from "../text";
 import { ask } from "../ui/Dialog";
 import { notify } from "../ui/notices";
-import { reasonOf } from "./error-messages";
+import { errorReason } from "./error-messages";
 import { afterMove, freeName, isWithin, join, nameOf, parentOf } from "./names";
 import { documents, openNew, tree } from "./workspace";
 
@@ -19,7 +19,7 @@ export async function create(path: string, directory: boolean): Promise<boolean>
     if (directory) await link.files.makeFolder(path);
     else await link.files.write(path, "", { ifMatch: null });
   } catch (error) {
-    notify(t("filesFailedCreate", { name: nameOf(path), reason: reasonOf(error) }), "bad");
+    notify(t("filesFailedCreate", { name: nameOf(path), reason: errorReason(error) }), "bad");
     return false;
   }
   await tree.list(parentOf(path));
@@ -48,7 +48,7 @@ export async function move(from: string, to: string): Promise<boolean> {
     await link.files.move(from, to);
   } catch (error) {
     notify(
-      failure.replace("{reason}", () => reasonOf(error)),
+      failure.replace("{reason}", () => errorReason(error)),
       "bad",
     );
     return false;
@@ -73,7 +73,7 @@ export async function remove(path: string): Promise<boolean> {
   } catch (error) {
     // If it is gone already, all is well.
     if ((error as { status?: unknown }).status !== 404) {
-      notify(t("filesFailedDelete", { name, reason: reasonOf(error) }), "bad");
+      notify(t("filesFailedDelete", { name, reason: errorReason(error) }), "bad");
       return false;
     }
   }
@@ -102,7 +102,7 @@ export async function duplicate(path: string): Promise<string | null> {
     await tree.list(folder);
     return copy;
   } catch (error) {
-    notify(t("filesFailedDuplicate", { name: nameOf(path), reason: reasonOf(error) }), "bad");
+    notify(t("filesFailedDuplicate", { name: nameOf(path), reason: errorReason(error) }), "bad");
     return null;
   }
 }

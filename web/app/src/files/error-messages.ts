@@ -4,7 +4,7 @@ import { t } from "../text";
 import type { NameFault } from "./names";
 
 /** The end of a sentence: why something could not be done. */
-export function reasonOf(error: unknown): string {
+export function errorReason(error: unknown): string {
   const status = (error as { status?: unknown } | null)?.status;
   switch (status) {
     case undefined:
@@ -28,7 +28,7 @@ export function reasonOf(error: unknown): string {
   }
 }
 
-export function faultText(fault: NameFault): string {
+export function nameFaultText(fault: NameFault): string {
   switch (fault) {
     case "empty":
       return t("filesNameEmpty");

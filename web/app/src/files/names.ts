@@ -4,7 +4,7 @@
  */
 
 /** Bytes of UTF-8 that a file system takes for one name (`NAME_MAX`). */
-export const NAME_MAX_BYTES = 255;
+const NAME_MAX_BYTES = 255;
 
 /** Names that the server keeps for itself (`docs/protocol.md` section 12). */
 const RESERVED_PREFIXES = [".flnew-", ".flold-", ".flcache"];

@@ -5,7 +5,7 @@ import { link } from "../link";
 import { t } from "../text";
 import { notify } from "../ui/notices";
 import { type Drop, gather, type Parcel, TooMany, UPLOAD_MAX_ENTRIES } from "./dropped-files";
-import { reasonOf } from "./error-messages";
+import { errorReason } from "./error-messages";
 import { isWithin, nameOf } from "./names";
 import { type Answer, type Result, Uploading } from "./uploads";
 import { tree } from "./workspace";
@@ -49,7 +49,7 @@ export function uploadChosen(parcel: () => Parcel, folder: string): void {
 }
 
 function enqueue(folder: string, collect: (current: Uploading) => Promise<Parcel>): void {
-  queue = queue.then(() => upload(folder, collect)).catch((error: unknown) => notify(reasonOf(error), "bad"));
+  queue = queue.then(() => upload(folder, collect)).catch((error: unknown) => notify(errorReason(error), "bad"));
 }
 
 async function upload(folder: string, collect: (current: Uploading) => Promise<Parcel>): Promise<void> {
@@ -89,7 +89,7 @@ function tell(parcel: Parcel, { uploaded, failures, stopped }: Result): void {
   const first = failures[0];
   if (first !== undefined) {
     const name = nameOf(first.path);
-    const reason = reasonOf(first.error);
+    const reason = errorReason(first.error);
     if (failures.length === 1) notify(t("filesUploadFailed", { name, reason }), "bad");
     else notify(t("filesUploadFailedMore", { count: failures.length, name, reason }), "bad");
   }

@@ -19,7 +19,7 @@ export interface Answer {
   readonly forAll: boolean;
 }
 
-export interface Progress {
+interface Progress {
   /** Files that have arrived or were left out. */
   readonly done: number;
   readonly count: number;
@@ -29,7 +29,7 @@ export interface Progress {
   readonly name: string;
 }
 
-export interface Failure {
+interface Failure {
   readonly path: string;
   readonly error: unknown;
 }

@@ -12,7 +12,7 @@ import { freeName, nameOf } from "./names";
 import { relativeTo } from "./paths";
 import { Tree } from "./tree";
 
-export interface OpenFile {
+interface OpenFile {
   /** Below the work folder, no slash in front: `project/main.py`. */
   readonly path: string;
   /** What is in the editor is not on the device yet. */
@@ -23,7 +23,7 @@ export const documents = new Documents(link.files, storage());
 
 export const tree = new Tree(link.files);
 
-export const openFiles = computed<readonly OpenFile[]>(() =>
+const openFiles = computed<readonly OpenFile[]>(() =>
   documents.list.value.map((document) => ({ path: document.path.value, unsaved: document.unsaved.value })),
 );
 

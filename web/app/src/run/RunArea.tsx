@@ -98,7 +98,7 @@ function Tab({ run }: { readonly run: Run }) {
 }
 
 /** Arrow keys, Home and End go from tab to tab (WAI-ARIA Authoring Practices, tabs). */
-export function moveAmongTabs(event: KeyboardEvent & { readonly currentTarget: HTMLElement }): void {
+function moveAmongTabs(event: KeyboardEvent & { readonly currentTarget: HTMLElement }): void {
   const tabs = [...event.currentTarget.querySelectorAll<HTMLElement>('[role="tab"]')];
   const at = tabs.indexOf(document.activeElement as HTMLElement);
   if (at < 0) return;

@@ -14,7 +14,7 @@ import { type Run, runs, start, stopAll } from "./runs";
 import { splitWords } from "./split-arguments";
 
 /** How a person wants a file to be run. */
-export interface LaunchOptions {
+interface LaunchOptions {
   /** A runner's name; null for what fits the file. */
   readonly runner: string | null;
   /** As typed. */

@@ -8,7 +8,7 @@ import type { Output, Program } from "further-link";
 
 type Taker = (output: Output) => void | Promise<void>;
 
-export class OutputFeed {
+export class OutputBuffer {
   #taker: Taker | null = null;
   #unwanted = false;
   #waiting: { readonly output: Output; readonly taken: (result: void | Promise<void>) => void }[] = [];

@@ -4,7 +4,7 @@ import { computed, type Signal, signal } from "@preact/signals";
 import type { Program, ProgramState, StartOptions } from "further-link";
 import { Channels } from "../channels/channels";
 import { link } from "../link";
-import { OutputFeed } from "./output-buffer";
+import { OutputBuffer } from "./output-buffer";
 import { Transcript } from "./transcript";
 
 export interface Run {
@@ -25,7 +25,7 @@ export interface Run {
   /** The person has pressed Stop. */
   readonly stopAsked: Signal<boolean>;
   /** Where a view takes the output from. */
-  readonly output: OutputFeed;
+  readonly output: OutputBuffer;
   /** What was shown in the console, for saving and copying. */
   readonly transcript: Transcript;
   /** Keys, video, figures, plots, widgets and windows of the program. */
@@ -48,7 +48,7 @@ const closed = new Set<Run>();
 
 let count = 0;
 
-export interface RunOptions extends StartOptions {
+interface RunOptions extends StartOptions {
   readonly title: string;
   readonly kind: Run["kind"];
 }
@@ -97,7 +97,7 @@ export function start({ title, kind, ...options }: RunOptions, instead?: Run): R
     program,
     state,
     stopAsked: signal(false),
-    output: new OutputFeed(program),
+    output: new OutputBuffer(program),
     transcript: new Transcript(),
     channels: new Channels(program),
     startedAt,

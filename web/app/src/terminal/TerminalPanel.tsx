@@ -16,11 +16,11 @@ interface PanelProps {
   /** What a file is called that its output is saved in. */
   readonly name: string;
   /** Tells a person something for a moment. */
-  readonly say: (text: string, kind?: "info" | "bad") => void;
+  readonly notify: (text: string, kind?: "info" | "bad") => void;
 }
 
 /** A terminal with what can be done with it. */
-export function TerminalPanel({ session, active, name, say }: PanelProps) {
+export function TerminalPanel({ session, active, name, notify }: PanelProps) {
   const place = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
     place.current?.append(session.host);
@@ -35,7 +35,7 @@ export function TerminalPanel({ session, active, name, say }: PanelProps) {
     if (active && there === "there" && takesFocus()) session.focus();
   }, [active, there]);
 
-  const told = (copied: boolean) => (copied ? say(t("copied")) : say(t("notCopied"), "bad"));
+  const told = (copied: boolean) => (copied ? notify(t("copied")) : notify(t("notCopied"), "bad"));
   return (
     <div class="terminal">
       <Tools session={session} name={name} told={told} />

@@ -24,7 +24,7 @@ effect(() => {
 });
 
 /** The terminal of a run; made when it is asked for first. */
-export function sessionOf(run: Run): TerminalSession {
+function sessionOf(run: Run): TerminalSession {
   const known = sessions.get(run);
   if (known !== undefined) return known;
   const session = new TerminalSession(run.program, () => t("terminalOf", { title: run.title }), {
@@ -41,7 +41,7 @@ export function sessionOf(run: Run): TerminalSession {
 
 /** A run in a terminal. */
 export function TerminalView({ run, active }: { readonly run: Run; readonly active: boolean }) {
-  return <TerminalPanel session={sessionOf(run)} active={active} name={run.title} say={notify} />;
+  return <TerminalPanel session={sessionOf(run)} active={active} name={run.title} notify={notify} />;
 }
 
 /** The places in files of the work folder that a line names. */

@@ -26,7 +26,7 @@ const OTHER_KEYS: readonly [key: string, label: string][] = [
 ];
 
 /** The state and the deeds of a terminal that its row of keys needs. */
-export interface KeyTarget {
+interface KeyTarget {
   readonly modifiers: Signal<Modifiers>;
   press(key: string): void;
   paste(): Promise<void>;

@@ -1,22 +1,22 @@
-/** All that a terminal was sent, as it came, for saving. */
+/** The scrollback of a terminal: all bytes that it was sent, as they came, for saving. */
 
 /** Bytes that are kept; the oldest go. */
-export const SCROLLBACK_MAX_BYTES = 16 * 1024 * 1024;
+const SCROLLBACK_MAX_BYTES = 16 * 1024 * 1024;
 
-/** Bytes of a piece, at least: many small ones would cost more than they hold. */
+/** Bytes of a chunk, at least: many small ones would cost more than they hold. */
 const CHUNK_MIN_BYTES = 64 * 1024;
 
-export class Record {
-  readonly #most: number;
-  #pieces: Uint8Array[] = [];
-  /** The last piece, and how much of it is used. */
-  #open: Uint8Array | null = null;
+export class Scrollback {
+  readonly #maxBytes: number;
+  #chunks: Uint8Array[] = [];
+  /** The last chunk, and how much of it is used. */
+  #lastChunk: Uint8Array | null = null;
   #used = 0;
   #size = 0;
-  #gone = 0;
+  #droppedBytes = 0;
 
-  constructor(most = SCROLLBACK_MAX_BYTES) {
-    this.#most = most;
+  constructor(maxBytes = SCROLLBACK_MAX_BYTES) {
+    this.#maxBytes = maxBytes;
   }
 
   /** Bytes that are kept. */
@@ -26,40 +26,42 @@ export class Record {
 
   /** Bytes that had to go. */
   get gone(): number {
-    return this.#gone;
+    return this.#droppedBytes;
   }
 
   add(bytes: Uint8Array): void {
     let rest = bytes;
     while (rest.length > 0) {
-      if (this.#open === null || this.#used === this.#open.length) {
-        this.#open = new Uint8Array(CHUNK_MIN_BYTES);
+      if (this.#lastChunk === null || this.#used === this.#lastChunk.length) {
+        this.#lastChunk = new Uint8Array(CHUNK_MIN_BYTES);
         this.#used = 0;
-        this.#pieces.push(this.#open);
+        this.#chunks.push(this.#lastChunk);
       }
-      const part = rest.subarray(0, this.#open.length - this.#used);
-      this.#open.set(part, this.#used);
+      const part = rest.subarray(0, this.#lastChunk.length - this.#used);
+      this.#lastChunk.set(part, this.#used);
       this.#used += part.length;
       this.#size += part.length;
       rest = rest.subarray(part.length);
-      this.#drop();
+      this.#dropOldest();
     }
   }
 
   /** What is kept, and in front of it, if something had to go, what `note` says of it. */
   file(note: (gone: number) => string): Blob {
-    const pieces = this.#pieces.map((piece) => (piece === this.#open ? piece.slice(0, this.#used) : piece.slice()));
-    return new Blob(this.#gone > 0 ? [`${note(this.#gone)}\r\n`, ...pieces] : pieces, {
+    const chunks = this.#chunks.map((chunk) =>
+      chunk === this.#lastChunk ? chunk.slice(0, this.#used) : chunk.slice(),
+    );
+    return new Blob(this.#droppedBytes > 0 ? [`${note(this.#droppedBytes)}\r\n`, ...chunks] : chunks, {
       type: "application/octet-stream",
     });
   }
 
-  /** Whole pieces go, so that there is less than one too little. */
-  #drop(): void {
-    while (this.#size > this.#most && this.#pieces.length > 1) {
-      const oldest = this.#pieces.shift()!;
+  /** Whole chunks go, so that there is less than one too little. */
+  #dropOldest(): void {
+    while (this.#size > this.#maxBytes && this.#chunks.length > 1) {
+      const oldest = this.#chunks.shift()!;
       this.#size -= oldest.length;
-      this.#gone += oldest.length;
+      this.#droppedBytes += oldest.length;
     }
   }
 }

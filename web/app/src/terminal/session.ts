@@ -10,11 +10,12 @@ import { textSize } from "../shell/settings";
 import { color, onSchemeChange, token } from "../styles/scheme";
 import { t } from "../text";
 import { copyText, readText } from "../ui/clipboard";
+import { Debounce } from "../ui/debounce";
 import { download } from "../ui/download";
 import { isBoolean, stored } from "../ui/stored";
 import { type Modifiers, modified, NO_MODIFIERS, sequenceOf } from "./keys";
 import { FileLinks, type LinksOf } from "./links";
-import { Record } from "./scrollback";
+import { Scrollback } from "./scrollback";
 import { themeNow } from "./theme";
 import { TouchScroll } from "./touch";
 import "./terminal.css";
@@ -44,13 +45,13 @@ const BELL_DURATION_MS = 250;
 export const screenReader = stored("terminal-screen-reader", false, isBoolean);
 
 /** Where a terminal's input goes. */
-export interface TerminalPeer {
+interface TerminalPeer {
   /** May throw if it cannot take that much. */
   write(data: string | Uint8Array): void;
   resize(size: TerminalSize): void;
 }
 
-export interface Found {
+interface Found {
   /** From 0; -1 if there are too many to be counted. */
   readonly index: number;
   readonly count: number;
@@ -81,7 +82,7 @@ export class TerminalSession {
   readonly pasting = signal(false);
   /** The program's text is shown for selecting. */
   readonly selecting = signal(false);
-  readonly #record = new Record();
+  readonly #scrollback = new Scrollback();
   readonly #peer: TerminalPeer;
   readonly #label: () => string;
   readonly #loaded: Promise<Terminal | null>;
@@ -95,7 +96,9 @@ export class TerminalSession {
   #webglAllowed: boolean;
   #fit: (() => void) | null = null;
   #frame: number | null = null;
-  #bellTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #bellDebounce = new Debounce(() => {
+    this.bell.value = false;
+  }, BELL_DURATION_MS);
   #active = false;
   #over = false;
   #disposed = false;
@@ -126,7 +129,7 @@ export class TerminalSession {
 
   /** Shows output; settles when it is shown, so that no more comes than can be shown. */
   async output(bytes: Uint8Array): Promise<void> {
-    this.#record.add(bytes);
+    this.#scrollback.add(bytes);
     const terminal = this.#terminal ?? (await this.#loaded);
     if (terminal === null || this.#disposed) return;
     await new Promise<void>((shown) => terminal.write(bytes, shown));
@@ -202,7 +205,7 @@ export class TerminalSession {
   save(name: string): void {
     download(
       `${name}.log`,
-      this.#record.file((gone) => t("terminalGone", { count: gone })),
+      this.#scrollback.file((gone) => t("terminalGone", { count: gone })),
     );
   }
 
@@ -264,7 +267,7 @@ export class TerminalSession {
     this.#disposed = true;
     for (const leave of this.#leave.splice(0)) leave();
     if (this.#frame !== null) cancelAnimationFrame(this.#frame);
-    clearTimeout(this.#bellTimer);
+    this.#bellDebounce.cancel();
     this.#dropWebgl();
     this.#terminal?.dispose();
     this.#terminal = null;
@@ -407,11 +410,8 @@ export class TerminalSession {
   }
 
   #ring(): void {
-    clearTimeout(this.#bellTimer);
     this.bell.value = true;
-    this.#bellTimer = setTimeout(() => {
-      this.bell.value = false;
-    }, BELL_DURATION_MS);
+    this.#bellDebounce.schedule();
   }
 
   #queueFit(): void {

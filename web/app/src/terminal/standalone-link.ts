@@ -42,7 +42,7 @@ const RETRY_DELAY_MS = 1_000;
 /** Characters of input that wait for the one before. */
 const INPUT_QUEUE_MAX_CHARS = 1_000_000;
 
-export interface LinkListener {
+interface LinkListener {
   readonly state: (state: LinkState) => void;
   readonly output: (text: string) => void;
 }

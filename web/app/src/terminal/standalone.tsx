@@ -3,6 +3,7 @@
 import { effect, signal } from "@preact/signals";
 import { render } from "preact";
 import { language, t } from "../text";
+import { Debounce } from "../ui/debounce";
 import { DEFAULT_SIZE } from "./measure-size";
 import { TerminalSession } from "./session";
 import { connect, type LinkState, type TerminalLink } from "./standalone-link";
@@ -62,18 +63,18 @@ function begin(): Shell {
 }
 
 const shell = signal(begin());
-const said = signal<{ readonly text: string; readonly kind: "info" | "bad" } | null>(null);
-let timer: ReturnType<typeof setTimeout> | undefined;
+const notice = signal<{ readonly text: string; readonly kind: "info" | "bad" } | null>(null);
 
 /** Milliseconds that something is shown that needs no answer. */
 const NOTICE_DURATION_MS = 5000;
 
-function say(text: string, kind: "info" | "bad" = "info"): void {
-  said.value = { text, kind };
-  clearTimeout(timer);
-  timer = setTimeout(() => {
-    said.value = null;
-  }, NOTICE_DURATION_MS);
+const dismissal = new Debounce(() => {
+  notice.value = null;
+}, NOTICE_DURATION_MS);
+
+function notify(text: string, kind: "info" | "bad" = "info"): void {
+  notice.value = { text, kind };
+  dismissal.schedule();
 }
 
 const STATE_TEXTS = {
@@ -97,7 +98,7 @@ function Page() {
   return (
     <main class="standalone">
       <h1 class="unseen">{t("standaloneTitle")}</h1>
-      <TerminalPanel key={session.id} session={session} active name="terminal" say={say} />
+      <TerminalPanel key={session.id} session={session} active name="terminal" notify={notify} />
       <div class="standalone-state" role="status" data-over={over}>
         {now !== "connected" && <span class={over && now !== "ended" ? "bad-text" : ""}>{t(STATE_TEXTS[now])}</span>}
         {over && (
@@ -105,7 +106,9 @@ function Page() {
             {t("standaloneNew")}
           </button>
         )}
-        {said.value !== null && <span class={said.value.kind === "bad" ? "bad-text" : ""}>{said.value.text}</span>}
+        {notice.value !== null && (
+          <span class={notice.value.kind === "bad" ? "bad-text" : ""}>{notice.value.text}</span>
+        )}
       </div>
     </main>
   );

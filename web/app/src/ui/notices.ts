@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 
-export interface Notice {
+interface Notice {
   readonly id: number;
   readonly kind: "info" | "bad";
   readonly text: string;

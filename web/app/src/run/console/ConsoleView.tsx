@@ -1,9 +1,10 @@
 import { effect, type Signal, useSignal } from "@preact/signals";
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { references } from "../../editor/tracebacks";
 import { open, pathOf } from "../../files/workspace";
 import { reveal, takesFocus } from "../../shell/layout";
 import { t } from "../../text";
+import { Throttle } from "../../ui/debounce";
 import { notify } from "../../ui/notices";
 import { isOver, type Run, stop } from "../runs";
 import { ConsoleInput } from "./ConsoleInput";
@@ -43,7 +44,7 @@ export function ConsoleView({ run, active, handle }: ConsoleViewProps) {
   const log = useRef<ConsoleLog | null>(null);
   const following = useSignal(true);
   const dropped = useSignal(0);
-  const told = useTelling();
+  const told = useThrottledAnnouncement();
   const over = isOver(run.state.value);
 
   // Where names that begin at no root begin.
@@ -182,24 +183,22 @@ function linksOf(line: string, folder: string): Link[] {
   return links.sort((a, b) => a.start - b.start);
 }
 
-/** New output for a screen reader: now and then, and not all of a flood. */
-function useTelling() {
+/** Announces new output to a screen reader: throttled, and not all of a flood. */
+function useThrottledAnnouncement() {
   const text = useSignal("");
   const waiting = useRef("");
-  const timer = useRef<ReturnType<typeof setTimeout> | null>(null);
-  useEffect(
-    () => () => {
-      if (timer.current !== null) clearTimeout(timer.current);
-    },
-    [],
+  const announce = useMemo(
+    () =>
+      new Throttle(() => {
+        text.value = waiting.current;
+        waiting.current = "";
+      }, ANNOUNCE_INTERVAL_MS),
+    [text],
   );
+  useEffect(() => () => announce.cancel(), [announce]);
   const add = (more: string) => {
     waiting.current = (waiting.current + more).slice(-ANNOUNCED_MAX_CHARS);
-    timer.current ??= setTimeout(() => {
-      timer.current = null;
-      text.value = waiting.current;
-      waiting.current = "";
-    }, ANNOUNCE_INTERVAL_MS);
+    announce.schedule();
   };
   return { text, add };
 }

@@ -53,7 +53,7 @@ interface Block {
   characters: number;
 }
 
-export interface ConsoleLogOptions {
+interface ConsoleLogOptions {
   /** What scrolls. */
   readonly scroller: HTMLElement;
   /** Where blocks go, above the line that is being written. */
