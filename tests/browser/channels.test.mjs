@@ -61,7 +61,7 @@ function panel(app, name) {
   return app.panel.getByRole("region", { name, exact: true });
 }
 
-running("keys: held by keyboard and by pointer, and let go when the page loses the focus", "keys.py", async (app, page) => {
+running("keys are held by keyboard and pointer, and released when the page loses focus", "keys.py", async (app, page) => {
   const keys = panel(app, "Keys");
   const pad = keys.getByRole("application");
   await keys.getByRole("button", { name: "Arrow up" }).waitFor();
@@ -97,7 +97,7 @@ running("keys: held by keyboard and by pointer, and let go when the page loses t
   await app.is(/^Finished/);
 });
 
-running("a video, steered by a key, enlarged, saved", "steered.py", async (app, page) => {
+running("video is steered by a key, enlarged and saved", "steered.py", async (app, page) => {
   const video = panel(app, "Video");
   await video.getByText("320 × 240").waitFor();
   // Read by a canvas of its own, so that the page's stays as it is.
@@ -132,13 +132,13 @@ running("a video, steered by a key, enlarged, saved", "steered.py", async (app, 
   await panel(app, "Keys").getByText("The program is over and takes no keys.").waitFor();
 });
 
-running("an example's video comes to its end", "video_pil.py", async (app) => {
+running("video of an example ends", "video_pil.py", async (app) => {
   await panel(app, "Video").getByText("320 × 240").waitFor();
   await app.is(/^Finished/);
   await app.shows("video_pil.py", "The ball has come to rest.");
 });
 
-running("plots that grow", "live_plot.py", async (app, page) => {
+running("plots grow while the program runs", "live_plot.py", async (app, page) => {
   await panel(app, "Temperature").getByRole("img").waitFor();
   const position = panel(app, "Position").getByRole("img", { name: /roll is .* at 99; .*pitch is .* at 99/ });
   await app.is(/^Finished/);
@@ -153,7 +153,7 @@ running("plots that grow", "live_plot.py", async (app, page) => {
   assert.match(readFileSync(await table.path(), "utf8"), /roll.*pitch[\s\S]*99/);
 });
 
-pageTest("sound: tones are heard, and muted by a press", () => browser, async ({ open }) => {
+pageTest("sound plays tones, and is muted by a press", () => browser, async ({ open }) => {
   const page = await open(server.url, { viewport: WIDE_VIEWPORT });
   await page.evaluate(() => {
     const { start } = OscillatorNode.prototype;
@@ -178,7 +178,7 @@ pageTest("sound: tones are heard, and muted by a press", () => browser, async ({
   assert.equal(await page.evaluate(() => globalThis.tones.length), heard);
 });
 
-running("figures: shown until they are closed", "matplotlib_figures.py", async (app, page) => {
+running("figures are shown until they are closed", "matplotlib_figures.py", async (app, page) => {
   const name = (power) => `Figure ${power}: x to the power of ${power}`;
   for (const power of [1, 2, 3]) await panel(app, name(power)).getByRole("img").waitFor();
   await until(page, "the pictures are there", () =>
@@ -193,7 +193,7 @@ running("figures: shown until they are closed", "matplotlib_figures.py", async (
   await app.is(/^Finished/);
 });
 
-running("widgets: a control panel, by pointer and by keyboard", "widgets.py", async (app, page) => {
+running("widgets work by pointer and by keyboard", "widgets.py", async (app, page) => {
   const controls = panel(app, "Controls");
   await controls.getByRole("switch", { name: "Light" }).click();
   await app.shows("widgets.py", "light on");
@@ -223,7 +223,7 @@ running("widgets: a control panel, by pointer and by keyboard", "widgets.py", as
   await app.is(/^Finished/);
 });
 
-pageTest("examples of pages: a command in and its output back; a program with the client library", () => browser, async ({ open }) => {
+pageTest("example pages run a command, and a program with the client library", () => browser, async ({ open }) => {
   const page = await open(`${server.url}/examples/`);
   await accessible(page, "list of examples");
   await page.getByRole("link", { name: "A command in, its output back" }).click();

@@ -27,7 +27,7 @@ function visit(name, body, options = {}) {
 }
 
 for (const [how, lose] of [["cut off, as by a power cut", "cut"], ["restarted", "halt"]]) {
-  visit(`the server is ${how}: the page says so, keeps what is written, and comes back by itself`, async ({ app, page, server }) => {
+  visit(`page keeps what is written and reconnects when the server is ${how}`, async ({ app, page, server }) => {
     await app.openFile("wait.py");
     await app.run();
     await app.shows("wait.py", "waiting");
@@ -55,7 +55,7 @@ for (const [how, lose] of [["cut off, as by a power cut", "cut"], ["restarted", 
   });
 }
 
-visit("“Try now” does not wait; another page of the same person is not disturbed by it", async ({ app, page, server, open }) => {
+visit("“Try now” reconnects at once without disturbing another page", async ({ app, page, server, open }) => {
   const second = await new Page(await open(server.url, { mayLoseConnection: true })).ready();
   await server.cut();
   const again = page.getByRole("button", { name: "Try now" });
@@ -68,7 +68,7 @@ visit("“Try now” does not wait; another page of the same person is not distu
   assert.equal(await second.runButton.isDisabled(), true);
 });
 
-visit("a page that is closed takes its programs with it", async ({ app, page, server, open }) => {
+visit("closed page stops its programs", async ({ app, page, server, open }) => {
   await app.openFile("count.py");
   await app.run();
   await app.shows("count.py", /^\d/);
@@ -81,7 +81,7 @@ visit("a page that is closed takes its programs with it", async ({ app, page, se
   await running(0);
 });
 
-visit("two pages of one browser: each has its programs, both have the files", async ({ app, page, server, open }) => {
+visit("two pages of one browser share files but not programs", async ({ app, page, server, open }) => {
   const other = await new Page(await open(server.url, { context: page.context() })).ready();
   await app.openFile("wait.py");
   await app.run();

@@ -89,7 +89,7 @@ async function answeredAfter(app, button, words) {
   return Math.round(await measured);
 }
 
-withFile("a conversation: questions, answers, complaints, the status at the end", "adventure.py", async (app, page) => {
+withFile("console shows questions, answers, errors and the exit status", "adventure.py", async (app, page) => {
   await app.run();
   await app.shows("adventure.py", "== Harbour ==");
   for (const line of ["go nowhere", "go north", "take key", "go south", "go east", "take oil"]) {
@@ -109,7 +109,7 @@ withFile("a conversation: questions, answers, complaints, the status at the end"
   await app.is("Ended with status 4: an error");
 });
 
-withFile("several lines are pasted, and the input is ended", "lines.py", async (app, page) => {
+withFile("input takes several pasted lines, and is ended", "lines.py", async (app, page) => {
   await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
   await app.run();
   await app.input("lines.py").waitFor();
@@ -126,7 +126,7 @@ withFile("several lines are pasted, and the input is ended", "lines.py", async (
   await app.is(/^Finished/);
 });
 
-withFile("colours, progress, and markup that stays text", "streams.py", async (app, page) => {
+withFile("console shows colours and progress, and markup as text", "streams.py", async (app, page) => {
   await app.run();
   await app.is(/^Finished/);
   const text = await app.console("streams.py").innerText();
@@ -141,7 +141,7 @@ withFile("colours, progress, and markup that stays text", "streams.py", async (a
   await pictures(page, "colours");
 });
 
-withFile("what is hostile is shown, and harms nothing", "hostile.py", async (app, page) => {
+withFile("hostile output is shown without harm", "hostile.py", async (app, page) => {
   await app.run();
   await app.is(/^Finished/);
   await app.shows("hostile.py", "the end");
@@ -153,7 +153,7 @@ withFile("what is hostile is shown, and harms nothing", "hostile.py", async (app
   await until(page, "the console is empty", () => !document.querySelector('[role="tabpanel"]:not([hidden]) [role="group"]')?.textContent.includes("the end"));
 });
 
-withFile("a flood: keys and Stop are answered at once", "flood.py", async (app, page) => {
+withFile("page answers keys and Stop during a flood of output", "flood.py", async (app, page) => {
   await app.run();
   await app.shows("flood.py", /line \d{4,}/);
   // Somebody goes on writing the program meanwhile.
@@ -182,7 +182,7 @@ withFile("a flood: keys and Stop are answered at once", "flood.py", async (app, 
   numbers.reduce((before, number) => (assert.equal(number, before + 1, "no line is missing"), number));
 });
 
-withFile("Ctrl+. and the button beside the output stop it, too; Run again starts it anew", "flood.py", async (app) => {
+withFile("Ctrl+. and the button next to the output stop a program; Run again restarts it", "flood.py", async (app) => {
   await app.run();
   await app.shows("flood.py", /line \d{3,}/);
   await app.keyboard.press("Control+.");
@@ -202,7 +202,7 @@ withFile("Ctrl+. and the button beside the output stop it, too; Run again starts
   await app.is(/^Stopped/);
 });
 
-withFile("arguments, and another way to run it, are remembered", "arguments.py", async (app, page) => {
+withFile("run options are remembered", "arguments.py", async (app, page) => {
   const options = app.banner.getByRole("button", { name: "How to run it" });
   await options.click();
   await app.dialog.getByLabel("Arguments").fill('one "two words" three\\ four "');
@@ -222,7 +222,7 @@ withFile("arguments, and another way to run it, are remembered", "arguments.py",
   await app.panel.locator(".xterm-rows").getByText("['one', 'two words', 'three four']").waitFor();
 });
 
-withFile("what cannot be run says why", "strange.bas", async (app, page) => {
+withFile("file without a runner says why it cannot be run", "strange.bas", async (app, page) => {
   await app.run();
   await app.panel.and(page.locator('[data-state="failed"], [data-state="stopped"]')).waitFor();
   const words = await app.state.innerText();
@@ -231,7 +231,7 @@ withFile("what cannot be run says why", "strange.bas", async (app, page) => {
   await accessible(page, "not started");
 });
 
-withFile("an error in a folder leads there by keyboard, however long its path is", "status.py", async (app, page) => {
+withFile("error leads to its file by keyboard, however long the path", "status.py", async (app, page) => {
   await app.row("deep").click();
   await app.row("er").click();
   await app.openFile("nested_with_quite_a_long_name.py", "deep/er/nested_with_quite_a_long_name.py");
@@ -284,7 +284,7 @@ withFile("output is searched, copied, saved and cleared", "adventure.py", async 
   await app.console("adventure.py").filter({ hasNotText: "Harbour" }).waitFor();
 });
 
-withFile("programs have tabs of their own; one that runs is not closed unasked", "flood.py", async (app, page) => {
+withFile("running program is not closed without a question", "flood.py", async (app, page) => {
   await app.run();
   await app.is("Running");
   await app.openFile("lines.py");

@@ -29,7 +29,7 @@ function at(name, path, body, options = {}) {
 const narrow = async (page) =>
   (await page.evaluate(() => document.documentElement.scrollWidth)) <= page.viewportSize().width;
 
-at("all of them are named, and lead to each other and back", "", async (page) => {
+at("examples link to each other and back", "", async (page) => {
   await accessible(page, "the examples");
   await pictures(page, "examples");
   const links = await page.getByRole("link").evaluateAll((links) => links.map(({ href }) => href));
@@ -43,7 +43,7 @@ at("all of them are named, and lead to each other and back", "", async (page) =>
   await page.getByRole("contentinfo").getByText("Connected", { exact: true }).waitFor();
 });
 
-at("a command in, its output back", "minimal.html", async (page) => {
+at("example runs a command and shows its output", "minimal.html", async (page) => {
   const command = page.getByRole("textbox", { name: "Command" });
   const output = page.getByRole("status", { name: "Output" });
   const send = async (text) => {
@@ -63,7 +63,7 @@ at("a command in, its output back", "minimal.html", async (page) => {
   assert.equal(await narrow(page), true);
 });
 
-at("the same with an interpreter of Python, which remembers", "minimal.html?mode=python", async (page) => {
+at("example keeps the state of its Python interpreter", "minimal.html?mode=python", async (page) => {
   const command = page.getByRole("textbox", { name: "Command" });
   const output = page.getByRole("status", { name: "Output" });
   const send = async (text) => {
@@ -79,7 +79,7 @@ at("the same with an interpreter of Python, which remembers", "minimal.html?mode
   await output.filter({ hasText: /42\s*$/ }).waitFor();
 });
 
-at("the connection ends: it says so", "minimal.html", async (page) => {
+at("example says that its connection has ended", "minimal.html", async (page) => {
   const own = await Server.start();
   try {
     await page.goto(`${own.url}/examples/minimal.html`);
@@ -92,7 +92,7 @@ at("the connection ends: it says so", "minimal.html", async (page) => {
   await page.getByText("The connection is closed. Load the page again for a new one.").waitFor();
 }, { allowed: [/asked another host/] });
 
-at("a program that one talks to: started, answered, stopped", "library.html", async (page) => {
+at("example starts, answers and stops a program", "library.html", async (page) => {
   const output = page.getByLabel("Output");
   const state = page.getByRole("status");
   const program = page.getByRole("textbox", { name: "Program" });
@@ -118,7 +118,7 @@ at("a program that one talks to: started, answered, stopped", "library.html", as
   await state.filter({ hasText: "ended with status 3" }).waitFor();
 });
 
-at("they fit on a phone", "library.html", async (page) => {
+at("examples fit on a phone", "library.html", async (page) => {
   assert.equal(await narrow(page), true);
   await pictures(page, "library-phone");
   for (const path of ["./", "minimal.html"]) {

@@ -55,7 +55,7 @@ const PIXEL_PNG = Buffer.from(
   "base64",
 );
 
-withFiles("made, renamed, duplicated, deleted", { "main.py": "print(1)\n" }, async ({ app, page, server }) => {
+withFiles("files are created, renamed, duplicated and deleted", { "main.py": "print(1)\n" }, async ({ app, page, server }) => {
   await app.files.getByRole("button", { name: "New folder" }).click();
   await app.keyboard.type("project");
   await app.keyboard.press("Enter");
@@ -93,7 +93,7 @@ withFiles("made, renamed, duplicated, deleted", { "main.py": "print(1)\n" }, asy
   assert.equal(server.read("main.py"), "print(1)\n");
 });
 
-withFiles("by keyboard alone", { "a.txt": "a", "b/c.txt": "c", "d.txt": "d" }, async ({ app, page, server }) => {
+withFiles("tree works by keyboard alone", { "a.txt": "a", "b/c.txt": "c", "d.txt": "d" }, async ({ app, page, server }) => {
   const focused = () => page.evaluate(() => document.activeElement?.getAttribute("aria-label"));
   await app.row("b").focus();
   await app.keyboard.press("ArrowRight");
@@ -126,14 +126,14 @@ withFiles("by keyboard alone", { "a.txt": "a", "b/c.txt": "c", "d.txt": "d" }, a
   assert.equal(await focused(), "e.txt");
 });
 
-withFiles("a file is dragged into a folder", { "a.txt": "a", "folder/b.txt": "b" }, async ({ app, server, page }) => {
+withFiles("file is moved by dragging it into a folder", { "a.txt": "a", "folder/b.txt": "b" }, async ({ app, server, page }) => {
   await app.row("a.txt").dragTo(app.row("folder"));
   await until(page, "it is in the folder", () => [...document.querySelectorAll('[role="treeitem"][aria-level="1"]')].length === 1);
   assert.equal(server.read("folder/a.txt"), "a");
   assert.equal(server.has("a.txt"), false);
 });
 
-withFiles("uploaded: dropped, chosen, a folder; asked where there is one already", { "there.txt": "old" }, async ({ app, page, server }) => {
+withFiles("upload takes dropped and chosen files and folders, and asks before it replaces", { "there.txt": "old" }, async ({ app, page, server }) => {
   await drop(page, app.tree, [["small.txt", null, "small"], ["large.bin", 8_000_000, null]]);
   await shown(app, "large.bin");
   await app.notice("2 files uploaded.").waitFor();
@@ -174,7 +174,7 @@ withFiles("uploaded: dropped, chosen, a folder; asked where there is one already
   await app.is(/^(Finished|Running)/);
 });
 
-withFiles("downloaded: a file, and a folder as archive", { "a.txt": "text\n", "folder/b.txt": "b" }, async ({ app, page }) => {
+withFiles("download gives a file, and a folder as an archive", { "a.txt": "text\n", "folder/b.txt": "b" }, async ({ app, page }) => {
   const download = async (press) => {
     const [saved] = await Promise.all([page.waitForEvent("download"), press()]);
     return { name: saved.suggestedFilename(), bytes: readFileSync(await saved.path()) };
@@ -188,7 +188,7 @@ withFiles("downloaded: a file, and a folder as archive", { "a.txt": "text\n", "f
   assert.ok(archive.bytes.includes("b.txt"));
 });
 
-withFiles("what is no program: a picture, bytes, names as they come", {
+withFiles("editor shows images, binary files and unusual names", {
   "bytes.bin": Buffer.from([0, 1, 2, 255, 254]),
   "picture.png": PIXEL_PNG,
   "größe 100% & <b>#1?.txt": "strange name",
@@ -209,7 +209,7 @@ withFiles("what is no program: a picture, bytes, names as they come", {
   assert.equal(server.read("größe 100% & <b>#1?.txt"), "strange name!");
 });
 
-withFiles("two pages: each sees what the other does, and nobody's text is lost", { "shared.py": "print('first')\n" }, async ({ app, page, server, open }) => {
+withFiles("conflict between two pages loses nobody's text", { "shared.py": "print('first')\n" }, async ({ app, page, server, open }) => {
   const other = await new Page(await open(server.url)).ready();
   await app.openFile("shared.py");
   await other.openFile("shared.py");
@@ -242,7 +242,7 @@ withFiles("two pages: each sees what the other does, and nobody's text is lost",
   assert.equal(server.read("shared.py"), "print('mine')\n");
 }, { allowed: [/ERR_FAILED/] });
 
-withFiles("what misses the list of files is uploaded all the same", { "main.py": "print(1)\n" }, async ({ app, page, server }) => {
+withFiles("files dropped outside the tree are uploaded", { "main.py": "print(1)\n" }, async ({ app, page, server }) => {
   await app.openFile("main.py");
   await drop(page, app.editor("main.py"), [["dropped.txt", null, "dropped"]]);
   await shown(app, "dropped.txt");
@@ -253,7 +253,7 @@ withFiles("what misses the list of files is uploaded all the same", { "main.py":
   assert.match(await app.editor("main.py").innerText(), /^print\(1\)\s*$/);
 });
 
-withFiles("a new file that was given up does not choose a folder", { "examples/a.txt": "a" }, async ({ app, server }) => {
+withFiles("cancelled new file does not select a folder", { "examples/a.txt": "a" }, async ({ app, server }) => {
   const create = app.files.getByRole("button", { name: "New file" });
   await shown(app, "examples");
   await create.click();

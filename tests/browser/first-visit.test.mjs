@@ -24,7 +24,7 @@ function visit(name, body, options = {}) {
   });
 }
 
-visit("a first program: written, run, answered, broken, mended", async (app, { server, page }) => {
+visit("first program is written, run, answered, broken and fixed", async (app, { server, page }) => {
   assert.equal(await app.runButton.isDisabled(), true, "there is nothing to run yet");
   await accessible(page, "first visit");
   await pictures(page, "first-visit");
@@ -63,7 +63,7 @@ visit("a first program: written, run, answered, broken, mended", async (app, { s
   assert.equal(server.read("main.py"), "numbers = [1, 2]\nprint(numbers[1])\n", "what was run is on the device");
 });
 
-visit("it is written by itself: typed, and there after a reload", async (app, { server, page }) => {
+visit("autosave keeps typed text after a reload", async (app, { server, page }) => {
   await app.files.getByRole("button", { name: "New file" }).click();
   await app.keyboard.type("count.py");
   await app.keyboard.press("Enter");
@@ -83,7 +83,7 @@ visit("it is written by itself: typed, and there after a reload", async (app, { 
   await app.shows("count.py", "done");
 });
 
-visit("all of it works by keyboard alone", async (app, { page }) => {
+visit("page works by keyboard alone", async (app, { page }) => {
   const focused = () => page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.textContent);
   const tabTo = async (name) => {
     for (let presses = 0; presses < 40; presses += 1) {
@@ -123,7 +123,7 @@ visit("all of it works by keyboard alone", async (app, { page }) => {
   assert.equal(await focused(), "Settings", "the focus is where it was before the dialog");
 });
 
-visit("settings: colours, size of text, language", async (app, { page }) => {
+visit("settings change colours, text size and language", async (app, { page }) => {
   const settings = app.banner.getByRole("button", { name: "Settings" });
   await settings.click();
   await accessible(page, "settings");
@@ -145,12 +145,12 @@ visit("settings: colours, size of text, language", async (app, { page }) => {
   await screenshot(page, "german");
 });
 
-visit("a browser that speaks German is answered in German", async (app, { page }) => {
+visit("page is in German for a German browser", async (app, { page }) => {
   await page.getByRole("button", { name: "Einstellungen" }).waitFor();
   await accessible(page, "in German");
 }, { locale: "de-DE" });
 
-visit("on a wide screen nothing is lost or stretched out", async (app, { page }) => {
+visit("page fits a wide screen", async (app, { page }) => {
   await app.program.getByRole("button", { name: "New program" }).click();
   await app.editor("main.py").waitFor();
   await pictures(page, "wide");

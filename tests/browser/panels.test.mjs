@@ -125,7 +125,7 @@ class Fingers {
   }
 }
 
-running("keys by mouse and by keyboard: the program sees them go down and up", "presses.py", async ({ app, page, panels }) => {
+running("program sees keys go down and up by mouse and keyboard", "presses.py", async ({ app, page, panels }) => {
   await app.shows("presses.py", "ready");
   const keys = panels.getByRole("region", { name: "Keys", exact: true });
   const key = (name) => keys.getByRole("button", { name, exact: true });
@@ -172,14 +172,14 @@ running("keys by mouse and by keyboard: the program sees them go down and up", "
   await accessible(page, "keys of a program that is over");
 });
 
-running("keys work at once for somebody who has just started the program", "presses.py", async ({ app, page, panels }) => {
+running("keys work at once after the program has started", "presses.py", async ({ app, page, panels }) => {
   await app.shows("presses.py", "ready");
   await panels.getByRole("region", { name: "Keys", exact: true }).getByText("Your keyboard goes to the program").waitFor();
   await page.keyboard.press("ArrowUp");
   await app.shows("presses.py", "up 'ArrowUp'");
 });
 
-running("no key stays down: the focus goes, the window goes, another program is looked at", "presses.py", async ({ app, page, panels }) => {
+running("keys are released when focus, window or tab changes", "presses.py", async ({ app, page, panels }) => {
   await app.shows("presses.py", "ready");
   const keys = panels.getByRole("region", { name: "Keys", exact: true });
   const use = () => keys.getByRole("button", { name: "Use the keyboard" }).click();
@@ -222,7 +222,7 @@ running("no key stays down: the focus goes, the window goes, another program is 
   }
 });
 
-running("a robot is driven by the example", "keys.py", async ({ app, page, panels }) => {
+running("example drives a robot by keys", "keys.py", async ({ app, page, panels }) => {
   await app.shows("keys.py", "Drive with the arrow keys");
   const keys = panels.getByRole("region", { name: "Keys", exact: true });
   await keys.getByRole("button", { name: "Use the keyboard" }).click();
@@ -235,7 +235,7 @@ running("a robot is driven by the example", "keys.py", async ({ app, page, panel
   await app.is(/^Finished/);
 });
 
-running("keys by touch: several fingers at once, and one that slides off", "presses.py", async ({ app, page, panels }) => {
+running("keys are held by several fingers, and released by one that slides off", "presses.py", async ({ app, page, panels }) => {
   await app.shows("presses.py", "ready");
   const keys = panels.getByRole("region", { name: "Keys", exact: true });
   const on = (name) => Fingers.on(keys.getByRole("button", { name, exact: true }));
@@ -267,7 +267,7 @@ running("keys by touch: several fingers at once, and one that slides off", "pres
   assert.equal(await page.evaluate(() => getSelection().isCollapsed), true, "nothing is selected by a long press");
 }, { touch: true, viewport: PHONE_VIEWPORT });
 
-running("a video: each picture is drawn as it comes, whatever its size", "colours.py", async ({ app, page, panels }) => {
+running("video draws each frame, whatever its size", "colours.py", async ({ app, page, panels }) => {
   const canvas = panels.getByRole("img", { name: "The newest picture that the program has sent" });
   const drawn = (colour, width, height) => until(page, `a ${colour} picture of ${width} × ${height}`, ([channel, width, height]) => {
     const canvas = document.querySelector('[role="tabpanel"]:not([hidden]) canvas[role="img"]');
@@ -300,13 +300,13 @@ running("a video: each picture is drawn as it comes, whatever its size", "colour
   await drawn("lime", 3000, 1000);
 });
 
-running("a bouncing ball, and its text", "video_pil.py", async ({ app, panels }) => {
+running("video example shows its ball and its text", "video_pil.py", async ({ app, panels }) => {
   await app.is(/^Finished/);
   await app.shows("video_pil.py", "The ball has come to rest.");
   await panels.getByText("320 × 240").waitFor();
 });
 
-running("figures: shown, enlarged, saved, closed one by one; the program hears of it", "matplotlib_figures.py", async ({ app, page, panels }) => {
+running("figures are shown, enlarged, saved and closed, and the program is told", "matplotlib_figures.py", async ({ app, page, panels }) => {
   const figure = (number) => panels.getByRole("region", { name: `Figure ${number}: x to the power of ${number}`, exact: true });
   for (const number of [1, 2, 3]) {
     await figure(number).getByRole("img").waitFor();
@@ -340,7 +340,7 @@ running("figures: shown, enlarged, saved, closed one by one; the program hears o
   await app.is(/^Finished/);
 });
 
-running("a figure that grows stays one figure", "matplotlib_interactive.py", async ({ app, panels }) => {
+running("growing figure stays one figure", "matplotlib_interactive.py", async ({ app, panels }) => {
   const first = await panels.getByRole("img").first().getAttribute("src");
   await app.is(/^Finished/);
   await app.shows("matplotlib_interactive.py", "measured 81");
@@ -351,7 +351,7 @@ running("a figure that grows stays one figure", "matplotlib_interactive.py", asy
   }
 });
 
-running("curves are drawn while they grow, saved as numbers and as a picture", "live_plot.py", async ({ app, page, panels }) => {
+running("curves are drawn while they grow, and saved as numbers and as an image", "live_plot.py", async ({ app, page, panels }) => {
   const plot = (name) => panels.getByRole("region", { name, exact: true });
   await plot("Temperature").getByRole("img", { name: /^Temperature: / }).waitFor();
   await plot("Position").getByRole("img", { name: /roll is .*pitch is / }).waitFor();
@@ -391,7 +391,7 @@ running("curves are drawn while they grow, saved as numbers and as a picture", "
   await plot("Position").getByRole("img").waitFor();
 });
 
-running("controls: a slider, a switch, a button, a joystick, and what the program shows on them", "widgets.py", async ({ app, page, panels }) => {
+running("widgets send slider, switch, button and joystick, and show what the program sets", "widgets.py", async ({ app, page, panels }) => {
   const file = "widgets.py";
   const controls = panels.getByRole("region", { name: "Controls", exact: true });
   const slider = controls.getByRole("slider", { name: "Speed" });
@@ -450,7 +450,7 @@ running("controls: a slider, a switch, a button, a joystick, and what the progra
   await controls.waitFor({ state: "detached" });
 });
 
-running("controls by touch: a joystick and a button at once", "widgets.py", async ({ app, page, panels }) => {
+running("joystick and button are used at once by touch", "widgets.py", async ({ app, page, panels }) => {
   const file = "widgets.py";
   const controls = panels.getByRole("region", { name: "Controls", exact: true });
   const horn = controls.getByRole("button", { name: "Horn" });
@@ -475,7 +475,7 @@ running("controls by touch: a joystick and a button at once", "widgets.py", asyn
   assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= PHONE_VIEWPORT.width);
 }, { touch: true, viewport: PHONE_VIEWPORT });
 
-running("a video in one thread, keys in another", "threads.py", async ({ app, panels }) => {
+running("video and keys work from different threads", "threads.py", async ({ app, panels }) => {
   await panels.getByRole("img", { name: "The newest picture that the program has sent" }).waitFor();
   const keys = panels.getByRole("region", { name: "Keys", exact: true });
   await keys.waitFor();

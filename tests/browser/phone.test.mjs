@@ -57,7 +57,7 @@ async function fits(page, state) {
 }
 
 for (const [size, viewport] of [["a usual phone", PHONE_VIEWPORT], ["a small phone", SMALL_PHONE_VIEWPORT]]) {
-  phone(`${size}: a file is opened, run and answered`, async ({ app, page, part }) => {
+  phone(`file is opened, run and answered on ${size}`, async ({ app, page, part }) => {
     const name = size.replaceAll(" ", "-");
     await part("Files");
     await fits(page, "files");
@@ -86,7 +86,7 @@ for (const [size, viewport] of [["a usual phone", PHONE_VIEWPORT], ["a small pho
   }, { viewport });
 }
 
-phone("a shell with the keys that a phone lacks", async ({ app, page, part }) => {
+phone("shell offers the keys that a phone lacks", async ({ app, page, part }) => {
   await part("Output");
   await app.output.getByRole("button", { name: "New shell" }).tap();
   const terminal = await new Terminal(page, app.panel).ready();
@@ -106,7 +106,7 @@ phone("a shell with the keys that a phone lacks", async ({ app, page, part }) =>
   await pictures(page, "phone-shell");
 });
 
-phone("two keys of a program are held by two fingers", async ({ app, page, part }) => {
+phone("two fingers hold two keys of a program", async ({ app, page, part }) => {
   await part("Files");
   await app.row("keys.py").tap();
   await app.editor("keys.py").waitFor();
@@ -136,7 +136,7 @@ phone("two keys of a program are held by two fingers", async ({ app, page, part 
   await app.is(/^Stopped/);
 });
 
-phone("turned on its side", async ({ page, part }) => {
+phone("page fits a phone turned on its side", async ({ page, part }) => {
   await page.setViewportSize({ width: PHONE_VIEWPORT.height, height: PHONE_VIEWPORT.width });
   await part("Output");
   await fits(page, "on its side");

@@ -53,7 +53,7 @@ async function eventually(words, condition) {
 
 const LOST_TEXT = "The connection was lost, so the device has stopped this program";
 
-withDevice("the server ends and is there again", { "lasting.py": LASTING_PROGRAM, "notes.txt": "first\n" }, async ({ app, page, server }) => {
+withDevice("page reconnects after the server was killed", { "lasting.py": LASTING_PROGRAM, "notes.txt": "first\n" }, async ({ app, page, server }) => {
   await app.openFile("lasting.py");
   await app.run();
   const pid = await pidOf(app, "lasting.py");
@@ -76,7 +76,7 @@ withDevice("the server ends and is there again", { "lasting.py": LASTING_PROGRAM
   await banner.getByRole("button", { name: "Try now" }).click();
   await app.ready();
   await banner.waitFor({ state: "detached" });
-  await app.notice("Connected again. Programs that were running were stopped; start them anew.").waitFor();
+  await app.notice("Connected again. Programs that were running have been stopped; start them again.").waitFor();
   await screenshot(page, "back-again");
   await app.program.getByText(/^Not saved: the device does not answer/).waitFor({ state: "detached" });
   await eventually("the text is saved", () => server.read("notes.txt") === "written while it was away\n");
@@ -90,7 +90,7 @@ withDevice("the server ends and is there again", { "lasting.py": LASTING_PROGRAM
   await eventually("both programs are gone", () => !lives(pid) && !lives(next));
 });
 
-withDevice("the server is stopped in order, and the page comes back by itself", { "first.py": "print('ran')\n" }, async ({ app, page, server }) => {
+withDevice("page reconnects after an orderly stop of the server", { "first.py": "print('ran')\n" }, async ({ app, page, server }) => {
   await app.openFile("first.py");
   await server.halt();
   await page.getByRole("alert").filter({ hasText: "The connection to the device is lost." }).waitFor();
@@ -103,7 +103,7 @@ withDevice("the server is stopped in order, and the page comes back by itself", 
   await app.shows("first.py", "ran");
 });
 
-withDevice("a page that was reloaded without a connection keeps what was written", { "notes.txt": "first\n" }, async ({ app, page, server }) => {
+withDevice("draft survives a reload without a connection", { "notes.txt": "first\n" }, async ({ app, page, server }) => {
   await app.openFile("notes.txt");
   await server.cut();
   await page.getByRole("alert").waitFor();
@@ -122,7 +122,7 @@ withDevice("a page that was reloaded without a connection keeps what was written
   await eventually("it is on the device", () => server.read("notes.txt") === "not saved anywhere yet");
 });
 
-withDevice("offline for a while", { "lasting.py": LASTING_PROGRAM }, async ({ app, page, server }) => {
+withDevice("page saves after being offline", { "lasting.py": LASTING_PROGRAM }, async ({ app, page, server }) => {
   await app.openFile("lasting.py");
   await page.context().setOffline(true);
   await app.replaceText("lasting.py", "print('changed')\n");
@@ -137,7 +137,7 @@ withDevice("offline for a while", { "lasting.py": LASTING_PROGRAM }, async ({ ap
   await app.shows("lasting.py", "changed");
 });
 
-withDevice("two tabs: each has programs of its own; a text that both change is in both", { "lasting.py": LASTING_PROGRAM, "shared.txt": "one\n" }, async ({ app, page, server, open }) => {
+withDevice("two tabs keep their own programs and share a text that both change", { "lasting.py": LASTING_PROGRAM, "shared.txt": "one\n" }, async ({ app, page, server, open }) => {
   const second = await open(server.url, { context: page.context() });
   const other = await new Page(second).ready();
   await app.openFile("lasting.py");
@@ -167,7 +167,7 @@ withDevice("two tabs: each has programs of its own; a text that both change is i
   await app.ready();
 });
 
-withDevice("a program that holds on to life does not outlive its page", {
+withDevice("program that ignores signals does not outlive its page", {
   "stubborn.py": "import os, signal, subprocess, sys, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\nchild = subprocess.Popen(['sleep', '1000'])\nprint('I am', os.getpid(), 'with', child.pid, flush=True)\nwhile True:\n    time.sleep(1)\n",
 }, async ({ app, page }) => {
   await app.openFile("stubborn.py");
@@ -179,7 +179,7 @@ withDevice("a program that holds on to life does not outlive its page", {
   await eventually("the program and its child are gone", () => !lives(pid) && !lives(child));
 });
 
-withDevice("no server at all: what is shown then", {}, async ({ app, page, server }) => {
+withDevice("page says that there is no server", {}, async ({ app, page, server }) => {
   await server.cut();
   await page.getByRole("alert").waitFor();
   // Run and New shell are there, and say what is the matter instead of doing nothing.

@@ -30,7 +30,7 @@ function files(page) {
   });
 }
 
-test("it is shown, and nothing on it breaks the policy", async (t) => {
+test("page keeps its content security policy", async (t) => {
   const page = await open(t, browser, server.url);
   await page.waitForLoadState("load");
   assert.match(await page.title(), /Further Link/);
@@ -38,7 +38,7 @@ test("it is shown, and nothing on it breaks the policy", async (t) => {
   await screenshot(page, "served");
 });
 
-test("neither does anything on the pages beside it", async (t) => {
+test("other pages keep their content security policy", async (t) => {
   const beside = [];
   for (const path of ["/examples/"]) {
     // A server without the built page has none.
@@ -58,7 +58,7 @@ test("neither does anything on the pages beside it", async (t) => {
   }
 });
 
-test("files are compressed on their way, and kept", async (t) => {
+test("files are compressed and cached", async (t) => {
   const page = await open(t, browser, server.url);
   await page.waitForLoadState("load");
   const first = await files(page);
@@ -78,7 +78,7 @@ test("files are compressed on their way, and kept", async (t) => {
   }
 });
 
-test("the policy lets in what the page needs, and no more", async (t) => {
+test("content security policy allows what the page needs, and no more", async (t) => {
   const context = await browser.newContext();
   t.after(() => context.close());
   const page = await context.newPage();
@@ -144,7 +144,7 @@ test("the policy lets in what the page needs, and no more", async (t) => {
   for (const [what, works] of others) assert.equal(works, false, what);
 });
 
-test("a page of another site gets nothing of it", async (t) => {
+test("page of another site gets nothing", async (t) => {
   const context = await browser.newContext();
   t.after(() => context.close());
   const page = await context.newPage();
@@ -170,7 +170,7 @@ test("a page of another site gets nothing of it", async (t) => {
   assert.equal(await outcome(device), "refused");
 });
 
-test("the device tells how it is, as events", async (t) => {
+test("device status arrives as server-sent events", async (t) => {
   const page = await open(t, browser, server.url);
   const told = await page.evaluate(() => new Promise((done, failed) => {
     const events = new EventSource("/device");

@@ -56,7 +56,7 @@ for (const [where, conditions, limit] of [
   ["from this machine", null, USABLE_WITHIN_MS.near],
   ["over slow 4G", SLOW_4G, USABLE_WITHIN_MS.slow],
 ]) {
-  pageTest(`the page is there soon ${where}`, () => browser, async ({ open }) => {
+  pageTest(`page is usable soon ${where}`, () => browser, async ({ open }) => {
     const page = await open("about:blank");
     const devtools = await page.context().newCDPSession(page);
     await devtools.send("Network.enable");
@@ -79,7 +79,7 @@ for (const [where, conditions, limit] of [
   });
 }
 
-pageTest("ten megabytes of output: nothing is lost, and it is scrolled at once", () => browser, async ({ open }) => {
+pageTest("ten megabytes of output are complete and scroll at once", () => browser, async ({ open }) => {
   const page = await open(server.url);
   const app = await new Page(page).ready();
   await app.openFile("much.py");

@@ -29,7 +29,7 @@ function shell(name, body, options = {}) {
   });
 }
 
-shell("what is typed comes back, whatever its letters", async ({ page, terminal }) => {
+shell("terminal echoes what is typed, whatever its letters", async ({ page, terminal }) => {
   await page.locator(".xterm-screen").click();
   await terminal.line("echo größe-漢字-→-$((6*7))");
   await terminal.shows(/^größe-漢字-→-42$/);
@@ -39,7 +39,7 @@ shell("what is typed comes back, whatever its letters", async ({ page, terminal 
   await pictures(page, "terminal-server");
 });
 
-shell("stty sees how large the window is", async ({ page, terminal }) => {
+shell("stty sees the size of the window", async ({ page, terminal }) => {
   await page.locator(".xterm-screen").click();
   let asked = 0;
   const size = async () => {
@@ -57,7 +57,7 @@ shell("stty sees how large the window is", async ({ page, terminal }) => {
   assert.ok(fewer < rows && others < columns, `${fewer} × ${others} of ${rows} × ${columns}`);
 });
 
-shell("it ends with its shell, and begins anew", async ({ page, terminal }) => {
+shell("page ends with its shell, and starts a new one", async ({ page, terminal }) => {
   await page.locator(".xterm-screen").click();
   await terminal.line("here=1");
   await terminal.line("exit");
@@ -69,7 +69,7 @@ shell("it ends with its shell, and begins anew", async ({ page, terminal }) => {
   await terminal.shows(/^here is unset$/);
 });
 
-shell("the server ends: the page says so, and comes back when it is asked", async ({ page, server }) => {
+shell("page says that the server has ended, and reconnects when asked", async ({ page, server }) => {
   await server.cut();
   await page.getByText("The connection is lost, and the shell with it.").waitFor();
   await accessible(page, "a terminal that is lost");
@@ -92,7 +92,7 @@ shell("two pages have a shell each", async ({ page, terminal, server }) => {
   await terminal.shows(/^still-7$/);
 });
 
-shell("on a phone it has keys that the phone lacks", async ({ page, terminal }) => {
+shell("terminal page offers the keys that a phone lacks", async ({ page, terminal }) => {
   await page.locator(".xterm-screen").tap();
   await terminal.line("echo again");
   await terminal.shows(/^again$/);

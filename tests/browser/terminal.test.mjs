@@ -38,7 +38,7 @@ function shell(name, body, options = {}) {
   });
 }
 
-shell("commands and their output, until the shell ends", async ({ app, page, terminal }) => {
+shell("shell runs commands until it ends", async ({ app, page, terminal }) => {
   // It has the focus: one can type at once.
   await terminal.line("pwd");
   await terminal.shows(/\/work$/);
@@ -52,7 +52,7 @@ shell("commands and their output, until the shell ends", async ({ app, page, ter
   await new Terminal(page, app.panel).shows(PROMPT_PATTERN);
 });
 
-shell("the program knows how large it is, also when that changes", async ({ page, terminal }) => {
+shell("program knows the terminal's size after a resize", async ({ page, terminal }) => {
   let asked = 0;
   const size = async () => {
     asked += 1;
@@ -71,7 +71,7 @@ shell("the program knows how large it is, also when that changes", async ({ page
   assert.equal((await terminal.lines()).length, fewer);
 });
 
-shell("vi: a file is written in it", async ({ page, terminal }) => {
+shell("vi writes a file", async ({ page, terminal }) => {
   await terminal.line("vi written.txt");
   await terminal.shows(/written\.txt/);
   await terminal.shows(/^~$/);
@@ -89,7 +89,7 @@ shell("vi: a file is written in it", async ({ page, terminal }) => {
   assert.equal(server.read("written.txt"), "first line, longer\nsecond line\n");
 });
 
-shell("htop: a screen that is drawn over, and its keys", async ({ page, terminal }) => {
+shell("htop redraws its screen and takes keys", async ({ page, terminal }) => {
   await terminal.line("htop");
   await terminal.shows(/Mem\[/);
   await terminal.shows(/F10 ?Quit/);
@@ -103,7 +103,7 @@ shell("htop: a screen that is drawn over, and its keys", async ({ page, terminal
   assert.ok(!(await terminal.lines()).some((line) => /Mem\[/.test(line)), "the screen from before is back");
 });
 
-shell("a flood is ended by Ctrl+C, and by Stop", async ({ app, terminal }) => {
+shell("Ctrl+C and Stop end a flood of output", async ({ app, terminal }) => {
   await terminal.line("yes 'a line that comes for ever'");
   await terminal.shows(/^a line that comes for ever$/);
   const pressed = Date.now();
@@ -118,7 +118,7 @@ shell("a flood is ended by Ctrl+C, and by Stop", async ({ app, terminal }) => {
   await app.is("The shell has ended");
 });
 
-shell("text is searched, copied, pasted and saved", async ({ app, page, terminal }) => {
+shell("terminal text is searched, copied, pasted and saved", async ({ app, page, terminal }) => {
   await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
   await terminal.line("seq 1 500");
   await terminal.shows(/^500$/);
@@ -154,7 +154,7 @@ shell("text is searched, copied, pasted and saved", async ({ app, page, terminal
   assert.ok(saved.includes(numbers), saved);
 });
 
-shell("an error's place leads to its line", async ({ app, page, terminal }) => {
+shell("error leads to its line", async ({ app, page, terminal }) => {
   await terminal.line("python3 broken.py");
   await terminal.shows(/SystemError: in line 2/);
   const row = terminal.screen.locator("> div", { hasText: /File ".*broken\.py", line 2/ }).first();
@@ -165,7 +165,7 @@ shell("an error's place leads to its line", async ({ app, page, terminal }) => {
   await app.program.locator(".cm-activeLine", { hasText: "raise SystemError" }).waitFor();
 });
 
-shell("several shells; the keyboard leaves one, and goes along the tabs", async ({ app, page, terminal }) => {
+shell("keyboard leaves a shell and moves along the tabs", async ({ app, page, terminal }) => {
   await terminal.line("first=1");
   const second = await app.shell();
   await second.shows(PROMPT_PATTERN);
@@ -186,7 +186,7 @@ shell("several shells; the keyboard leaves one, and goes along the tabs", async 
   await again.shows(/^first is 1$/);
 });
 
-pageTest("the terminal server's own page", () => browser, async ({ open, later }) => {
+pageTest("terminal server's own page works", () => browser, async ({ open, later }) => {
   const alone = await Server.start({ command: ["terminal", "--http", "0", "--ws", "0"] });
   later(() => alone.stop());
   const page = await open(alone.url);
@@ -203,7 +203,7 @@ pageTest("the terminal server's own page", () => browser, async ({ open, later }
   await terminal.shows(PROMPT_PATTERN);
 });
 
-pageTest("a program that needs a terminal is offered one; what was started is in view among many", () => browser, async ({ open, later }) => {
+pageTest("program that needs a terminal is offered one, and its tab scrolls into view", () => browser, async ({ open, later }) => {
   const device = await Server.start({ files: { "draw.py": "import curses\ncurses.wrapper(lambda screen: screen.getkey())\n" } });
   later(() => device.stop());
   const page = await open(device.url, { viewport: DESKTOP_VIEWPORT });

@@ -64,7 +64,7 @@ async function fits(page, state) {
   assert.deepEqual(wrong, [], state);
 }
 
-phone("a program is written, run and answered; its file is there", {}, async ({ app, page, server, go }) => {
+phone("program is written, run and answered by touch", {}, async ({ app, page, server, go }) => {
   await fits(page, "first visit");
   await pictures(page, "phone-first-visit");
   await app.program.getByRole("button", { name: "New program" }).tap();
@@ -117,7 +117,7 @@ phone("a program is written, run and answered; its file is there", {}, async ({ 
   await screenshot(page, "phone-settings");
 });
 
-phone("an error, and the way from it to its line", { "broken.py": "a = 1\nprint(b)\n" }, async ({ app, page, go }) => {
+phone("error leads to its line by touch", { "broken.py": "a = 1\nprint(b)\n" }, async ({ app, page, go }) => {
   await go("Files");
   await app.row("broken.py").tap();
   await app.editor("broken.py").waitFor();
@@ -130,7 +130,7 @@ phone("an error, and the way from it to its line", { "broken.py": "a = 1\nprint(
   await app.program.locator(".cm-activeLine", { hasText: "print(b)" }).waitFor();
 });
 
-phone("a shell, with the keys that the phone lacks", {}, async ({ app, page, go }) => {
+phone("shell on a phone offers the keys that the phone lacks", {}, async ({ app, page, go }) => {
   await go("Output");
   await app.output.getByRole("button", { name: "New shell" }).tap();
   const terminal = await new Terminal(page, app.panel).ready();
@@ -176,7 +176,7 @@ phone("a shell, with the keys that the phone lacks", {}, async ({ app, page, go 
   assert.ok(rows >= 3, `${rows} lines can be seen`);
 });
 
-phone("lying: the way from program to output", { "ask.py": "print('Hello,', input('Name? '))\n" }, async ({ app, page, go }) => {
+phone("landscape phone leads from program to output", { "ask.py": "print('Hello,', input('Name? '))\n" }, async ({ app, page, go }) => {
   await go("Files");
   await fits(page, "files, lying");
   await app.row("ask.py").tap();
@@ -193,7 +193,7 @@ phone("lying: the way from program to output", { "ask.py": "print('Hello,', inpu
   await accessible(page, "lying");
 }, { viewport: LANDSCAPE_VIEWPORT });
 
-phone("in German, where words are longer", { "status.py": "import sys\nsys.exit(3)\n" }, async ({ page }) => {
+phone("German words fit on a phone", { "status.py": "import sys\nsys.exit(3)\n" }, async ({ page }) => {
   const part = (name) => page.getByRole("navigation", { name: "Teile der Seite" }).getByRole("button", { name, exact: true });
   await fits(page, "first visit in German");
   await pictures(page, "phone-german");

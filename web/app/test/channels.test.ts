@@ -41,7 +41,7 @@ const figure = (id: string, closed = false) => ({
   image: closed ? null : image(),
 });
 
-describe("the channels of a program", () => {
+describe("channels of a program", () => {
   let program: FakeProgram;
   let channels: Channels;
 
@@ -132,7 +132,7 @@ describe("the channels of a program", () => {
   });
 });
 
-describe("a widget", () => {
+describe("widget", () => {
   const make = () => {
     const program = new FakeProgram();
     const channels = new Channels(program as unknown as Program);
@@ -173,7 +173,7 @@ describe("a widget", () => {
   });
 });
 
-describe("a plot", () => {
+describe("plot", () => {
   const points = (name: string, x: number[], y: (number | null)[] = x) => ({ name, x, y });
   const add = (data: PlotData, series: ReturnType<typeof points>[], more = {}) =>
     data.add({ name: "p", series, clear: false, window: null, ...more });

@@ -107,7 +107,7 @@ describe("escape sequences", () => {
   });
 });
 
-describe("a line that is written over", () => {
+describe("line that is written over", () => {
   it("of many colours costs little, and loses nothing", () => {
     const pieces: { text: string; ended: boolean }[] = [];
     const text = new ConsoleText({

@@ -45,7 +45,7 @@ describe("names", () => {
   });
 });
 
-describe("a file's text", () => {
+describe("file's text", () => {
   it("is the same bytes again, whatever its line ends", () => {
     for (const raw of ["", "\n", "a", "a\n", "a\r\nb", "a\rb", "a\r\nb\n", "\uFEFFa\n", "\r\n\r\n", "\r", "\n\r\n"]) {
       const format = formatOf(raw);

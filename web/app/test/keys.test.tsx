@@ -106,7 +106,7 @@ describe("keys that a program wants", () => {
   });
 });
 
-describe("the panel of keys", () => {
+describe("panel of keys", () => {
   let root: HTMLElement;
   let robot: Robot;
   let keys: Keys;

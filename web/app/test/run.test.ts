@@ -32,7 +32,7 @@ describe("arguments", () => {
   });
 });
 
-describe("the end of a program", () => {
+describe("end of a program", () => {
   const stopped = (code: number) => ({ kind: "stopped", code }) as const;
 
   it("is said in words", () => {
@@ -43,7 +43,7 @@ describe("the end of a program", () => {
     expect(explain(stopped(-15), "program", true)).toBe("Stopped");
     // It was somebody else.
     expect(explain(stopped(-15), "program", false)).toBe("Ended by signal 15");
-    expect(explain(stopped(-9), "program", true)).toContain("by force");
+    expect(explain(stopped(-9), "program", true)).toContain("Killed (signal 9)");
     expect(explain(stopped(-11), "program", false)).toContain("Crashed");
     expect(explain(stopped(1), "shell", false)).toBe("The shell has ended");
     expect(explain({ kind: "failed", message: "There is no file x.", cause: "device" }, "program", false)).toBe(
@@ -86,7 +86,7 @@ describe("numbers for people", () => {
   });
 });
 
-describe("the runner of a file", () => {
+describe("runner of a file", () => {
   const runner = (name: string, extension: string) => ({ name, title: name, extension, installed: true });
   const all = [runner("python3", ".py"), runner("exec", ""), runner("c", ".c"), runner("test", ".test.py")];
 
@@ -99,7 +99,7 @@ describe("the runner of a file", () => {
   });
 });
 
-describe("the transcript", () => {
+describe("transcript", () => {
   it("keeps all that fits, and says how much does not", () => {
     const transcript = new Transcript();
     for (let number = 0; number < 10_000; number += 1) transcript.add(`${number}\n`);

@@ -78,7 +78,7 @@ beforeEach(() => {
   runners.value = [PYTHON];
 });
 
-describe("a tab that is closed", () => {
+describe("tab that is closed", () => {
   it("takes what its program still puts out, so that the device can tell its end", async () => {
     const run = start({ title: "a", kind: "program", runner: "python3", path: "a.py" });
     const emit = started[0]!.listeners.output![0] as (output: Output) => void | Promise<void>;
@@ -156,7 +156,7 @@ describe("running again", () => {
   });
 });
 
-describe("the runner", () => {
+describe("runner", () => {
   it("is waited for when the page has not heard of any yet", async () => {
     runners.value = [];
     await runActive();

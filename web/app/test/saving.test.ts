@@ -119,7 +119,7 @@ describe("saving", () => {
   });
 });
 
-describe("a conflict", () => {
+describe("conflict", () => {
   it("overwrites nobody, and lets the person keep theirs", async () => {
     const document = await opened("base");
     type(document, "mine");
@@ -278,7 +278,7 @@ describe("what happens on the device", () => {
   });
 });
 
-describe("a lost connection", () => {
+describe("lost connection", () => {
   it("keeps the text unsaved, as a draft, and saves it when the device is back", async () => {
     const document = await opened("one");
     device.offline = true;
@@ -335,7 +335,7 @@ describe("a lost connection", () => {
   });
 });
 
-describe("the next visit", () => {
+describe("next visit", () => {
   it("has the tabs again, without those whose files are gone", async () => {
     await opened("a", "a.py");
     await opened("b", "b.py");

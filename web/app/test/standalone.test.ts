@@ -46,7 +46,7 @@ class Server {
   }
 }
 
-describe("a terminal by requests", () => {
+describe("terminal by requests", () => {
   let server: Server;
   let states: LinkState[];
   let output: string;

@@ -44,7 +44,7 @@ it("blames the loss of a connection for the programs that were lost with it, and
   become({ kind: "connecting" });
   expect(interrupted.value).toBe(true);
   become(connected);
-  expect(newest()).toContain("were stopped");
+  expect(newest()).toContain("have been stopped");
   expect(interrupted.value).toBe(false);
 
   // Its tab is still there when the connection is lost the next time.

@@ -10,7 +10,7 @@ import { DEFAULT_SIZE, estimateSize } from "../src/terminal/measure-size";
 import { Scrollback } from "../src/terminal/scrollback";
 import { TouchKeys } from "../src/terminal/TouchKeys";
 
-describe("the keys of a terminal", () => {
+describe("keys of a terminal", () => {
   it("are what terminals send", () => {
     expect(sequenceOf("ArrowUp", NO_MODIFIERS, false)).toBe("\x1b[A");
     expect(sequenceOf("ArrowUp", NO_MODIFIERS, true)).toBe("\x1bOA");
@@ -33,7 +33,7 @@ describe("the keys of a terminal", () => {
   });
 });
 
-describe("the row of keys for fingers", () => {
+describe("row of keys for fingers", () => {
   let root: HTMLElement;
   const press = vi.fn();
   const paste = vi.fn(async () => {});
@@ -106,7 +106,7 @@ describe("the row of keys for fingers", () => {
   });
 });
 
-describe("the record of a terminal", () => {
+describe("record of a terminal", () => {
   const bytes = async (record: Scrollback) => new Uint8Array(await record.file((gone) => `${gone} gone`).arrayBuffer());
 
   it("is what came, byte by byte", async () => {
@@ -188,7 +188,7 @@ describe("links of a terminal", () => {
   });
 });
 
-describe("the size that a terminal is guessed to have", () => {
+describe("size that a terminal is guessed to have", () => {
   it("is the usual one where nothing can be measured", () => {
     expect(estimateSize(null, 14)).toEqual(DEFAULT_SIZE);
     expect(estimateSize(document.createElement("div"), 14)).toEqual(DEFAULT_SIZE);

@@ -69,7 +69,7 @@ class Network {
   }
 }
 
-describe("the tree", () => {
+describe("tree", () => {
   it("shows what is there in the order that people expect", async () => {
     const device = new Device();
     for (const name of ["part10.py", "part2.py", "Zebra.py", "alpha.py", ".hidden"]) device.put(name, "");

@@ -1,7 +1,7 @@
-import type { channels as measure } from "../en/channels";
+import type { channels as english } from "../en/channels";
 
 /** Deutsch: channels. */
-export const channels: Record<keyof typeof measure, string> = {
+export const channels: Record<keyof typeof english, string> = {
   channelsEnlarge: "{name} groß zeigen",
   channelsSave: "{name} speichern",
   channelsLarge: "Wird gerade groß gezeigt.",

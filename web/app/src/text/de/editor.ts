@@ -1,7 +1,7 @@
-import type { editor as measure } from "../en/editor";
+import type { editor as english } from "../en/editor";
 
 /** Deutsch: der Editor. */
-export const editor: Record<keyof typeof measure, string> = {
+export const editor: Record<keyof typeof english, string> = {
   editorArea: "Editor",
   editorLabel: "Text von {name}",
   editorTabs: "Offene Dateien",

@@ -1,7 +1,7 @@
-import type { files as measure } from "../en/files";
+import type { files as english } from "../en/files";
 
 /** Deutsch: die Dateien. */
-export const files: Record<keyof typeof measure, string> = {
+export const files: Record<keyof typeof english, string> = {
   filesNewFile: "Neue Datei",
   filesNewFolder: "Neuer Ordner",
   filesUpload: "Dateien hochladen",

@@ -1,7 +1,7 @@
-import type { run as measure } from "../en/run";
+import type { run as english } from "../en/run";
 
 /** Deutsch: Programme starten, und was sie ausgeben. */
-export const run: Record<keyof typeof measure, string> = {
+export const run: Record<keyof typeof english, string> = {
   run: "Starten",
   runFile: "{file} starten",
   runAgain: "Noch einmal",

@@ -1,7 +1,7 @@
-import type { shell as measure } from "../en/shell";
+import type { shell as english } from "../en/shell";
 
 /** Deutsch: der Rahmen der Seite. */
-export const shell: Record<keyof typeof measure, string> = {
+export const shell: Record<keyof typeof english, string> = {
   files: "Dateien",
   program: "Programm",
   output: "Ausgabe",

@@ -1,7 +1,7 @@
-import type { status as measure } from "../en/status";
+import type { status as english } from "../en/status";
 
 /** Deutsch: die Verbindung und das Gerät. */
-export const status: Record<keyof typeof measure, string> = {
+export const status: Record<keyof typeof english, string> = {
   connected: "Verbunden",
   connecting: "Verbindet …",
   disconnected: "Nicht verbunden",

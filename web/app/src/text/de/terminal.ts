@@ -1,7 +1,7 @@
-import type { terminal as measure } from "../en/terminal";
+import type { terminal as english } from "../en/terminal";
 
 /** Deutsch: terminal. */
-export const terminal: Record<keyof typeof measure, string> = {
+export const terminal: Record<keyof typeof english, string> = {
   terminalOf: "Terminal von {title}",
   terminalKeys: "Tab geht an das Programm. Strg+M, dann Tab, verlässt das Terminal.",
   terminalTabLeaves: "Tab verlässt das Terminal. Strg+M gibt es dem Programm zurück.",

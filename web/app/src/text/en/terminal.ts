@@ -20,7 +20,7 @@ export const terminal = {
   terminalCopyAll: "Copy all",
   terminalSave: "Save all output as a file",
   terminalGone: "[{count} bytes of earlier output are not in this file]",
-  terminalReader: "Read out what appears (for screen readers)",
+  terminalReader: "Read output aloud (for screen readers)",
   terminalSmaller: "Smaller text",
   terminalLarger: "Larger text",
   terminalLoading: "Loading the terminal …",
@@ -43,5 +43,5 @@ export const terminal = {
   standaloneNone: "There is no connection to the terminal server.",
   standaloneKilled: "The shell was ended from elsewhere.",
   standaloneNew: "Start a new shell",
-  standaloneSkipped: "[{count} characters were left out: more than this page can show]",
+  standaloneSkipped: "[{count} characters omitted: more than this page can show]",
 } as const satisfies Record<string, string>;
