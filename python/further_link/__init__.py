@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 # Where each public name lives.
-_HOMES = {
+_MODULE_OF_NAME = {
     "Button": "widgets",
     "Joystick": "widgets",
     "KeyboardButton": "keyboard",
@@ -46,7 +46,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
+    home = _MODULE_OF_NAME.get(name)
     if home is None:
         raise AttributeError("module %r has no attribute %r" % (__name__, name))
     from importlib import import_module

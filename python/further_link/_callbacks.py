@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Call = Tuple[Optional[Hashable], Callable[..., Any], Tuple[Any, ...]]
 
 # Calls that wait. When there are more, nothing is read from the server until there are fewer.
-_WAITING = 10000
+_WAITING_MAX_COUNT = 10000
 
 
 class Callbacks:
@@ -38,7 +38,7 @@ class Callbacks:
         with self._changed:
             if replaces is not None and self._calls and self._calls[-1][0] == replaces:
                 self._calls.pop()
-            while len(self._calls) >= _WAITING:
+            while len(self._calls) >= _WAITING_MAX_COUNT:
                 self._changed.wait()
             self._calls.append((replaces, function, arguments))
             self._start()

@@ -21,7 +21,7 @@ from . import _wire
 from ._connection import in_child, on_event, on_gone, warn
 from ._loop import Timer, client_shows_figures, is_in_matplotlib, loop
 from ._outbox import NotYet, outbox
-from ._picture import FORMAT, Picture
+from ._picture import FIGURE_FORMAT, Picture
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     Messages = List[Tuple[int, bytes]]
 
 # Seconds between two pictures of a figure, at least.
-INTERVAL = 0.05
+DRAW_INTERVAL_SECONDS = 0.05
 # Seconds for which a program has to leave its figure alone until it is drawn in the background.
-_QUIET = 0.1
+_QUIET_SECONDS = 0.1
 # Seconds after which a change is drawn in any case, by the program's next change.
-_LONGEST_WAIT = 0.25
+_QUIET_MAX_SECONDS = 0.25
 # Seconds between two looks whether the program is done with matplotlib.
-_LOOK = 0.01
+_DONE_CHECK_SECONDS = 0.01
 # How often drawing in the background may fail, before it is told.
-_ATTEMPTS = 3
+_DRAW_ATTEMPTS = 3
 # Held while something is drawn: the background and the program must not draw at the same time.
 _drawing = threading.RLock()
 _exiting = False
@@ -155,7 +155,7 @@ class FigureManager(FigureManagerBase):
         finally:
             # When the program ends, its figures stay for the person to look at.
             if self._shown and not _exiting:
-                outbox().put(("figure", self._id), self._closed, INTERVAL)
+                outbox().put(("figure", self._id), self._closed, DRAW_INTERVAL_SECONDS)
             _managers.pop(self._id, None)
             self._shown = False
             loop.wake()
@@ -202,7 +202,7 @@ class FigureManager(FigureManagerBase):
         # does not come to an end. If the background draws, the program waits for it.
         with _drawing:
             since = self._dirty_since
-        if since is not None and monotonic() - since > _LONGEST_WAIT:
+        if since is not None and monotonic() - since > _QUIET_MAX_SECONDS:
             try:
                 self.draw_if_due()
             except Exception:
@@ -232,15 +232,15 @@ class FigureManager(FigureManagerBase):
         """There is a new picture on the canvas. Send it."""
         if not self._shown:
             return
-        if FORMAT == "svg":
+        if FIGURE_FORMAT == "svg":
             now = monotonic()
-            if now < self._taken + INTERVAL and not _exiting:
+            if now < self._taken + DRAW_INTERVAL_SECONDS and not _exiting:
                 # Making one takes as long as drawing. The last one is made later.
                 self._mark()
                 return
             self._taken = now
         picture = Picture(self.canvas)
-        outbox().put(("figure", self._id), lambda: self._shown_as(picture), INTERVAL)
+        outbox().put(("figure", self._id), lambda: self._shown_as(picture), DRAW_INTERVAL_SECONDS)
 
     # When it is drawn
 
@@ -250,14 +250,14 @@ class FigureManager(FigureManagerBase):
         self._changed = monotonic()
         if self._dirty_since is None:
             self._dirty_since = self._changed
-            outbox().put(("draw", self._id), self.draw_in_background, 0, _QUIET)
+            outbox().put(("draw", self._id), self.draw_in_background, 0, _QUIET_SECONDS)
             loop.wake()
 
     def seconds_until_due(self) -> float | None:
         """When it should be drawn; None if it is as it was drawn."""
         if self._dirty_since is None or not self._shown:
             return None
-        return max(0.0, self._drawn + INTERVAL - monotonic())
+        return max(0.0, self._drawn + DRAW_INTERVAL_SECONDS - monotonic())
 
     def draw_if_due(self) -> None:
         """Draw what has changed, but not too often. What is not drawn now will be."""
@@ -276,20 +276,20 @@ class FigureManager(FigureManagerBase):
             return []
         if loop.is_running(self._thread):
             # It draws, unless it ends just now.
-            raise NotYet(_QUIET)
-        left = self._changed + _QUIET - monotonic()
+            raise NotYet(_QUIET_SECONDS)
+        left = self._changed + _QUIET_SECONDS - monotonic()
         if left > 0:
             raise NotYet(left)
         if is_in_matplotlib(self._thread):
-            raise NotYet(_LOOK)
+            raise NotYet(_DONE_CHECK_SECONDS)
         try:
             with _drawing:
                 if self._dirty_since is not None and self._shown:
                     self.canvas.draw()
         except Exception as error:
             self._attempts += 1
-            if self._attempts < _ATTEMPTS:
-                raise NotYet(_QUIET) from error
+            if self._attempts < _DRAW_ATTEMPTS:
+                raise NotYet(_QUIET_SECONDS) from error
             warn("a figure could not be drawn: %r" % error)
         return []
 
@@ -313,7 +313,7 @@ class FigureManager(FigureManagerBase):
             "id": self._id,
             "figure": self.num,
             "title": self._title,
-            "format": FORMAT,
+            "format": FIGURE_FORMAT,
             "width": width,
             "height": height,
             "closed": closed,

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
 # Of 100. Below about 75 the edges of drawings get visibly dirty, above about 85 files grow quickly.
-QUALITY = 80
+JPEG_QUALITY = 80
 # The most that JPEG libraries write in each direction, in pixels.
-_LONGEST_SIDE = 65500
+_SIDE_MAX_PIXELS = 65500
 # How much above 1 a picture of fractions may be: resizing and filters overshoot a little.
-_OVERSHOOT = 0.05
+_FRACTION_OVERSHOOT = 0.05
 
 NO_ENCODER = (
     "to send this picture a JPEG encoder is needed, and none is installed: "
@@ -65,10 +65,10 @@ class Picture:
 def _check_size(width: int, height: int) -> None:
     if width < 1 or height < 1:
         raise ValueError("the picture is empty: %d by %d pixels" % (width, height))
-    if max(width, height) > _LONGEST_SIDE:
+    if max(width, height) > _SIDE_MAX_PIXELS:
         raise ValueError(
             "the picture is too large: %d by %d pixels; no side may have more than %d"
-            % (width, height, _LONGEST_SIDE)
+            % (width, height, _SIDE_MAX_PIXELS)
         )
 
 
@@ -91,7 +91,7 @@ def _encode_pil_image(image: Any) -> bytes:
     from io import BytesIO
 
     file = BytesIO()
-    _as_jpeg_mode(image).save(file, format="JPEG", quality=QUALITY)
+    _as_jpeg_mode(image).save(file, format="JPEG", quality=JPEG_QUALITY)
     return file.getvalue()
 
 
@@ -142,7 +142,7 @@ def _as_bytes_of_colours(array: Any) -> Any:
         array = array.astype(numpy.uint8) * 255
     elif kind == "f":
         array = numpy.nan_to_num(array, nan=0.0)
-        if array.min() < -_OVERSHOOT or array.max() > 1 + _OVERSHOOT:
+        if array.min() < -_FRACTION_OVERSHOOT or array.max() > 1 + _FRACTION_OVERSHOOT:
             raise ValueError(
                 "a picture of fractions has numbers from 0 to 1, and this one from %g to %g; "
                 "if they are meant from 0 to 255, use frame.astype('uint8')"
@@ -160,7 +160,7 @@ def _as_bytes_of_colours(array: Any) -> Any:
 
 def _with_opencv(cv2: Any) -> Callable[[Any], bytes]:
     def encode(array: Any) -> bytes:
-        good, data = cv2.imencode(".jpg", array, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+        good, data = cv2.imencode(".jpg", array, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         if not good:
             raise ValueError("OpenCV cannot encode this picture")
         return bytes(data)
@@ -180,9 +180,11 @@ def _with_simplejpeg(simplejpeg: Any) -> Callable[[Any], bytes]:
     def encode(array: Any) -> bytes:
         if array.ndim == 2:
             array = array[:, :, None]
-            return bytes(simplejpeg.encode_jpeg(array, quality=QUALITY, colorspace="GRAY"))
+            return bytes(simplejpeg.encode_jpeg(array, quality=JPEG_QUALITY, colorspace="GRAY"))
         return bytes(
-            simplejpeg.encode_jpeg(array, quality=QUALITY, colorspace="BGR", colorsubsampling="420")
+            simplejpeg.encode_jpeg(
+                array, quality=JPEG_QUALITY, colorspace="BGR", colorsubsampling="420"
+            )
         )
 
     return encode
@@ -197,18 +199,20 @@ def _with_turbojpeg(turbojpeg: Any) -> Callable[[Any], bytes]:
             return bytes(
                 library.encode(
                     array[:, :, None],
-                    quality=QUALITY,
+                    quality=JPEG_QUALITY,
                     pixel_format=turbojpeg.TJPF_GRAY,
                     jpeg_subsample=turbojpeg.TJSAMP_GRAY,
                 )
             )
-        return bytes(library.encode(array, quality=QUALITY, jpeg_subsample=turbojpeg.TJSAMP_420))
+        return bytes(
+            library.encode(array, quality=JPEG_QUALITY, jpeg_subsample=turbojpeg.TJSAMP_420)
+        )
 
     return encode
 
 
 # By module; in the order in which they are tried when the program has loaded none of them.
-_ENCODERS: dict[str, Callable[[Any], Callable[[Any], bytes]]] = {
+_ENCODERS_BY_MODULE: dict[str, Callable[[Any], Callable[[Any], bytes]]] = {
     "PIL.Image": _with_pil,
     "simplejpeg": _with_simplejpeg,
     "turbojpeg": _with_turbojpeg,
@@ -227,7 +231,7 @@ def _find_encoder() -> Callable[[Any], bytes]:
             encoder = _try(name)
             if encoder is not None:
                 return encoder
-    for name in _ENCODERS:
+    for name in _ENCODERS_BY_MODULE:
         encoder = _try(name)
         if encoder is not None:
             return encoder
@@ -237,7 +241,7 @@ def _find_encoder() -> Callable[[Any], bytes]:
 def _try(name: str) -> Callable[[Any], bytes] | None:
     try:
         # Also if it is loaded: another thread may be in the midst of that, and this waits for it.
-        return _ENCODERS[name](importlib.import_module(name))
+        return _ENCODERS_BY_MODULE[name](importlib.import_module(name))
     except Exception:
         # Not installed; or installed, but its libraries are not.
         return None

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 # Seconds that the end of a program waits for a client that takes nothing,
 EXIT_WAIT = 2.0
 # and for all that is still to be done: making a picture may take a while.
-_LONGEST_EXIT_WAIT = 10.0
+_EXIT_MAX_SECONDS = 10.0
 # How often it looks meanwhile what it waits for, in seconds.
-_LOOK = 0.1
+_EXIT_CHECK_SECONDS = 0.1
 
 
 class NotYet(Exception):  # noqa: N818 (no error)
@@ -94,14 +94,14 @@ class Outbox:
                 self._changed.notify_all()
                 while self._busy or self._waiting():
                     now = monotonic()
-                    left = start + max(seconds, _LONGEST_EXIT_WAIT) - now
+                    left = start + max(seconds, _EXIT_MAX_SECONDS) - now
                     blocked = self._blocked_since
                     if blocked is not None:
                         left = min(left, max(blocked, start) + seconds - now)
                     if left <= 0:
                         return False
                     if self._alive():
-                        self._changed.wait(min(left, _LOOK))
+                        self._changed.wait(min(left, _EXIT_CHECK_SECONDS))
                     else:
                         self._send_next()
             finally:

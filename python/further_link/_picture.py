@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     File = Tuple[int, int, bytes]
 
 # "png"; or "svg", which is larger, slower, and sharp in any size.
-FORMAT = "svg" if os.environ.get("FURTHER_LINK_FIGURE_FORMAT", "").lower() == "svg" else "png"
+FIGURE_FORMAT = (
+    "svg" if os.environ.get("FURTHER_LINK_FIGURE_FORMAT", "").lower() == "svg" else "png"
+)
 # Of 9. From 3 on a picture takes twice the time or more, and is hardly smaller.
 _PNG_LEVEL = 2
 
@@ -24,7 +26,7 @@ class Picture:
     """What is on a canvas, taken from there so that the program may go on drawing."""
 
     def __init__(self, canvas: FigureCanvasAgg) -> None:
-        if FORMAT == "svg":
+        if FIGURE_FORMAT == "svg":
             file = BytesIO()
             canvas.print_figure(file, format="svg")
             self._bytes = file.getvalue()
@@ -36,7 +38,7 @@ class Picture:
 
     def file(self, limit: int) -> File | None:
         """The file, which may take a while. None if it would have more bytes than this."""
-        if FORMAT == "svg":
+        if FIGURE_FORMAT == "svg":
             return (*self._size, self._bytes) if len(self._bytes) <= limit else None
         from PIL import Image
 

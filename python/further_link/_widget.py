@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Value = Union[int, float]
 
 # Seconds between two messages of a widget, at least. A person sees no difference below that.
-INTERVAL = 0.05
+SEND_INTERVAL_SECONDS = 0.05
 # Characters of a label. More than fits on any screen, and far below the limit of a message.
 LONGEST_LABEL = 1000
 
@@ -68,7 +68,7 @@ class Widget:
         connection = current_connection()
         if connection.listen():
             connection.want(_wire.WIDGET)
-            outbox().put(("widget", self._id), self._messages, INTERVAL)
+            outbox().put(("widget", self._id), self._messages, SEND_INTERVAL_SECONDS)
 
     def _messages(self) -> list[tuple[int, bytes]]:
         data: dict[str, Any] = {"id": self._id, "kind": self._kind}

@@ -17,12 +17,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
 
-_NAME = "module://further_link.matplotlib"
+_BACKEND_NAME = "module://further_link.matplotlib"
 
 
 def _choice() -> str | None:
     """The backend that a matplotlibrc of the person names, if there is one."""
-    if os.environ.get("MPLBACKEND") != _NAME:
+    if os.environ.get("MPLBACKEND") != _BACKEND_NAME:
         # The program itself has chosen this one.
         return None
     path = os.path.realpath(matplotlib.matplotlib_fname())
@@ -32,7 +32,7 @@ def _choice() -> str | None:
             return None
     options = matplotlib.rc_params_from_file(path, fail_on_error=False, use_default_template=False)
     name = dict.get(options, "backend")
-    return name if isinstance(name, str) and name != _NAME else None
+    return name if isinstance(name, str) and name != _BACKEND_NAME else None
 
 
 def _load(name: str) -> ModuleType:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     Point = Tuple[Number, Optional[Number]]
 
 # Seconds between two messages of a plot, at least. A person sees no difference below that.
-INTERVAL = 0.05
+SEND_INTERVAL_SECONDS = 0.05
 # Points of all plots that wait to be sent. With more than that `plot` waits. About 10 MB of memory.
-MOST_WAITING = 100000
+WAITING_MAX_COUNT = 100000
 # Points in a message. With 26 characters for a number it stays well below the limit of 1 MiB.
 _POINTS_IN_MESSAGE = 10000
 # The names in a message must fit beside them: 100 names of at most 200 characters, 12 bytes each.
@@ -202,11 +202,11 @@ def _add(
                 column = list(range(first, first + len(ys)))
             _append(state, label, column, ys)
     # Without the lock, which the sender needs.
-    outbox().put(("plot", name), lambda: _messages(name), INTERVAL)
+    outbox().put(("plot", name), lambda: _messages(name), SEND_INTERVAL_SECONDS)
     # A function that is called while the background draws: it cannot wait for itself.
     if not outbox().is_own_thread():
         with _changed:
-            while _waiting() > MOST_WAITING:
+            while _waiting() > WAITING_MAX_COUNT:
                 _changed.wait()
 
 

@@ -23,7 +23,7 @@ _AUDIBLE_HZ = (20.0, 20000.0)
 # Seconds of a tone, at most.
 _TONE_MAX_SECONDS = 60.0
 # A note as musicians write it: its name, perhaps sharp or flat, and its octave.
-_NOTE = re.compile(r"([A-Ga-g])([#b]?)([0-8])\Z")
+_NOTE_PATTERN = re.compile(r"([A-Ga-g])([#b]?)([0-8])\Z")
 # Half tones of the notes above C.
 _HALF_TONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
@@ -70,7 +70,7 @@ def play(sound: Sound, *, duration: float = 0.5, volume: float = 1.0, wait: bool
 def _frequency_of(sound: Sound) -> float | None:
     """Return the frequency of a tone or a note, None for anything else."""
     if isinstance(sound, str):
-        note = _NOTE.match(sound)
+        note = _NOTE_PATTERN.match(sound)
         if note is None:
             return None
         name, accidental, octave = note.groups()

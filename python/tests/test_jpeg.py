@@ -21,7 +21,7 @@ def _fresh(monkeypatch):
 
 def only(monkeypatch, *names):
     """Leave nothing but these encoders."""
-    for name in _jpeg._ENCODERS:
+    for name in _jpeg._ENCODERS_BY_MODULE:
         if name not in names:
             monkeypatch.setitem(sys.modules, name, None)
 
@@ -264,7 +264,7 @@ def fake(encode=lambda array, **options: b"\xff\xd8\xff" + array.tobytes()):
 
     class TurboJPEG:
         def encode(self, array, quality, pixel_format="BGR", jpeg_subsample=None):
-            assert quality == _jpeg.QUALITY
+            assert quality == _jpeg.JPEG_QUALITY
             return encode(array, pixel_format=pixel_format, jpeg_subsample=jpeg_subsample)
 
     turbojpeg = types.ModuleType("turbojpeg")
@@ -273,7 +273,7 @@ def fake(encode=lambda array, **options: b"\xff\xd8\xff" + array.tobytes()):
     simplejpeg = types.ModuleType("simplejpeg")
 
     def encode_jpeg(array, quality, colorspace, colorsubsampling="444"):
-        assert quality == _jpeg.QUALITY and array.flags["C_CONTIGUOUS"]
+        assert quality == _jpeg.JPEG_QUALITY and array.flags["C_CONTIGUOUS"]
         return encode(array, colorspace=colorspace, colorsubsampling=colorsubsampling)
 
     simplejpeg.encode_jpeg = encode_jpeg

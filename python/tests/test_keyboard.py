@@ -229,13 +229,13 @@ def test_more_events_than_are_kept_wait_with_the_server(linked):
 
     KeyboardButton("a").when_pressed = call
     connection = linked.connection()
-    number = _callbacks._WAITING + 3000
+    number = _callbacks._WAITING_MAX_COUNT + 3000
     sender = threading.Thread(
         target=lambda: [connection.key("a", "keydown") for _ in range(number)]
     )
     sender.start()
     queue = _callbacks.callbacks()._calls
-    wait_until(lambda: len(queue) == _callbacks._WAITING)
+    wait_until(lambda: len(queue) == _callbacks._WAITING_MAX_COUNT)
     go_on.set()
     wait_until(lambda: len(calls) == number)
     sender.join()

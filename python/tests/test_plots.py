@@ -259,7 +259,7 @@ def test_messages_of_a_plot_keep_their_distance(linked):
 def test_first_point_is_sent_at_once(linked, monkeypatch):
     from further_link import _outbox, plot, plots
 
-    monkeypatch.setattr(plots, "INTERVAL", 10000)
+    monkeypatch.setattr(plots, "SEND_INTERVAL_SECONDS", 10000)
     plot("p", 1, 1)
     plot("q", 1, 1)
     linked.wait_for(PLOT, 2)
@@ -276,7 +276,7 @@ def test_program_waits_if_it_is_quicker_than_its_client(linked):
     linked.wait_for(PLOT)
     linked.may_read.clear()
     progress = [0]
-    number = 5 * plots.MOST_WAITING
+    number = 5 * plots.WAITING_MAX_COUNT
 
     def work():
         for start in range(0, number, 1000):
@@ -285,11 +285,11 @@ def test_program_waits_if_it_is_quicker_than_its_client(linked):
 
     worker = threading.Thread(target=work)
     worker.start()
-    wait_until(lambda: plots._waiting() >= plots.MOST_WAITING)
+    wait_until(lambda: plots._waiting() >= plots.WAITING_MAX_COUNT)
     worker.join(0.5)
     assert worker.is_alive()
     assert progress[0] < number
-    assert plots._waiting() <= plots.MOST_WAITING + 1000
+    assert plots._waiting() <= plots.WAITING_MAX_COUNT + 1000
     linked.may_read.set()
     worker.join()
     xs, ys = all_points(linked, number + 1)

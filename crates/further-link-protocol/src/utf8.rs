@@ -3,7 +3,7 @@
 
 use std::str;
 
-const REPLACEMENT: &str = "\u{FFFD}";
+const REPLACEMENT_CHARACTER: &str = "\u{FFFD}";
 
 /// Turns a stream of bytes into text, however the stream is cut.
 ///
@@ -25,7 +25,7 @@ impl Utf8Decoder {
         self.decode_fresh(rest, sink);
         if last && self.held > 0 {
             self.held = 0;
-            sink(REPLACEMENT);
+            sink(REPLACEMENT_CHARACTER);
         }
     }
 
@@ -56,7 +56,7 @@ impl Utf8Decoder {
                 // looked at again as a beginning.
                 Err(_) => {
                     self.held = 0;
-                    sink(REPLACEMENT);
+                    sink(REPLACEMENT_CHARACTER);
                     return &bytes[taken..];
                 }
             }
@@ -80,7 +80,7 @@ impl Utf8Decoder {
             }
             match error.error_len() {
                 Some(length) => {
-                    sink(REPLACEMENT);
+                    sink(REPLACEMENT_CHARACTER);
                     bytes = &invalid[length..];
                 }
                 None => return self.hold(invalid),

@@ -13,14 +13,25 @@ pub const OUTPUT_ACK_INTERVAL_BYTES: usize = 16 * 1024;
 /// Bytes of input that the server acknowledges at the latest when the program has taken them.
 pub const INPUT_ACK_INTERVAL_BYTES: usize = 64 * 1024;
 
-const DATA: u8 = 0;
-const ACK: u8 = 1;
-const END: u8 = 2;
-const INPUT: u8 = 0;
-const OUTPUT: u8 = 1;
-const VIDEO: u8 = 2;
-const STDOUT: u8 = 1;
-const STDERR: u8 = 2;
+/// The first byte of a frame: what it says of its channel.
+mod kind {
+    pub(super) const DATA: u8 = 0;
+    pub(super) const ACK: u8 = 1;
+    pub(super) const END: u8 = 2;
+}
+
+/// The second byte: the channel.
+mod channel {
+    pub(super) const INPUT: u8 = 0;
+    pub(super) const OUTPUT: u8 = 1;
+    pub(super) const VIDEO: u8 = 2;
+}
+
+/// The third byte: of output, the stream.
+mod stream {
+    pub(super) const STDOUT: u8 = 1;
+    pub(super) const STDERR: u8 = 2;
+}
 
 /// The head of a frame. `offset` counts the bytes of the channel from the program's start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,25 +88,25 @@ impl std::error::Error for FrameError {}
 impl FrameKind {
     fn code(self) -> [u8; 4] {
         match self {
-            Self::Input => [DATA, INPUT, 0, 0],
-            Self::InputEnd => [END, INPUT, 0, 0],
-            Self::InputAck => [ACK, INPUT, 0, 0],
-            Self::Output(Stream::Stdout) => [DATA, OUTPUT, STDOUT, 0],
-            Self::Output(Stream::Stderr) => [DATA, OUTPUT, STDERR, 0],
-            Self::OutputAck => [ACK, OUTPUT, 0, 0],
-            Self::Video => [DATA, VIDEO, 0, 0],
+            Self::Input => [kind::DATA, channel::INPUT, 0, 0],
+            Self::InputEnd => [kind::END, channel::INPUT, 0, 0],
+            Self::InputAck => [kind::ACK, channel::INPUT, 0, 0],
+            Self::Output(Stream::Stdout) => [kind::DATA, channel::OUTPUT, stream::STDOUT, 0],
+            Self::Output(Stream::Stderr) => [kind::DATA, channel::OUTPUT, stream::STDERR, 0],
+            Self::OutputAck => [kind::ACK, channel::OUTPUT, 0, 0],
+            Self::Video => [kind::DATA, channel::VIDEO, 0, 0],
         }
     }
 
     fn of_code(code: [u8; 4]) -> Option<Self> {
         Some(match code {
-            [DATA, INPUT, 0, 0] => Self::Input,
-            [END, INPUT, 0, 0] => Self::InputEnd,
-            [ACK, INPUT, 0, 0] => Self::InputAck,
-            [DATA, OUTPUT, STDOUT, 0] => Self::Output(Stream::Stdout),
-            [DATA, OUTPUT, STDERR, 0] => Self::Output(Stream::Stderr),
-            [ACK, OUTPUT, 0, 0] => Self::OutputAck,
-            [DATA, VIDEO, 0, 0] => Self::Video,
+            [kind::DATA, channel::INPUT, 0, 0] => Self::Input,
+            [kind::END, channel::INPUT, 0, 0] => Self::InputEnd,
+            [kind::ACK, channel::INPUT, 0, 0] => Self::InputAck,
+            [kind::DATA, channel::OUTPUT, stream::STDOUT, 0] => Self::Output(Stream::Stdout),
+            [kind::DATA, channel::OUTPUT, stream::STDERR, 0] => Self::Output(Stream::Stderr),
+            [kind::ACK, channel::OUTPUT, 0, 0] => Self::OutputAck,
+            [kind::DATA, channel::VIDEO, 0, 0] => Self::Video,
             _ => return None,
         })
     }

@@ -1,6 +1,6 @@
 //! Telling what changes below a folder, whoever changes it.
 //!
-//! `inotify(7)` watches single folders, so each has its watch. What it tells is gathered for [`DEBOUNCE`] and then told as what
+//! `inotify(7)` watches single folders, so each has its watch. What it tells is gathered for [`DEBOUNCE_DELAY`] and then told as what
 //! has come of it. Where events may have been missed (in a folder that was made a moment ago) the folder is looked at.
 
 use super::change_set::Changes;
@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 /// kernel.
 const WATCHED_DIRS_MAX_COUNT: usize = 4096;
 /// How long changes are gathered: an editor that saves makes five of them, and a page need not know more often.
-const DEBOUNCE: Duration = Duration::from_millis(50);
+const DEBOUNCE_DELAY: Duration = Duration::from_millis(50);
 /// Reads of what the kernel has gathered, each of up to 4 KiB, before some of it is told.
 const READS_PER_FLUSH: usize = 1024;
 /// How often it is checked whether the folder is still there: the kernel does not tell while somebody has it open, or when
@@ -70,7 +70,7 @@ pub(super) fn watch(link: &ServerLink, root: &Root, name: &Name) -> Option<()> {
             return None;
         }
         if both[0].any() == Some(true) {
-            wait_for_end(link, DEBOUNCE)?;
+            wait_for_end(link, DEBOUNCE_DELAY)?;
             watcher.read();
             watcher.tell(link)?;
         }
