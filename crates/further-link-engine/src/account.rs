@@ -59,8 +59,8 @@ impl Account {
         Self::found(&uid.to_string(), User::from_uid(Uid::from_raw(uid)))
     }
 
-    /// Returns the account that this process runs as. A process whose id has no entry (as in some containers)
-    /// gets one made of `HOME` and the number.
+    /// Returns the account that this process runs as. A process whose id has no entry (as in some
+    /// containers) gets one made of `HOME` and the number.
     pub fn of_this_process() -> Self {
         let uid = Uid::effective().as_raw();
         Self::by_uid(uid).unwrap_or_else(|_| Self {
@@ -97,8 +97,8 @@ impl Account {
     }
 }
 
-/// Which accounts programs may run as. Decided before the server drops its rights, and enforced by the
-/// spawner, so that a server that was taken over cannot widen it.
+/// Which accounts programs may run as. Decided before the server drops its rights, and enforced by
+/// the spawner, so that a server that was taken over cannot widen it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accounts {
     /// The account that the server was started as.
@@ -110,7 +110,8 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Settles who clients that name nobody are: `configured`, else `pi` if it exists, else `server`.
+    /// Settles who clients that name nobody are: `configured`, else `pi` if it exists, else
+    /// `server`.
     pub fn new(server: Account, configured: Option<String>, permitted: Vec<String>) -> Self {
         let default = configured
             .or_else(|| {
@@ -124,8 +125,8 @@ impl Accounts {
         }
     }
 
-    /// Returns whether programs may run as `account`: the default one, those listed, and if none are listed
-    /// all ordinary ones. Root only if it is named or the default.
+    /// Returns whether programs may run as `account`: the default one, those listed, and if none
+    /// are listed all ordinary ones. Root only if it is named or the default.
     pub fn permits(&self, account: &Account) -> bool {
         account.name == self.default
             || self.permitted.contains(&account.name)

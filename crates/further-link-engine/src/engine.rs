@@ -75,8 +75,8 @@ impl Drop for JobPermit {
 }
 
 impl Engine {
-    /// Connects to the spawner. Has to be called inside of the runtime, and before rights are given up:
-    /// some languages are installed where only their user can look.
+    /// Connects to the spawner. Has to be called inside of the runtime, and before rights are given
+    /// up: some languages are installed where only their user can look.
     ///
     /// # Errors
     /// If the runtime cannot watch the spawner's socket.
@@ -141,7 +141,8 @@ impl Engine {
         }
     }
 
-    /// Starts a program by `runner`'s row, for a client that knows `features`. Returns at once; how it went is the job's state.
+    /// Starts a program by `runner`'s row, for a client that knows `features`. Returns at once; how
+    /// it went is the job's state.
     ///
     /// # Errors
     /// If the request cannot be carried out whatever the machine says.
@@ -185,8 +186,8 @@ impl Engine {
         )
     }
 
-    /// Starts a program that answers its client through its standard streams, in the work directory and
-    /// with the virtual environment.
+    /// Starts a program that answers its client through its standard streams, in the work directory
+    /// and with the virtual environment.
     ///
     /// # Errors
     /// As for [`Engine::start`].
@@ -255,17 +256,18 @@ impl Engine {
     }
 
     /// Returns the files below `root`, an absolute path that the configuration or a person at this
-    /// device has named, with the rights of `account`. It is made at the first use, if it is missing
-    /// and the account may.
+    /// device has named, with the rights of `account`. It is made at the first use, if it is
+    /// missing and the account may.
     pub fn tree_below(&self, root: PathBuf, account: Account) -> Tree {
         Tree::new(self.shared.files_workers.clone(), account, root)
     }
 
-    /// Puts a project in the place of the one of that name, with the rights of `account`. `fetch` downloads
-    /// from an address into a file. Returns whether all files are there: without internet, those that
-    /// would have to be fetched are left out.
+    /// Puts a project in the place of the one of that name, with the rights of `account`. `fetch`
+    /// downloads from an address into a file. Returns whether all files are there: without
+    /// internet, those that would have to be fetched are left out.
     ///
-    /// Dropped before it is over, the old project is still there, or the new one is there as a whole.
+    /// Dropped before it is over, the old project is still there, or the new one is there as a
+    /// whole.
     ///
     /// # Errors
     /// If it fails; then the old project is as it was.

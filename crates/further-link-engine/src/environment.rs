@@ -22,8 +22,8 @@ pub fn first_display() -> Option<String> {
         .map(|number| format!(":{number}"))
 }
 
-/// Returns the part of the server's own environment that every program gets: `PATH`, language, time zone and
-/// the variables in `configured`.
+/// Returns the part of the server's own environment that every program gets: `PATH`, language, time
+/// zone and the variables in `configured`.
 pub(crate) fn passed_on(configured: &[String]) -> Vec<(String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))

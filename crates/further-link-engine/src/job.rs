@@ -1,5 +1,5 @@
-//! A job: one running program. One task owns its descriptors, reads what it outputs into its log and
-//! writes its input.
+//! A job: one running program. One task owns its descriptors, reads what it outputs into its log
+//! and writes its input.
 
 use crate::channels::{self, ChannelView, Channels, ConnectLegacyListeners, EventRefused};
 use crate::descriptor::watch;
@@ -32,13 +32,13 @@ const INPUT_TURN_MAX_BYTES: usize = PIPE_CAPACITY_BYTES;
 /// acknowledged.
 const INPUT_ACK_INTERVAL_BYTES: u64 =
     further_link_protocol::wire::stream::INPUT_ACK_INTERVAL_BYTES as u64;
-/// Reads after which viewers are told, if there is always more: 16 KiB of a terminal, which go together
-/// then. Other tasks have their turn after each read, which takes some 30 µs.
+/// Reads after which viewers are told, if there is always more: 16 KiB of a terminal, which go
+/// together then. Other tasks have their turn after each read, which takes some 30 µs.
 const READS_PER_WAKEUP: u8 = 4;
 /// A read of fewer bytes says that there are no more for now: viewers are told at once.
 const SHORT_READ_BYTES: usize = 1024;
-/// How long a terminal is waited for after its last process has ended, for the kernel to hand out the
-/// rest (it does so by itself, from a work queue).
+/// How long a terminal is waited for after its last process has ended, for the kernel to hand out
+/// the rest (it does so by itself, from a work queue).
 const TERMINAL_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How far a job has come.
@@ -102,8 +102,8 @@ pub(crate) struct ChannelSettings {
 struct Inbox {
     /// Takes input at once while nothing waits: a key does not wait for another task.
     direct: Option<End>,
-    /// Waits for the program to take it. Copied into one queue, so that what waits is no more memory
-    /// than it is bytes.
+    /// Waits for the program to take it. Copied into one queue, so that what waits is no more
+    /// memory than it is bytes.
     input: VecDeque<u8>,
     /// Nothing comes behind `input`.
     ended: bool,
@@ -115,7 +115,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Job {
-    /// Follows a program that the spawner was asked to start. `finished` is dropped when it is over.
+    /// Follows a program that the spawner was asked to start. `finished` is dropped when it is
+    /// over.
     pub(crate) fn follow<T: Send + 'static>(
         link: Arc<Link>,
         handle: JobHandle,
@@ -160,13 +161,14 @@ impl Job {
         locked(&self.state).clone()
     }
 
-    /// Returns a viewer of everything that it outputs. `wake` is also notified when the state changes.
+    /// Returns a viewer of everything that it outputs. `wake` is also notified when the state
+    /// changes.
     pub fn cursor(&self, lossless: bool, wake: Arc<Notify>) -> Cursor {
         self.log.cursor(lossless, wake)
     }
 
-    /// Lets a client see what the program says through its IO channels; `None` if it has none. `wake` of a
-    /// [`Job::cursor`] is notified when there is something.
+    /// Lets a client see what the program says through its IO channels; `None` if it has none.
+    /// `wake` of a [`Job::cursor`] is notified when there is something.
     pub fn view_channels(&self) -> Option<ChannelView> {
         Some(self.channels.as_ref()?.view())
     }
@@ -188,7 +190,8 @@ impl Job {
     /// Hands input to the program. Returns at once; what the program does not read yet waits.
     ///
     /// # Errors
-    /// If [`INPUT_QUEUE_MAX_BYTES`] bytes already do, or the input has ended; nothing of `input` is taken then.
+    /// If [`INPUT_QUEUE_MAX_BYTES`] bytes already do, or the input has ended; nothing of `input` is
+    /// taken then.
     pub fn input(&self, input: &[u8]) -> Result<(), InputRefused> {
         let mut inbox = locked(&self.inbox);
         if inbox.ended {
@@ -221,8 +224,8 @@ impl Job {
         self.inbox_changed.notify_one();
     }
 
-    /// Bytes of input that the program has taken, or that went nowhere since it takes none any more.
-    /// Viewers are woken now and then while this grows.
+    /// Bytes of input that the program has taken, or that went nowhere since it takes none any
+    /// more. Viewers are woken now and then while this grows.
     pub fn input_taken(&self) -> u64 {
         self.input_taken.load(Ordering::Relaxed)
     }
@@ -251,7 +254,8 @@ impl Job {
 
     /// SIGTERM to everything in the job, and after the grace time SIGKILL.
     pub fn stop(&self) {
-        // Once: a client can ask as often as it likes, and each request takes memory until it is read.
+        // Once: a client can ask as often as it likes, and each request takes memory until it is
+        // read.
         if !self.stopping.swap(true, Ordering::Relaxed) && !self.link.stop(self.id) {
             self.stopping.store(false, Ordering::Relaxed);
         }
@@ -297,8 +301,8 @@ impl Job {
         }
     }
 
-    /// Takes the sockets of IO channels off `descriptors` and serves them, until it is told that the program is
-    /// over.
+    /// Takes the sockets of IO channels off `descriptors` and serves them, until it is told that
+    /// the program is over.
     fn serve_channels(
         &self,
         descriptors: &mut Vec<OwnedFd>,
@@ -318,8 +322,8 @@ impl Job {
     }
 }
 
-/// The server's end of a stream: the pty's master (which is several), or one of the pipes. It is closed
-/// when nothing needs it any more.
+/// The server's end of a stream: the pty's master (which is several), or one of the pipes. It is
+/// closed when nothing needs it any more.
 type End = Arc<AsyncFd<OwnedFd>>;
 
 /// The server's ends of the program's streams.
@@ -332,9 +336,10 @@ struct Streams {
     outputs: Vec<(End, Stream)>,
     /// Input waits, or did when it was last looked at.
     input_waits: bool,
-    /// Bytes of standard output that were read since standard error was seen to wait. It goes on waiting until standard output
-    /// is dry, or so many were read as a pipe holds: then all that the program wrote before an error was read before it, and
-    /// an output that never ends does not hide the other one.
+    /// Bytes of standard output that were read since standard error was seen to wait. It goes on
+    /// waiting until standard output is dry, or so many were read as a pipe holds: then all that
+    /// the program wrote before an error was read before it, and an output that never ends does not
+    /// hide the other one.
     before_errors: usize,
     /// Reads of which viewers were not told yet.
     untold: u8,
@@ -384,7 +389,8 @@ impl Streams {
         })
     }
 
-    /// Carries bytes both ways until nothing of the job is left and all that it output is in the log.
+    /// Carries bytes both ways until nothing of the job is left and all that it output is in the
+    /// log.
     async fn carry(&mut self, job: &Job, mut exited: oneshot::Receiver<i32>) -> Option<i32> {
         let mut full = false;
         loop {
@@ -424,7 +430,8 @@ impl Streams {
         }
     }
 
-    /// Writes some of what waits, if the program takes it. `closed`: nobody has the other end any more.
+    /// Writes some of what waits, if the program takes it. `closed`: nobody has the other end any
+    /// more.
     fn write(&mut self, job: &Job, closed: bool) {
         let mut inbox = locked(&job.inbox);
         if let Some(descriptor) = &self.input {
@@ -506,8 +513,8 @@ impl Streams {
         reading
     }
 
-    /// Reads what is left after the last process has ended. A pipe has it all by then; a terminal says
-    /// when it does (EIO).
+    /// Reads what is left after the last process has ended. A pipe has it all by then; a terminal
+    /// says when it does (EIO).
     async fn drain(&mut self, job: &Job) {
         while let Some((descriptor, stream)) = self.outputs.first() {
             match read_now(descriptor, *stream, &job.log) {
@@ -543,16 +550,16 @@ fn set_size(terminal: &End, size: TerminalSize) {
         ws_xpixel: 0,
         ws_ypixel: 0,
     };
-    // SAFETY: the request reads a winsize (ioctl_tty(2)); the descriptor is the pty's master. The kernel
-    // sends SIGWINCH to the programs if it has changed.
+    // SAFETY: the request reads a winsize (ioctl_tty(2)); the descriptor is the pty's master. The
+    // kernel sends SIGWINCH to the programs if it has changed.
     #[allow(unsafe_code)]
     unsafe {
         libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size);
     }
 }
 
-/// One `read(2)` straight into the log, if the runtime knows the descriptor to be readable. When it is
-/// dry, the next wait asks the kernel again.
+/// One `read(2)` straight into the log, if the runtime knows the descriptor to be readable. When it
+/// is dry, the next wait asks the kernel again.
 fn read_ready(descriptor: &AsyncFd<OwnedFd>, stream: Stream, log: &OutputLog) -> Reading {
     reading(log.fill(stream, |space| {
         descriptor.try_io(Interest::READABLE, |descriptor| {

@@ -24,14 +24,15 @@ pub struct Launch {
     pub script: Option<String>,
     /// Make `script` executable first.
     pub make_executable: bool,
-    /// A folder of the program alone that is made first, and removed with all in it when the job is over.
+    /// A folder of the program alone that is made first, and removed with all in it when the job is
+    /// over.
     pub temp_folder: Option<String>,
     /// Make a private folder with the sockets of IO channels.
     pub channels: bool,
     /// Give the program an input; without, it reads `/dev/null`.
     pub input: bool,
-    /// The program ignores SIGTERM (interactive shells do), so `stop` also hangs up once nothing else
-    /// of the job is left.
+    /// The program ignores SIGTERM (interactive shells do), so `stop` also hangs up once nothing
+    /// else of the job is left.
     pub hangup: bool,
 }
 

@@ -1,10 +1,11 @@
 //! The output log: the bytes that a job has output, addressed by absolute offset, in a ring of
 //! bounded size.
 //!
-//! A viewer is a [`Cursor`] on it. A viewer that may not lose bytes holds the job's reading back when
-//! it is [`LOG_CAPACITY_BYTES`] behind, or less if it says so: the kernel then blocks the program. One that may
-//! lose them is told how many it missed. The log knows neither clients nor programs, and copies a byte once on its way in
-//! (the kernel does that) and not at all on its way out.
+//! A viewer is a [`Cursor`] on it. A viewer that may not lose bytes holds the job's reading back
+//! when it is [`LOG_CAPACITY_BYTES`] behind, or less if it says so: the kernel then blocks the
+//! program. One that may lose them is told how many it missed. The log knows neither clients nor
+//! programs, and copies a byte once on its way in (the kernel does that) and not at all on its way
+//! out.
 
 use further_link_protocol::Stream;
 use std::collections::VecDeque;
@@ -15,7 +16,8 @@ use tokio::sync::Notify;
 /// Bytes that a log holds at most. A lossless viewer may be this far behind; large enough that a
 /// reader with 20 ms of delay still gets 10 MB/s, small enough for a hundred stalled ones.
 pub const LOG_CAPACITY_BYTES: usize = 256 * 1024;
-/// The first allocation. A prompt fits, and most programs that wait for somebody have not said more.
+/// The first allocation. A prompt fits, and most programs that wait for somebody have not said
+/// more.
 const LOG_INITIAL_BYTES: usize = 1024;
 /// Bytes that are asked for at once, at most: what a pipe holds.
 const READ_MAX_BYTES: usize = 64 * 1024;
@@ -71,8 +73,8 @@ pub struct Cursor {
     ahead: usize,
 }
 
-/// Bytes that a lossy viewer missed. No viewer is lossy yet: those that attach at an offset that the
-/// log does not hold any more, and slow links whose output is thinned, will be told of it.
+/// Bytes that a lossy viewer missed. No viewer is lossy yet: those that attach at an offset that
+/// the log does not hold any more, and slow links whose output is thinned, will be told of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap {
     /// Offset of the first byte that was missed.
@@ -96,13 +98,14 @@ pub enum Read {
 
 impl OutputLog {
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // A panic while the lock is held is a bug in this file; the bytes are still the best there is.
+        // A panic while the lock is held is a bug in this file; the bytes are still the best there
+        // is.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns a viewer from the beginning of what is still there. `wake` is notified whenever there is
-    /// something new for it. A `lossless` one holds the job back (backpressure); another is told of a
-    /// [`Gap`].
+    /// Returns a viewer from the beginning of what is still there. `wake` is notified whenever
+    /// there is something new for it. A `lossless` one holds the job back (backpressure); another
+    /// is told of a [`Gap`].
     pub fn cursor(self: &Arc<Self>, lossless: bool, wake: Arc<Notify>) -> Cursor {
         let mut inner = self.lock();
         let id = inner.next_viewer;
@@ -301,8 +304,9 @@ impl Cursor {
         Read::Bytes
     }
 
-    /// Sets how many bytes may be read before this viewer comes to them, at most [`LOG_CAPACITY_BYTES`] (which
-    /// it is at first). A slow viewer that is to see soon what happens now keeps this small.
+    /// Sets how many bytes may be read before this viewer comes to them, at most
+    /// [`LOG_CAPACITY_BYTES`] (which it is at first). A slow viewer that is to see soon what
+    /// happens now keeps this small.
     pub fn set_ahead(&mut self, ahead: usize) {
         let ahead = ahead.clamp(1, LOG_CAPACITY_BYTES);
         if ahead == self.ahead {

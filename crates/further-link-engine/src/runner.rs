@@ -1,7 +1,7 @@
 //! The runner table: how each kind of program is started.
 //!
-//! A language is a row of this table, not code. `launch` is a pure function: it looks at nothing but
-//! its arguments, so that a start can be tested without starting anything.
+//! A language is a row of this table, not code. `launch` is a pure function: it looks at nothing
+//! but its arguments, so that a start can be tested without starting anything.
 
 use crate::environment::DEFAULT_PATH;
 use crate::launch::{CodeFile, Launch};
@@ -9,13 +9,15 @@ use crate::{Account, StartError};
 use further_link_protocol::StartRequest;
 use std::path::{Path, PathBuf};
 
-/// Bytes of all arguments of a program together, half of what is handed over to the spawner for one start.
+/// Bytes of all arguments of a program together, half of what is handed over to the spawner for one
+/// start.
 pub(crate) const ARGUMENTS_MAX_BYTES: usize = 64 * 1024;
 
 /// One row: a kind of program that clients can start.
 ///
-/// In `command`, `{file}` stands for the file to run, `{folder}` for the folder it runs in, `{temp}`
-/// for a private folder that is removed afterwards, and `{shell}` for the account's login shell.
+/// In `command`, `{file}` stands for the file to run, `{folder}` for the folder it runs in,
+/// `{temp}` for a private folder that is removed afterwards, and `{shell}` for the account's login
+/// shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Runner {
     /// What clients call it.
@@ -84,7 +86,8 @@ fn is_executable(path: &Path) -> bool {
 }
 
 /// Compiles `{file}` into the private folder and runs the result there; `$0` is the file, `$1` the
-/// folder, what follows the program's arguments. The compiler's messages are the program's standard error.
+/// folder, what follows the program's arguments. The compiler's messages are the program's standard
+/// error.
 const COMPILE_C: &str =
     r#"temp=$1; shift; cc -O1 -Wall -o "$temp/program" "$0" -lm && exec "$temp/program" "$@""#;
 const COMPILE_CPP: &str =
@@ -102,8 +105,8 @@ pub struct RunnerTable {
 }
 
 impl Default for RunnerTable {
-    /// Returns the rows that ship: `python3`, `shell` and `exec` of the protocol, and the usual languages,
-    /// which are there when their program is installed.
+    /// Returns the rows that ship: `python3`, `shell` and `exec` of the protocol, and the usual
+    /// languages, which are there when their program is installed.
     fn default() -> Self {
         let mut python = Runner::row("python3", "Python", ".py", &["python3", "-u", "{file}"]);
         python.venv = true;
@@ -226,8 +229,8 @@ impl RunnerTable {
             path.unwrap_or(work_dir)
         } else if let Some(code) = &request.code {
             launch.create_folder = true;
-            // Interpreters look for modules beside the program. In a folder that everybody can write to
-            // (which the temp folder is) they would find those of strangers.
+            // Interpreters look for modules beside the program. In a folder that everybody can
+            // write to (which the temp folder is) they would find those of strangers.
             let private = path.is_none();
             let folder = path.unwrap_or_else(|| context.temp_dir.to_owned());
             let name = format!("program-{}{}", context.fresh, runner.extension);
@@ -280,7 +283,8 @@ impl RunnerTable {
         Ok(launch)
     }
 
-    /// Returns a launch of a program and arguments as they are, in the work directory, without input.
+    /// Returns a launch of a program and arguments as they are, in the work directory, without
+    /// input.
     pub(crate) fn launch_command(argv: Vec<String>, context: &LaunchContext<'_>) -> Launch {
         let folder = text(&context.work_dir());
         Launch {
@@ -370,7 +374,8 @@ impl LaunchContext<'_> {
     }
 }
 
-/// Returns a path as text. All paths here come from text (JSON, TOML, `passwd`), so nothing is lost.
+/// Returns a path as text. All paths here come from text (JSON, TOML, `passwd`), so nothing is
+/// lost.
 fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }

@@ -1,8 +1,9 @@
-//! Opening files below a folder, and nowhere else, whatever the names are and whoever changes the folder
-//! meanwhile.
+//! Opening files below a folder, and nowhere else, whatever the names are and whoever changes the
+//! folder meanwhile.
 //!
-//! `openat2(2)` with `RESOLVE_BENEATH` has the kernel see to it. Where it is missing (before Linux 5.6, or
-//! behind a filter of system calls) each component is opened by itself and no link is followed.
+//! `openat2(2)` with `RESOLVE_BENEATH` has the kernel see to it. Where it is missing (before Linux
+//! 5.6, or behind a filter of system calls) each component is opened by itself and no link is
+//! followed.
 
 use super::FilesError;
 use nix::errno::Errno;
@@ -17,20 +18,24 @@ const COMPONENT_MAX_BYTES: usize = 255;
 const PATH_MAX_BYTES: usize = 4095;
 /// Components of a path, at most: what is removed or copied is gone through by recursion.
 const PATH_MAX_COMPONENTS: usize = 128;
-/// How often a path is resolved again because somebody has moved folders meanwhile (`openat2(2)`, EAGAIN).
+/// How often a path is resolved again because somebody has moved folders meanwhile (`openat2(2)`,
+/// EAGAIN).
 const RESOLVE_ATTEMPTS: usize = 64;
 
-/// A path below a folder, as a client wrote it and as it is used: components without `.`, `..`, empty ones or NUL.
+/// A path below a folder, as a client wrote it and as it is used: components without `.`, `..`,
+/// empty ones or NUL.
 #[derive(
     Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
 pub struct Name(String);
 
 impl Name {
-    /// Checks a name. `.` and empty components say nothing and are left out; a slash at the end too.
+    /// Checks a name. `.` and empty components say nothing and are left out; a slash at the end
+    /// too.
     ///
     /// # Errors
-    /// If it leads out of the folder (`..`, absolute), names nothing, or is longer than any path can be.
+    /// If it leads out of the folder (`..`, absolute), names nothing, or is longer than any path
+    /// can be.
     pub fn new(text: &str) -> Result<Self, FilesError> {
         let name = Self::or_root(text)?;
         match name.0.is_empty() {
@@ -88,7 +93,8 @@ impl Name {
         }
     }
 
-    /// Returns the name of something in the folder that this is; `component` is one that a folder has.
+    /// Returns the name of something in the folder that this is; `component` is one that a folder
+    /// has.
     pub(crate) fn join(&self, component: &str) -> Name {
         match self.0.is_empty() {
             true => Name(component.to_owned()),
@@ -144,7 +150,8 @@ impl Root {
         self
     }
 
-    /// Returns a folder below this one as a root of its own; a link is not followed in the last place.
+    /// Returns a folder below this one as a root of its own; a link is not followed in the last
+    /// place.
     pub(crate) fn below_itself(&self, name: &Name) -> nix::Result<Self> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
         Ok(Self {
@@ -161,8 +168,9 @@ impl Root {
         })
     }
 
-    /// Opens what `name` is. Links are followed only where they stay below the root, and never in the last place if
-    /// `flags` has `O_NOFOLLOW` (without the kernel's help: nowhere). A path that leads out is `EXDEV` or `ELOOP`.
+    /// Opens what `name` is. Links are followed only where they stay below the root, and never in
+    /// the last place if `flags` has `O_NOFOLLOW` (without the kernel's help: nowhere). A path that
+    /// leads out is `EXDEV` or `ELOOP`.
     pub(crate) fn open_at(&self, name: &Name, flags: OFlag, mode: Mode) -> nix::Result<OwnedFd> {
         // What is only looked at (`O_PATH`) is not opened, and openat2(2) refuses what says how.
         let flags = match flags.contains(OFlag::O_PATH) {

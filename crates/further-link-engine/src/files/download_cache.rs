@@ -1,8 +1,9 @@
 //! The cache of files that were fetched from addresses: `WORK_DIR/.flcache/bucketName/fileName`.
 //!
-//! The names come from whoever uploads, and programs of the account can write there. So a file counts only if
-//! a record beside it (`.flcache/.index`) says that it came from the same address, and if it is still what
-//! came from there: no project gets what another one, or a program, has put under the same name.
+//! The names come from whoever uploads, and programs of the account can write there. So a file
+//! counts only if a record beside it (`.flcache/.index`) says that it came from the same address,
+//! and if it is still what came from there: no project gets what another one, or a program, has put
+//! under the same name.
 //!
 //! All of it may be removed at any time, and nothing fails because it cannot be written.
 
@@ -64,7 +65,8 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    /// Opens the cache of a work folder, if there is one. A link in its place is none: it may lead into a project.
+    /// Opens the cache of a work folder, if there is one. A link in its place is none: it may lead
+    /// into a project.
     pub(super) fn open(work: &Root) -> Option<Self> {
         let root = work.below_itself(&Name::new(CACHE_DIR).ok()?).ok()?;
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
@@ -181,7 +183,8 @@ fn key(place: &Name) -> String {
     hexadecimal(ring::digest::digest(&SHA256, place.as_str().as_bytes()).as_ref())
 }
 
-/// What of an address says which file it is: without what only permits to get it, which is another at each upload.
+/// What of an address says which file it is: without what only permits to get it, which is another
+/// at each upload.
 pub(super) fn source_of(url: &str) -> String {
     let (url, _fragment) = url.split_once('#').unwrap_or((url, ""));
     let Some((path, query)) = url.split_once('?') else {

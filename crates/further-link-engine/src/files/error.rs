@@ -10,7 +10,8 @@ pub enum FilesError {
     /// No process could be started as the account.
     #[error(transparent)]
     Account(#[from] StartError),
-    /// A name that no file may have here: it leads out of the folder, or means something to the server.
+    /// A name that no file may have here: it leads out of the folder, or means something to the
+    /// server.
     #[error("The name {name:?} is not allowed: {why}.")]
     Forbidden {
         /// As the client wrote it.
@@ -87,7 +88,8 @@ impl FilesError {
             Errno::ENOTDIR => Self::NotFolder(name),
             Errno::EACCES | Errno::EPERM | Errno::EROFS => Self::NoPermission(name),
             Errno::ENOSPC | Errno::EDQUOT => Self::NoSpace,
-            // What openat2(2) says of a path that leads out, and open(2) of a link in the last place.
+            // What openat2(2) says of a path that leads out, and open(2) of a link in the last
+            // place.
             Errno::EXDEV | Errno::ELOOP => Self::Forbidden {
                 name,
                 why: "it leads out of the folder".to_owned(),

@@ -1,5 +1,5 @@
-//! Connecting to programs that carry the older package: they listen for keys on sockets of their own
-//! (`docs/protocol.md` section 6, "The older dialect").
+//! Connecting to programs that carry the older package: they listen for keys on sockets of their
+//! own (`docs/protocol.md` section 6, "The older dialect").
 
 use super::FilesError;
 use super::worker::ServerLink;
@@ -14,8 +14,8 @@ const SOCKET_SUFFIX: &str = ".keyevent.sock";
 /// Sockets that are connected to, at most: as many descriptors as go with one packet.
 const LISTENERS_MAX_COUNT: usize = 8;
 
-/// Connects to every such socket in `folder` but those of `known`; sends their process groups and the
-/// connections.
+/// Connects to every such socket in `folder` but those of `known`; sends their process groups and
+/// the connections.
 pub(super) fn connect_all(link: &ServerLink, dir: &str, known: &[u32]) -> Option<()> {
     match connections(dir, known) {
         Ok(connections) => {
@@ -46,7 +46,8 @@ fn connections(dir: &str, known: &[u32]) -> nix::Result<Vec<(u32, OwnedFd)>> {
         if known.len() + connections.len() == LISTENERS_MAX_COUNT {
             break;
         }
-        // By way of the folder's descriptor: an address holds 107 bytes (unix(7)), a path may be longer.
+        // By way of the folder's descriptor: an address holds 107 bytes (unix(7)), a path may be
+        // longer.
         let address = format!("/proc/self/fd/{number}/{name}");
         let connection = socket(
             AddressFamily::Unix,

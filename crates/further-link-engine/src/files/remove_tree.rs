@@ -1,5 +1,6 @@
-//! Removing a tree of files, whatever it holds and whoever changes it meanwhile: no link is followed, no
-//! other file system is entered, and folders that their owner may not write to are made writable first.
+//! Removing a tree of files, whatever it holds and whoever changes it meanwhile: no link is
+//! followed, no other file system is entered, and folders that their owner may not write to are
+//! made writable first.
 
 use nix::dir::Dir;
 use nix::errno::Errno;
@@ -9,14 +10,14 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
-/// Folders inside of folders that are gone into, each with a descriptor and a piece of the stack. What is deeper
-/// is moved up first.
+/// Folders inside of folders that are gone into, each with a descriptor and a piece of the stack.
+/// What is deeper is moved up first.
 const RECURSION_MAX_DEPTH: usize = 64;
 /// How often a folder is emptied that somebody else fills.
 const EMPTY_ATTEMPTS: usize = 8;
 
-/// Removes a file, a link, or a folder with all in it; that it is not there is fine. Goes on after an
-/// error, so that as much as possible is gone.
+/// Removes a file, a link, or a folder with all in it; that it is not there is fine. Goes on after
+/// an error, so that as much as possible is gone.
 ///
 /// # Errors
 /// Returns the first reason why something stays.
@@ -144,7 +145,8 @@ fn open_here(folder: BorrowedFd<'_>, name: &CStr, access: OFlag) -> nix::Result<
         .resolve(ResolveFlag::RESOLVE_NO_XDEV);
     match openat2(folder, name, how) {
         Err(Errno::EXDEV) => Err(Errno::EBUSY),
-        // An old kernel, or a filter of system calls; then a bind mount of the same file system is not seen.
+        // An old kernel, or a filter of system calls; then a bind mount of the same file system is
+        // not seen.
         Err(Errno::ENOSYS | Errno::EPERM) => openat(folder, name, flags, Mode::empty()),
         result => result,
     }

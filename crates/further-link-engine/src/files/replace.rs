@@ -1,8 +1,10 @@
-//! Replacing a folder by a new one at once: the new one is built beside the old one, and one rename exchanges them
-//! (`renameat2(2)`, `RENAME_EXCHANGE`). Whoever looks sees the one or the other, also after a power cut.
+//! Replacing a folder by a new one at once: the new one is built beside the old one, and one rename
+//! exchanges them (`renameat2(2)`, `RENAME_EXCHANGE`). Whoever looks sees the one or the other,
+//! also after a power cut.
 //!
-//! Where the file system knows no such rename (NFS, some FUSE), it takes three, and in between the old folder is set
-//! aside under a name that follows from its own: whoever builds the next one puts it back if that is as far as it got.
+//! Where the file system knows no such rename (NFS, some FUSE), it takes three, and in between the
+//! old folder is set aside under a name that follows from its own: whoever builds the next one puts
+//! it back if that is as far as it got.
 
 use super::beneath::Root;
 use super::reserved_names::{SET_ASIDE_PREFIX, TEMPORARY_PREFIX, hexadecimal, temporary_name};
@@ -26,7 +28,8 @@ pub(super) fn is_reserved(component: &str) -> bool {
     component.starts_with(TEMPORARY_PREFIX) || component.starts_with(SET_ASIDE_PREFIX)
 }
 
-/// A folder that is being built beside the one that it will replace. Dropped before the swap, it is removed.
+/// A folder that is being built beside the one that it will replace. Dropped before the swap, it is
+/// removed.
 pub(super) struct Staging {
     /// What the name counts from.
     base: Root,
@@ -104,7 +107,8 @@ impl Staging {
         if !is_same(&self.tree, self.around.as_fd(), &self.temporary) {
             return Err(FilesError::Changed(self.name.as_str().to_owned()));
         }
-        // Nobody is to take it for forgotten while it has the temporary name: we may have to put it back.
+        // Nobody is to take it for forgotten while it has the temporary name: we may have to put it
+        // back.
         self.former = lock(self.around.as_fd(), &self.last);
         self.state = self.rename().map_err(fail)?;
         self.sync_around().map_err(fail)
@@ -127,7 +131,8 @@ impl Staging {
         Err(Errno::EBUSY)
     }
 
-    /// Exchanges what has the name and what has the temporary name. `ENOENT` if one of them is missing.
+    /// Exchanges what has the name and what has the temporary name. `ENOENT` if one of them is
+    /// missing.
     fn exchange(&self) -> nix::Result<()> {
         let (around, new, old) = (&self.around, &*self.temporary, &*self.last);
         match self.rename_with(RenameFlags::RENAME_EXCHANGE) {
@@ -187,7 +192,8 @@ impl Staging {
             return None;
         }
         self.former = None;
-        // It has its name, and whoever writes in it locks it: they need not wait for the old one to be gone.
+        // It has its name, and whoever writes in it locks it: they need not wait for the old one to
+        // be gone.
         unlock(self.tree.as_fd());
         let removed = remove_tree::remove(self.around.as_fd(), &c_name(&self.temporary));
         removed.err().map(|errno| (self.temporary.clone(), errno))
@@ -265,7 +271,8 @@ fn begin(base: &Root, outer: &Name, around: BorrowedFd<'_>) -> nix::Result<(Stri
     Err(Errno::EBUSY)
 }
 
-/// Removes what processes that were killed have left in a folder. Best effort: it is in nobody's way.
+/// Removes what processes that were killed have left in a folder. Best effort: it is in nobody's
+/// way.
 pub(super) fn remove_stale(folder: BorrowedFd<'_>) {
     let names = remove_tree::names(folder).unwrap_or_default();
     let temporary = |name: &&CString| name.to_bytes().starts_with(TEMPORARY_PREFIX.as_bytes());
@@ -309,7 +316,8 @@ fn recover(folder: BorrowedFd<'_>, last: &str) -> nix::Result<()> {
     }
 }
 
-/// Returns the name under which the old `last` is set aside. A digest: with more in front, a name may be too long.
+/// Returns the name under which the old `last` is set aside. A digest: with more in front, a name
+/// may be too long.
 pub(super) fn set_aside(last: &str) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, last.as_bytes());
     let digits = hexadecimal(&digest.as_ref()[..16]);
@@ -324,9 +332,11 @@ fn lock(folder: BorrowedFd<'_>, name: &str) -> Option<File> {
     Some(opened.into())
 }
 
-/// Locks what is open until it is closed, alone or together with others. Does not wait (`flock(2)`).
+/// Locks what is open until it is closed, alone or together with others. Does not wait
+/// (`flock(2)`).
 pub(super) fn try_lock(opened: BorrowedFd<'_>, alone: bool) -> nix::Result<()> {
-    // The lock is that of the opened file, and so stays when this further descriptor of it is closed.
+    // The lock is that of the opened file, and so stays when this further descriptor of it is
+    // closed.
     let file = opened.try_clone_to_owned().map_err(|_| Errno::EMFILE)?;
     let file = File::from(file);
     let locked = match alone {

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-/// Prefix of files and directories that are being made next to what they will replace. A process that
-/// makes one holds a lock on it (`flock(2)`); one that nobody has locked was left by a process that was
-/// killed, and whoever finds it removes it.
+/// Prefix of files and directories that are being made next to what they will replace. A process
+/// that makes one holds a lock on it (`flock(2)`); one that nobody has locked was left by a process
+/// that was killed, and whoever finds it removes it.
 pub(crate) const TEMPORARY_PREFIX: &str = ".flnew-";
 /// Prefix of former projects while new ones take their place.
 pub(super) const SET_ASIDE_PREFIX: &str = ".flold-";

@@ -1,5 +1,5 @@
-//! The log against a trivial model: any interleaving of writes, readers and slow readers shows every
-//! lossless reader the same bytes in the same order.
+//! The log against a trivial model: any interleaving of writes, readers and slow readers shows
+//! every lossless reader the same bytes in the same order.
 
 use super::*;
 use proptest::prelude::*;

@@ -1,7 +1,9 @@
-//! The private folder of a program and the sockets of its IO channels (`docs/protocol.md` section 6).
+//! The private folder of a program and the sockets of its IO channels (`docs/protocol.md` section
+//! 6).
 //!
-//! The spawner makes both, and the child gives the sockets their names as its user. So they are there before the
-//! program's first instruction, and the server, which accepts on them, needs no right to the folder.
+//! The spawner makes both, and the child gives the sockets their names as its user. So they are
+//! there before the program's first instruction, and the server, which accepts on them, needs no
+//! right to the folder.
 
 use super::credentials::{Identity, with_files_of};
 use nix::dir::Dir;
@@ -143,7 +145,8 @@ impl Folder {
                     Err(Errno::EEXIST) => continue,
                     made => made?,
                 }
-                // Another server, which starts in this moment, may have taken it for one that was left.
+                // Another server, which starts in this moment, may have taken it for one that was
+                // left.
                 match lock(&base.folder, &name) {
                     Ok(descriptor) if fstat(&*descriptor)?.st_nlink > 0 => {
                         return Ok(Self {
@@ -179,8 +182,8 @@ impl Folder {
         ]
     }
 
-    /// Gives the sockets their names. Called by the process that becomes the program, whose process group is
-    /// in the names that the older package looks for.
+    /// Gives the sockets their names. Called by the process that becomes the program, whose process
+    /// group is in the names that the older package looks for.
     pub(super) fn name_sockets(&self, sockets: &[OwnedFd]) -> nix::Result<()> {
         let group = getpid();
         let names = [
@@ -199,8 +202,9 @@ impl Folder {
         Ok(())
     }
 
-    /// Removes it, if it holds little and nothing unusual; `false` if there is more to do. With the user's rights, and
-    /// by its descriptor: whatever the program has put in its place is not touched.
+    /// Removes it, if it holds little and nothing unusual; `false` if there is more to do. With the
+    /// user's rights, and by its descriptor: whatever the program has put in its place is not
+    /// touched.
     pub(super) fn remove(&self, base: &Base, identity: &Identity) -> bool {
         identity
             .with_files_as_user(|| base.remove(&self.name, &self.descriptor))

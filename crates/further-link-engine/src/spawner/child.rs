@@ -1,8 +1,8 @@
-//! Between fork and exec: the child becomes the user, prepares what the launch asks for, and executes
-//! the program. The spawner has one thread, so all of Rust may be used here.
+//! Between fork and exec: the child becomes the user, prepares what the launch asks for, and
+//! executes the program. The spawner has one thread, so all of Rust may be used here.
 //!
-//! Everything that touches the user's files happens after the child has become the user: no path that
-//! a client sends is ever followed with the spawner's rights.
+//! Everything that touches the user's files happens after the child has become the user: no path
+//! that a client sends is ever followed with the spawner's rights.
 
 use super::credentials::Identity;
 use super::{channels, packet};
@@ -38,8 +38,8 @@ pub(super) enum Streams {
 /// What the child tells the spawner before it is the program. Then the socket closes (by exec).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Progress {
-    /// The code file is about to be written: with this comes the descriptor of its folder. Without one,
-    /// it was not.
+    /// The code file is about to be written: with this comes the descriptor of its folder. Without
+    /// one, it was not.
     Prepared,
     /// The program was not executed.
     Failed(StartError),
@@ -69,8 +69,8 @@ pub(super) struct Plan<'a> {
     pub(super) descriptor_limit: u64,
 }
 
-/// `fork(2)`, with the child in `cgroup` from its first instruction if one is given. The parent gets
-/// the child's id, the child gets `None`.
+/// `fork(2)`, with the child in `cgroup` from its first instruction if one is given. The parent
+/// gets the child's id, the child gets `None`.
 pub(super) fn fork(cgroup: Option<BorrowedFd<'_>>) -> nix::Result<Option<Pid>> {
     // SAFETY: an all-zero clone_args is valid; unused fields have to be zero (clone(2)).
     #[allow(unsafe_code)]
@@ -80,8 +80,8 @@ pub(super) fn fork(cgroup: Option<BorrowedFd<'_>>) -> nix::Result<Option<Pid>> {
         arguments.flags = CLONE_INTO_CGROUP;
         arguments.cgroup = cgroup.as_raw_fd() as u64;
     }
-    // SAFETY: without CLONE_VM and with no stack given this is fork: the child goes on with a copy of
-    // everything. This process has one thread, so no lock can be held by another.
+    // SAFETY: without CLONE_VM and with no stack given this is fork: the child goes on with a copy
+    // of everything. This process has one thread, so no lock can be held by another.
     #[allow(unsafe_code)]
     let result = unsafe {
         libc::syscall(
@@ -176,7 +176,8 @@ fn prepare_and_execute(plan: &Plan<'_>) -> Result<Infallible, StartError> {
                 open_folder(temp).map_err(|errno| folder_error(temp, user, &errno.into()))?;
             write_code(plan, &private, file, code, user)?;
         } else {
-            // Before the file is there: whatever ends this process from now on, the spawner removes it.
+            // Before the file is there: whatever ends this process from now on, the spawner removes
+            // it.
             report_folder(plan, Some(&folder));
             write_code(plan, &folder, file, code, user)?;
         }
@@ -220,16 +221,17 @@ fn start_session(streams: &Streams) -> nix::Result<()> {
     Ok(())
 }
 
-/// Default dispositions and an empty mask, whatever the spawner (or who started the server) had set:
-/// a program that starts with SIGINT ignored cannot be interrupted by Ctrl-C.
+/// Default dispositions and an empty mask, whatever the spawner (or who started the server) had
+/// set: a program that starts with SIGINT ignored cannot be interrupted by Ctrl-C.
 pub(super) fn reset_signals() {
     // SIG_DFL, no flags, an empty mask: zeros in every layout of the kernel's structure, which is
     // smaller than this on all machines.
     let default = [0_u64; 8];
     for number in 1..=libc::SIGRTMAX() {
-        // SAFETY: the kernel reads a structure that is there; numbers that cannot be set are refused,
-        // which is fine. Not `signal(3)`: that refuses the two signals that the C library keeps for
-        // itself, and `posix_spawn(3)`, by which the spawner was started, has them ignored.
+        // SAFETY: the kernel reads a structure that is there; numbers that cannot be set are
+        // refused, which is fine. Not `signal(3)`: that refuses the two signals that the C library
+        // keeps for itself, and `posix_spawn(3)`, by which the spawner was started, has them
+        // ignored.
         #[allow(unsafe_code)]
         unsafe {
             libc::syscall(
@@ -244,14 +246,14 @@ pub(super) fn reset_signals() {
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
 }
 
-/// Has the kernel kill this process when its parent dies. Only after the change of user: that clears
-/// it (`prctl(2)`).
+/// Has the kernel kill this process when its parent dies. Only after the change of user: that
+/// clears it (`prctl(2)`).
 pub(super) fn die_with_parent() {
     let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
 }
 
-/// Returns whether the file can be run, as far as that can be told. Made executable, it is told what its
-/// permissions were.
+/// Returns whether the file can be run, as far as that can be told. Made executable, it is told
+/// what its permissions were.
 fn check_script(
     script: &str,
     executable: bool,
@@ -393,8 +395,9 @@ fn final_environment(plan: &Plan<'_>) -> Vec<(String, String)> {
     environment
 }
 
-/// Closes everything but the standard streams and `kept`, which becomes descriptor 3 and is returned.
-/// Only for forked processes that use nothing else of what they had open, and end with [`exit`].
+/// Closes everything but the standard streams and `kept`, which becomes descriptor 3 and is
+/// returned. Only for forked processes that use nothing else of what they had open, and end with
+/// [`exit`].
 pub(super) fn close_all_but(kept: Option<&impl AsRawFd>) -> nix::Result<Option<OwnedFd>> {
     let first = 3 + i32::from(kept.is_some());
     if let Some(kept) = kept
@@ -427,10 +430,11 @@ pub(super) fn close_all_but(kept: Option<&impl AsRawFd>) -> nix::Result<Option<O
     Ok(kept.map(|_| unsafe { OwnedFd::from_raw_fd(3) }))
 }
 
-/// Everything beyond the standard streams is closed by exec, also what was opened without saying so.
+/// Everything beyond the standard streams is closed by exec, also what was opened without saying
+/// so.
 fn close_on_exec() {
-    // SAFETY: sets a flag on descriptors; no memory is involved. Old kernels refuse the call, and then
-    // each descriptor's own flag has to do.
+    // SAFETY: sets a flag on descriptors; no memory is involved. Old kernels refuse the call, and
+    // then each descriptor's own flag has to do.
     #[allow(unsafe_code)]
     unsafe {
         libc::syscall(

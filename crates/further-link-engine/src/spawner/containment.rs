@@ -1,7 +1,7 @@
-//! What holds a program and everything that it starts, so that all of it can be ended: a cgroup where
-//! the machine offers version 2 of them (`cgroups(7)`), else a supervisor process that adopts every
-//! orphan of the program (`PR_SET_CHILD_SUBREAPER`, `prctl(2)`). Neither a new session nor a double
-//! fork leads out of either.
+//! What holds a program and everything that it starts, so that all of it can be ended: a cgroup
+//! where the machine offers version 2 of them (`cgroups(7)`), else a supervisor process that adopts
+//! every orphan of the program (`PR_SET_CHILD_SUBREAPER`, `prctl(2)`). Neither a new session nor a
+//! double fork leads out of either.
 
 use super::child::{self, Plan, Supervised};
 use super::packet;
@@ -24,7 +24,8 @@ use std::time::Duration;
 
 /// The cgroups of one spawner begin with this, then comes its process id.
 const CGROUP_PREFIX: &str = "further-link.";
-/// How often the cgroup of a spawner that was killed is tried to be removed at the start of the next.
+/// How often the cgroup of a spawner that was killed is tried to be removed at the start of the
+/// next.
 const SWEEP_ATTEMPTS: usize = 50;
 /// Pause between two tries.
 const SWEEP_RETRY_DELAY: Duration = Duration::from_millis(10);
@@ -37,8 +38,8 @@ const STRAY_CHAIN_MAX_DEPTH: usize = 100;
 #[derive(Debug)]
 pub(super) struct CgroupBase {
     path: PathBuf,
-    /// Held for as long as we live: by that, others know that it is in use. Process ids would not do:
-    /// another may be in a namespace of its own, and ids are used again.
+    /// Held for as long as we live: by that, others know that it is in use. Process ids would not
+    /// do: another may be in a namespace of its own, and ids are used again.
     lock: RefCell<Flock<File>>,
 }
 
@@ -61,14 +62,15 @@ impl CgroupBase {
         Ok(base)
     }
 
-    /// Starts a process in a cgroup: one that may be made may still not be entered. Whether there are
-    /// cgroups is decided once, here; later errors are errors.
+    /// Starts a process in a cgroup: one that may be made may still not be entered. Whether there
+    /// are cgroups is decided once, here; later errors are errors.
     fn try_out(&self) -> io::Result<()> {
         let cgroup = self.job(JobId(0))?;
         match child::fork(Some(cgroup.directory.as_fd()))? {
             Some(pid) => {
                 nix::sys::wait::waitpid(pid, None)?;
-                // The kernel takes a moment to notice; until then the trial's cgroup cannot be removed.
+                // The kernel takes a moment to notice; until then the trial's cgroup cannot be
+                // removed.
                 for _ in 0..SWEEP_ATTEMPTS {
                     if !cgroup.is_populated() {
                         break;
@@ -111,7 +113,8 @@ impl Drop for CgroupBase {
     }
 }
 
-/// Returns a cgroup and all below it, the innermost first: a program with the right to may make some in its own.
+/// Returns a cgroup and all below it, the innermost first: a program with the right to may make
+/// some in its own.
 fn tree(path: &Path) -> Vec<PathBuf> {
     let mut found = vec![path.to_owned()];
     let mut next = 0;
@@ -191,8 +194,8 @@ fn sweep(parent: &Path) {
         if !name.to_string_lossy().starts_with(CGROUP_PREFIX) {
             continue;
         }
-        // Held until it is removed: otherwise somebody who has just made it, and locks it now, would
-        // believe that it is theirs.
+        // Held until it is removed: otherwise somebody who has just made it, and locks it now,
+        // would believe that it is theirs.
         let Some(_lock) = lock(&base) else {
             continue;
         };
@@ -300,8 +303,8 @@ impl Containment {
         }
     }
 
-    /// Returns a descriptor that has news about this containment, and whether they are urgent data (`EPOLLPRI`)
-    /// rather than packets.
+    /// Returns a descriptor that has news about this containment, and whether they are urgent data
+    /// (`EPOLLPRI`) rather than packets.
     pub(super) fn news(&self) -> (BorrowedFd<'_>, bool) {
         match self {
             Self::Cgroup(cgroup) => (cgroup.events.as_fd(), true),
@@ -309,7 +312,8 @@ impl Containment {
         }
     }
 
-    /// To be called for news of a cgroup: until its file is read, the same news would wake us forever.
+    /// To be called for news of a cgroup: until its file is read, the same news would wake us
+    /// forever.
     pub(super) fn heard(&self) {
         if let Self::Cgroup(cgroup) = self {
             let _ = cgroup.is_populated();
@@ -332,8 +336,8 @@ impl Containment {
         }
     }
 
-    /// SIGKILL to everything in it. With a supervisor, a process that is being forked right now can be
-    /// missed, so this is repeated until it is empty.
+    /// SIGKILL to everything in it. With a supervisor, a process that is being forked right now can
+    /// be missed, so this is repeated until it is empty.
     pub(super) fn kill(&self) {
         match self {
             Self::Cgroup(cgroup) => {
@@ -343,16 +347,17 @@ impl Containment {
                 for pid in self.processes() {
                     let _ = kill(pid, Signal::SIGKILL);
                 }
-                // Where program and supervisor are the same user, the one can have stopped the other.
+                // Where program and supervisor are the same user, the one can have stopped the
+                // other.
                 let _ = kill(*pid, Signal::SIGCONT);
             }
         }
     }
 }
 
-/// Returns the life of a supervisor: it starts the program, adopts and reaps what the program leaves behind,
-/// and ends when there is nothing left; when the spawner is gone it sees to that. It keeps the
-/// spawner's rights, so that no program of another user can end it.
+/// Returns the life of a supervisor: it starts the program, adopts and reaps what the program
+/// leaves behind, and ends when there is nothing left; when the spawner is gone it sees to that. It
+/// keeps the spawner's rights, so that no program of another user can end it.
 fn supervise(plan: &Plan<'_>, control: BorrowedFd<'_>) -> i32 {
     let _ = nix::sys::prctl::set_child_subreaper(true);
     let leader = match child::fork(None) {
@@ -363,8 +368,8 @@ fn supervise(plan: &Plan<'_>, control: BorrowedFd<'_>) -> i32 {
             return 126;
         }
     };
-    // The program's streams must end with the program, so nobody else may hold them; nor anything else
-    // of the spawner's.
+    // The program's streams must end with the program, so nobody else may hold them; nor anything
+    // else of the spawner's.
     let Ok(Some(control)) = child::close_all_but(Some(&control)) else {
         return 126;
     };
@@ -411,8 +416,8 @@ fn supervise(plan: &Plan<'_>, control: BorrowedFd<'_>) -> i32 {
     }
 }
 
-/// Takes notice of a child that has ended: its id, and its exit status or the negative number of its
-/// signal (`None` if it has only stopped). `Ok(None)` if none has and `wait` is not set.
+/// Takes notice of a child that has ended: its id, and its exit status or the negative number of
+/// its signal (`None` if it has only stopped). `Ok(None)` if none has and `wait` is not set.
 ///
 /// Not `nix`' `waitpid`: that fails for a child that a real-time signal ended.
 pub(super) fn reap(wait: bool) -> nix::Result<Option<(Pid, Option<i32>)>> {
@@ -485,7 +490,8 @@ fn parents() -> Vec<(Pid, Pid)> {
         .collect()
 }
 
-/// Returns the parent's id from `proc_pid_stat(5)`; dead processes that are not yet reaped have none.
+/// Returns the parent's id from `proc_pid_stat(5)`; dead processes that are not yet reaped have
+/// none.
 pub(super) fn parent_of(pid: i32) -> Option<i32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in parentheses may hold anything; behind its last one come state and parent.

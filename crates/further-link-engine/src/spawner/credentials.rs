@@ -22,8 +22,9 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Does `work` with files as this account would, and as the spawner again afterwards (`setfsuid(2)`, which
-    /// takes root's rights to files away too). For what waits for no disk: the spawner has one thread.
+    /// Does `work` with files as this account would, and as the spawner again afterwards
+    /// (`setfsuid(2)`, which takes root's rights to files away too). For what waits for no disk:
+    /// the spawner has one thread.
     pub(super) fn with_files_as_user<T>(
         &self,
         work: impl FnOnce() -> nix::Result<T>,

@@ -90,9 +90,9 @@ pub(super) struct Spawner {
 impl Spawner {
     /// `None` if the server has gone before it said anything.
     fn new(socket: OwnedFd) -> std::io::Result<Option<Self>> {
-        // Its own session: a Ctrl-C in the server's terminal is for the server to act on, and so are
-        // all other wishes that it ends. Blocked, not ignored: a child that is told to stop before it
-        // is the program must find that waiting.
+        // Its own session: a Ctrl-C in the server's terminal is for the server to act on, and so
+        // are all other wishes that it ends. Blocked, not ignored: a child that is told to stop
+        // before it is the program must find that waiting.
         let _ = nix::unistd::setsid();
         let mut mask = SigSet::empty();
         for blocked in [
@@ -408,7 +408,8 @@ impl Spawner {
                 },
                 Err(Errno::EAGAIN) => break,
                 Ok(None) | Err(_) => {
-                    // Its exit comes as SIGCHLD; until then the closed socket would wake us forever.
+                    // Its exit comes as SIGCHLD; until then the closed socket would wake us
+                    // forever.
                     let _ = self.epoll.delete(control);
                     break;
                 }

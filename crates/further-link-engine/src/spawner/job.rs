@@ -33,8 +33,8 @@ pub(super) struct Job {
     pub(super) leftovers: Leftovers,
     pub(super) hangup: bool,
     pub(super) stopping: Stopping,
-    /// SIGTERM came before the supervisor had forked the program, so that it reached nobody. The program's
-    /// grace, which begins when it does.
+    /// SIGTERM came before the supervisor had forked the program, so that it reached nobody. The
+    /// program's grace, which begins when it does.
     pub(super) unheard: Option<Duration>,
     /// Who was sent SIGTERM.
     pub(super) told: Vec<Pid>,

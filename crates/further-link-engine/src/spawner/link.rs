@@ -29,8 +29,8 @@ pub struct SpawnerProcess {
 }
 
 impl SpawnerProcess {
-    /// Starts it: this same program with the arguments `spawner --fd N`. Call this before the process
-    /// has threads, and before it gives up its rights.
+    /// Starts it: this same program with the arguments `spawner --fd N`. Call this before the
+    /// process has threads, and before it gives up its rights.
     ///
     /// # Errors
     /// If the program cannot be started again.
@@ -150,8 +150,8 @@ impl Link {
         })
     }
 
-    /// Asks for a job to be stopped: SIGTERM, and after the grace time SIGKILL. `false` if the request
-    /// could not be sent.
+    /// Asks for a job to be stopped: SIGTERM, and after the grace time SIGKILL. `false` if the
+    /// request could not be sent.
     pub(crate) fn stop(&self, job: JobId) -> bool {
         self.send(&Request::Stop { job }, Vec::new())
     }
@@ -193,8 +193,8 @@ impl Link {
         }
     }
 
-    /// Sends a request now, or if the socket is full behind those that wait. `false` if it cannot be
-    /// sent, mostly because it is too large for a packet.
+    /// Sends a request now, or if the socket is full behind those that wait. `false` if it cannot
+    /// be sent, mostly because it is too large for a packet.
     fn send(&self, request: &Request, descriptors: Vec<OwnedFd>) -> bool {
         let Some(bytes) = packet::encode(request) else {
             return false;

@@ -63,8 +63,8 @@ pub(crate) fn send(
     }
 }
 
-/// Receives one packet without waiting. `Ok(None)` is the end: the other side is gone. A packet that
-/// does not decode is `EBADMSG`.
+/// Receives one packet without waiting. `Ok(None)` is the end: the other side is gone. A packet
+/// that does not decode is `EBADMSG`.
 pub(crate) fn receive<T: DeserializeOwned>(
     socket: BorrowedFd<'_>,
     buffer: &mut Vec<u8>,
@@ -95,8 +95,8 @@ pub(crate) fn receive<T: DeserializeOwned>(
 
 /// `recvmsg(2)`: bytes, flags and descriptors.
 ///
-/// Not `nix`' function: that gives no descriptor at all when the kernel had room for some of them only,
-/// and those would stay open forever.
+/// Not `nix`' function: that gives no descriptor at all when the kernel had room for some of them
+/// only, and those would stay open forever.
 fn receive_message(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
@@ -121,8 +121,9 @@ fn receive_message(
         Errno::result(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) })?;
 
     let mut descriptors = Vec::new();
-    // SAFETY: the kernel has filled `control` with whole headers and said how long they are; the macros
-    // of cmsg(3) stay within that. Each descriptor was made for us just now, nobody else knows it.
+    // SAFETY: the kernel has filled `control` with whole headers and said how long they are; the
+    // macros of cmsg(3) stay within that. Each descriptor was made for us just now, nobody else
+    // knows it.
     #[allow(unsafe_code)]
     unsafe {
         let mut message = libc::CMSG_FIRSTHDR(&raw const header);

@@ -1,5 +1,5 @@
-//! What the server may ask of the spawner, and what it is told. The list is closed: nothing else can
-//! be done through the socket, whoever holds it.
+//! What the server may ask of the spawner, and what it is told. The list is closed: nothing else
+//! can be done through the socket, whoever holds it.
 
 use crate::account::Accounts;
 use crate::error::StartError;
@@ -61,8 +61,8 @@ impl From<TerminalSize> for Terminal {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Reply {
-    /// The program runs. With it come its descriptors: the pty's master, or the ends of the pipes of
-    /// standard input (if it has one), output and error; then the sockets of its IO channels.
+    /// The program runs. With it come its descriptors: the pty's master, or the ends of the pipes
+    /// of standard input (if it has one), output and error; then the sockets of its IO channels.
     Started {
         job: JobId,
         /// The program's private folder, if it has one.

@@ -43,8 +43,8 @@ pub(super) fn terminal(
     Ok((Streams::Terminal(pty.slave), vec![pty.master]))
 }
 
-/// Pipes for input, output and error; without input, the program reads `/dev/null`. The server's ends
-/// do not block.
+/// Pipes for input, output and error; without input, the program reads `/dev/null`. The server's
+/// ends do not block.
 pub(super) fn pipes(input: bool) -> nix::Result<(Streams, Vec<OwnedFd>)> {
     let mut ours = Vec::with_capacity(3);
     let stdin = if input {

@@ -1,4 +1,5 @@
-//! How jobs end: SIGTERM, the grace, SIGKILL, and removing what was made for them; the deadlines of all that.
+//! How jobs end: SIGTERM, the grace, SIGKILL, and removing what was made for them; the deadlines of
+//! all that.
 
 use super::containment::{Containment, parent_of};
 use super::event_loop::Spawner;
@@ -80,7 +81,8 @@ impl Spawner {
         let Some(job) = self.jobs.remove(&id) else {
             return;
         };
-        // Closing a file does not end its watch while a process that was forked meanwhile has a copy.
+        // Closing a file does not end its watch while a process that was forked meanwhile has a
+        // copy.
         let _ = self.epoll.delete(job.containment.news().0);
         let reply = match (job.failure, job.exit_code) {
             (Some(error), _) => Reply::Failed { job: id, error },
@@ -93,8 +95,8 @@ impl Spawner {
         self.reply(&reply, Vec::new());
     }
 
-    /// SIGTERM to everything in the job, SIGKILL after `grace`. Asked again, only the time can become
-    /// shorter.
+    /// SIGTERM to everything in the job, SIGKILL after `grace`. Asked again, only the time can
+    /// become shorter.
     pub(super) fn stop(&mut self, id: JobId, grace: Duration) {
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
@@ -180,9 +182,9 @@ impl Spawner {
 }
 
 /// Hangs up on a shell that is the last of its job (interactive shells ignore SIGTERM). Not before:
-/// it would hand the hangup on to programs that are still cleaning up. Until then it goes on with what was
-/// typed ahead, or with the next turn of a loop: what it has started since is sent SIGTERM too, but not what
-/// other programs start, perhaps to clean up. Returns when to look again.
+/// it would hand the hangup on to programs that are still cleaning up. Until then it goes on with
+/// what was typed ahead, or with the next turn of a loop: what it has started since is sent SIGTERM
+/// too, but not what other programs start, perhaps to clean up. Returns when to look again.
 fn look_again(
     containment: &Containment,
     leader: Option<Pid>,

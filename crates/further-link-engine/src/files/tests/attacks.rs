@@ -69,7 +69,8 @@ fn links_that_lead_out_are_not_followed() {
     assert_eq!(folder.tree(""), before);
 }
 
-/// A program exchanges a folder and a link to the outside, as quickly as it can, while files are made in it.
+/// A program exchanges a folder and a link to the outside, as quickly as it can, while files are
+/// made in it.
 #[test]
 fn folder_that_becomes_a_link_meanwhile_leads_nowhere_else() {
     const FILE_COUNT: usize = 5_000;

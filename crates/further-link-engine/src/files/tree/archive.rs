@@ -1,4 +1,5 @@
-//! A folder as an archive: written into a pipe, from which the server reads as quickly as the client does.
+//! A folder as an archive: written into a pipe, from which the server reads as quickly as the
+//! client does.
 
 use super::entry::{self, fail, is_file, is_folder, is_link, is_reserved, open_found};
 use super::modify::children;
@@ -19,7 +20,8 @@ use std::os::fd::OwnedFd;
 const ARCHIVE_MAX_ENTRIES: usize = 200_000;
 /// Bytes of the names in that list, at most.
 const ARCHIVE_NAMES_MAX_BYTES: usize = 32 * 1024 * 1024;
-/// Bytes of a name in the archive, at most: its length has 16 bits, and a folder's ends with a slash.
+/// Bytes of a name in the archive, at most: its length has 16 bits, and a folder's ends with a
+/// slash.
 const ARCHIVE_PATH_MAX_BYTES: usize = u16::MAX as usize - 1;
 /// After so many files it is checked whether anybody still waits.
 const ENTRIES_PER_CLOSED_CHECK: usize = 256;
@@ -33,7 +35,8 @@ pub(super) enum Archived {
     Whole,
 }
 
-/// Sends a pipe's end and writes the archive of folder `name` to the other. `top`: the folder's name in the archive.
+/// Sends a pipe's end and writes the archive of folder `name` to the other. `top`: the folder's
+/// name in the archive.
 pub(super) fn archive(link: &ServerLink, root: &Root, name: &Name, top: &str) -> Option<()> {
     let begin = || -> Result<_, FilesError> {
         entry::seen(name)?;

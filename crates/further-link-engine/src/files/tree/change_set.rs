@@ -16,7 +16,8 @@ const CHANGED_PATHS_MAX_COUNT: usize = 4096;
 pub enum ChangeKind {
     /// It is there, and was not.
     Created,
-    /// It is another than before; of a folder, what is in it may be too. Where something was moved to from outside, or over something, it may be new.
+    /// It is another than before; of a folder, what is in it may be too. Where something was moved
+    /// to from outside, or over something, it may be new.
     Changed,
     /// It is no longer there.
     Deleted,
@@ -156,7 +157,8 @@ impl Changes {
             }
         };
         match before {
-            // The client has never heard of it: a file that is written beside the one that it is to replace.
+            // The client has never heard of it: a file that is written beside the one that it is to
+            // replace.
             Some(Noted {
                 kind: ChangeKind::Created,
                 ..
@@ -195,7 +197,8 @@ impl Changes {
             .collect()
     }
 
-    /// All that was gathered, with what the files are now. `around` is how the client calls `root`. `None` if it was too much.
+    /// All that was gathered, with what the files are now. `around` is how the client calls `root`.
+    /// `None` if it was too much.
     pub(super) fn take(&mut self, root: &Root, around: &Name) -> Option<Vec<Change>> {
         let Self { noted, lost, .. } = std::mem::take(self);
         if lost {

@@ -1,4 +1,5 @@
-//! Where a file is: its folder, opened, and its name in there; what it is; and whose turn it is there.
+//! Where a file is: its folder, opened, and its name in there; what it is; and whose turn it is
+//! there.
 
 use super::version::Version;
 use crate::files::FilesError;
@@ -12,10 +13,11 @@ use std::fs::{File, TryLockError};
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// How names of ours begin among a user's files: what is being made, old projects while new ones take their places, and the
-/// folder of what uploads share.
+/// How names of ours begin among a user's files: what is being made, old projects while new ones
+/// take their places, and the folder of what uploads share.
 const RESERVED_PREFIXES: [&str; 3] = [TEMPORARY_PREFIX, SET_ASIDE_PREFIX, CACHE_DIR];
-/// How long the lock of a folder is waited for. It is held for a few system calls; longer only by somebody who means it.
+/// How long the lock of a folder is waited for. It is held for a few system calls; longer only by
+/// somebody who means it.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often it is tried.
 const LOCK_RETRY_DELAY: Duration = Duration::from_millis(2);
@@ -78,7 +80,8 @@ pub(super) fn is_link(stat: &FileStat) -> bool {
     format(stat) == SFlag::S_IFLNK
 }
 
-/// Looks at what `name` is, without opening it: a FIFO would wake somebody, a device might do something.
+/// Looks at what `name` is, without opening it: a FIFO would wake somebody, a device might do
+/// something.
 pub(super) fn look(root: &Root, name: &Name) -> Result<(OwnedFd, FileStat), FilesError> {
     seen(name)?;
     let found = root
@@ -112,7 +115,8 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Returns the place that `name` says; a link in the last place is this place itself. `None` for the root.
+    /// Returns the place that `name` says; a link in the last place is this place itself. `None`
+    /// for the root.
     pub(super) fn of(root: &Root, name: &Name) -> Result<Option<Self>, FilesError> {
         let Some((around, last)) = name.split() else {
             return Ok(None);
@@ -125,7 +129,8 @@ impl Place {
         }))
     }
 
-    /// Returns the place where writing to `name` writes: behind a link in the last place, if that is below the root.
+    /// Returns the place where writing to `name` writes: behind a link in the last place, if that
+    /// is below the root.
     pub(super) fn for_writing(root: &Root, name: &Name) -> Result<Self, FilesError> {
         usable(name)?;
         let whole = || FilesError::IsFolder(shown(name));

@@ -16,10 +16,11 @@ use std::os::fd::OwnedFd;
 
 /// Entries of a folder that are listed, at most. A page with more is of no use to anybody.
 const LIST_MAX_ENTRIES: usize = 20_000;
-/// Bytes of names and of where links lead that are listed, as JSON, at most. Both are chosen by whoever made
-/// the files, and the server keeps the list in memory until the client has read it.
+/// Bytes of names and of where links lead that are listed, as JSON, at most. Both are chosen by
+/// whoever made the files, and the server keeps the list in memory until the client has read it.
 const LIST_TEXT_MAX_BYTES: usize = 4 * 1024 * 1024;
-/// Bytes of names after which a packet is sent; with the longest name and link it is far below the largest packet.
+/// Bytes of names after which a packet is sent; with the longest name and link it is far below the
+/// largest packet.
 const PACKET_NAMES_BYTES: usize = 32 * 1024;
 /// Entries after which one is sent.
 const PACKET_MAX_ENTRIES: usize = 512;

@@ -1,4 +1,5 @@
-//! The files below an account's work folder, for clients: what can be done with them, and the server's side of it.
+//! The files below an account's work folder, for clients: what can be done with them, and the
+//! server's side of it.
 
 mod archive;
 mod change_set;
@@ -319,7 +320,8 @@ impl Tree {
     /// A folder as a ZIP archive, in which it is called `top`.
     ///
     /// # Errors
-    /// If it is none, if something in it may not be read, or if there are as many archives and uploads on their way as may be.
+    /// If it is none, if something in it may not be read, or if there are as many archives and
+    /// uploads on their way as may be.
     pub async fn archive(&self, name: Name, top: String) -> Result<Archive, FilesError> {
         let places = &self.workers.transfers;
         let operation = Operation::Archive { name, top };

@@ -72,8 +72,8 @@ fn made_folder(
     Ok(true)
 }
 
-/// Removes a file, a link (not what it leads to), or a folder with all in it. `folder`: it has to be one.
-/// Answers with `None`, or with what is there instead of what the conditions say.
+/// Removes a file, a link (not what it leads to), or a folder with all in it. `folder`: it has to
+/// be one. Answers with `None`, or with what is there instead of what the conditions say.
 pub(super) fn remove(
     link: &ServerLink,
     root: &Root,
@@ -137,7 +137,8 @@ fn remove_place(
     Ok(None)
 }
 
-/// Removes a folder: by descriptors, from each to those in it, so that no link is followed whoever changes it meanwhile.
+/// Removes a folder: by descriptors, from each to those in it, so that no link is followed whoever
+/// changes it meanwhile.
 fn remove_folder(
     around: impl AsFd,
     last: &CString,
@@ -190,7 +191,8 @@ pub(super) fn children(folder: &OwnedFd) -> nix::Result<Vec<(CString, FileStat)>
     Ok(found)
 }
 
-/// Moves a file, a link or a folder. Answers with [`Written`]: `Refused` if there is something already.
+/// Moves a file, a link or a folder. Answers with [`Written`]: `Refused` if there is something
+/// already.
 pub(super) fn rename(
     link: &ServerLink,
     root: &Root,
@@ -221,8 +223,8 @@ fn moved(
         Ok(both) => both,
         Err(error) => return Some(Err(error)),
     };
-    // Always in the same order, so that two who move in opposite directions do not wait for each other; and one
-    // folder once.
+    // Always in the same order, so that two who move in opposite directions do not wait for each
+    // other; and one folder once.
     let id = |place: &Place| {
         fstat(&place.folder)
             .map(|stat| (stat.st_dev, stat.st_ino))

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// What tells one content of a file from another without reading it. Whatever writes to a file moves the time of its last
-/// change (`ctime`), which no program can set; replacing it gives it another inode.
+/// What tells one content of a file from another without reading it. Whatever writes to a file
+/// moves the time of its last change (`ctime`), which no program can set; replacing it gives it
+/// another inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Version {
     inode: u64,

@@ -1,7 +1,8 @@
 //! Writing a file: beside the one that it replaces, and into its place when it is whole.
 //!
-//! The server gets the descriptor of the new file and fills it. What is there under the name is compared and replaced while the
-//! folder's lock is held, so of two that have seen the same version one is told so.
+//! The server gets the descriptor of the new file and fills it. What is there under the name is
+//! compared and replaced while the folder's lock is held, so of two that have seen the same version
+//! one is told so.
 
 use super::entry::{Lock, Place, fail, is_file, is_folder, shown};
 use super::version::{Conditional, Conditions, Version};
@@ -90,7 +91,8 @@ impl<'a> Temporary<'a> {
                 Err(Errno::EEXIST) => continue,
                 Err(errno) => return Err(errno),
             };
-            // Without locks, nobody can tell that it is not left over; nor can anybody lock it to remove it.
+            // Without locks, nobody can tell that it is not left over; nor can anybody lock it to
+            // remove it.
             let _ = file.lock();
             // Between the two calls it looked left over.
             if fstat(&file)?.st_nlink > 0 {
@@ -246,7 +248,8 @@ fn exchange(
     if found.is_some() {
         renameat(folder, from, folder, to).map_err(fail)?;
     } else {
-        // Not even a program that knows no locks is overwritten by this. And whoever watches sees that it is new.
+        // Not even a program that knows no locks is overwritten by this. And whoever watches sees
+        // that it is new.
         match linkat(folder, from, folder, to, AtFlags::empty()) {
             // A file system without links.
             Err(Errno::EPERM | Errno::EOPNOTSUPP | Errno::ENOSYS) => {

@@ -1,5 +1,5 @@
-//! A ZIP archive that is streamed: nothing is known of a file's size before its content was read, so
-//! checksum and sizes follow it. The crate `zip` writes it; here is what it has to be told.
+//! A ZIP archive that is streamed: nothing is known of a file's size before its content was read,
+//! so checksum and sizes follow it. The crate `zip` writes it; here is what it has to be told.
 
 use std::io::{self, Read, Write};
 use zip::write::{FileOptions, FullFileOptions, StreamWriter};
@@ -7,8 +7,8 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 /// zlib's effort, 1 to 9: the processor of a small device is slower than its network.
 const COMPRESSION_LEVEL: i64 = 1;
-/// Files that are as large when they are opened get fields of 64 bits (ZIP64). Far below what 32 bits
-/// hold, for a file may grow while it is read.
+/// Files that are as large when they are opened get fields of 64 bits (ZIP64). Far below what 32
+/// bits hold, for a file may grow while it is read.
 const ZIP64_FILE_BYTES: u64 = 1 << 30;
 /// Id of the extra field with the time as Info-ZIP has it.
 const EXTENDED_TIMESTAMP_ID: u16 = 0x5455;

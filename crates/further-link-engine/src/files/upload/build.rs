@@ -1,8 +1,9 @@
-//! The *files* process's side of an upload: builds the new folder beside the old one, asks the server for
-//! what is not in the cache, and puts all in place at once.
+//! The *files* process's side of an upload: builds the new folder beside the old one, asks the
+//! server for what is not in the cache, and puts all in place at once.
 //!
-//! As long as the server has not said [`Ask::Commit`], nothing is changed that a client sees, and if it goes away
-//! nothing is left. The names were checked by `upload`; here the kernel sees to it that they lead nowhere else.
+//! As long as the server has not said [`Ask::Commit`], nothing is changed that a client sees, and
+//! if it goes away nothing is left. The names were checked by `upload`; here the kernel sees to it
+//! that they lead nowhere else.
 
 use super::messages::{Ask, Content, Entry, Manifest, Parcel, Step};
 use crate::files::beneath::Root;
@@ -20,8 +21,8 @@ use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-/// Files and folders up to which each is written to the disk by itself. With more, one call for the whole
-/// file system is quicker, though it also writes what others have changed.
+/// Files and folders up to which each is written to the disk by itself. With more, one call for the
+/// whole file system is quicker, though it also writes what others have changed.
 const SYNC_EACH_MAX_FILES: usize = 16;
 
 /// Why it does not go on.

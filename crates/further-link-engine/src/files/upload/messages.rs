@@ -3,7 +3,8 @@
 use crate::files::Name;
 use serde::{Deserialize, Serialize};
 
-/// Comes behind the task, and with it a memory file: the [`Manifest`] in postcard's form, then all texts.
+/// Comes behind the task, and with it a memory file: the [`Manifest`] in postcard's form, then all
+/// texts.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::files) struct Parcel {
     /// Bytes of the manifest.

@@ -1,4 +1,5 @@
-//! The server's side of an upload: checks every name before a process is started, and downloads for it.
+//! The server's side of an upload: checks every name before a process is started, and downloads for
+//! it.
 
 mod build;
 pub(super) mod messages;
@@ -19,9 +20,11 @@ use std::io::{Seek as _, Write as _};
 use std::os::fd::OwnedFd;
 use tokio::task::JoinSet;
 
-/// Files of a project, at most (`read_upload` keeps one more): as many names as one message of the process can hold twice over.
+/// Files of a project, at most (`read_upload` keeps one more): as many names as one message of the
+/// process can hold twice over.
 const UPLOAD_MAX_FILES: usize = 10_000;
-/// Downloads for one upload at the same time. More would not be quicker from one server, and each has buffers.
+/// Downloads for one upload at the same time. More would not be quicker from one server, and each
+/// has buffers.
 const CONCURRENT_DOWNLOADS: usize = 4;
 /// The file that makes a project a miniscreen project.
 const MINISCREEN_MARKER: &str = "project.cfg";
@@ -48,8 +51,8 @@ pub struct Project {
 }
 
 impl Project {
-    /// Checks all names, and puts names and texts into a memory file for the *files* process. May take some
-    /// milliseconds for each MiB.
+    /// Checks all names, and puts names and texts into a memory file for the *files* process. May
+    /// take some milliseconds for each MiB.
     ///
     /// # Errors
     /// If a name is forbidden, or two files exclude each other.
@@ -175,9 +178,9 @@ pub(super) async fn send_parcel(
 
 /// Downloads what is missing, each address once. Returns whether there is internet.
 ///
-/// There is none if nobody has answered. One address that does not answer decides: if another one did
-/// the upload has failed, and if not there is no use in asking further ones. So it takes no longer than one download needs
-/// for finding out that nobody answers.
+/// There is none if nobody has answered. One address that does not answer decides: if another one
+/// did the upload has failed, and if not there is no use in asking further ones. So it takes no
+/// longer than one download needs for finding out that nobody answers.
 async fn fetch_all<F, D>(
     process: &mut FilesWorker,
     urls: &[String],
@@ -227,7 +230,8 @@ where
     Ok(silent.is_none())
 }
 
-/// Returns the first of each host, then the second of each, and so on: that one host is silent does not mean much.
+/// Returns the first of each host, then the second of each, and so on: that one host is silent does
+/// not mean much.
 fn by_turns(urls: &[String], mut sources: Vec<usize>) -> VecDeque<usize> {
     let mut seen = HashMap::new();
     let mut turns = HashMap::new();

@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
-/// A worker's link to the server, in packets. When the server closes it the worker has to end too, and
-/// to undo what is not finished.
+/// A worker's link to the server, in packets. When the server closes it the worker has to end too,
+/// and to undo what is not finished.
 pub(crate) struct ServerLink {
     socket: OwnedFd,
     buffer: Vec<u8>,

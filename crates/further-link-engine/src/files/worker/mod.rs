@@ -1,9 +1,9 @@
-//! Workers: processes that the spawner forks for one request and that have become the user, so that they
-//! reach nothing that the user could not reach anyhow. The server talks to them in packets, and gets
-//! descriptors of files from them.
+//! Workers: processes that the spawner forks for one request and that have become the user, so that
+//! they reach nothing that the user could not reach anyhow. The server talks to them in packets,
+//! and gets descriptors of files from them.
 //!
-//! `request` is the closed list of what they can be asked for, `link` and `run` are their side, this
-//! file is the server's.
+//! `request` is the closed list of what they can be asked for, `link` and `run` are their side,
+//! this file is the server's.
 
 mod link;
 mod request;
@@ -94,12 +94,14 @@ impl FilesWorkers {
     }
 }
 
-/// The server's end of a worker. When it is dropped the worker ends, and undoes what is not finished.
+/// The server's end of a worker. When it is dropped the worker ends, and undoes what is not
+/// finished.
 #[derive(Debug)]
 pub(crate) struct FilesWorker {
     socket: AsyncFd<OwnedFd>,
     buffer: Vec<u8>,
-    /// Given back when the worker has ended; otherwise clients that leave could have any number of them.
+    /// Given back when the worker has ended; otherwise clients that leave could have any number of
+    /// them.
     permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -187,8 +189,8 @@ impl FilesWorker {
             .socket
             .async_io(Interest::READABLE, |socket| {
                 match packet::receive::<Reply<T>>(socket.as_fd(), buffer) {
-                    // Reported once, if the worker left something unread (`unix(7)`); what it has sent
-                    // is there.
+                    // Reported once, if the worker left something unread (`unix(7)`); what it has
+                    // sent is there.
                     Err(Errno::ECONNRESET) => Ok(packet::receive(socket.as_fd(), buffer)?),
                     result => Ok(result?),
                 }

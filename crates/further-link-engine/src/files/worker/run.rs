@@ -1,5 +1,5 @@
-//! The worker process itself: forked by the spawner, it has become the user, and does one request. It
-//! may block: nobody else waits for it.
+//! The worker process itself: forked by the spawner, it has become the user, and does one request.
+//! It may block: nobody else waits for it.
 
 use super::link::ServerLink;
 use super::request::Request;
