@@ -1,10 +1,10 @@
-//! Replacing a folder by a new one at once: the new one is built beside the old one, and one rename
-//! exchanges them (`renameat2(2)`, `RENAME_EXCHANGE`). Whoever looks sees the one or the other,
-//! also after a power cut.
+//! Atomic replacement of a directory: the new one is built next to the old one, and a single rename
+//! swaps them (`renameat2(2)`, `RENAME_EXCHANGE`). A reader sees one or the other, also after a
+//! power cut.
 //!
-//! Where the file system knows no such rename (NFS, some FUSE), it takes three, and in between the
-//! old folder is set aside under a name that follows from its own: whoever builds the next one puts
-//! it back if that is as far as it got.
+//! File systems without that rename (NFS, some FUSE) need three renames. In between, the old
+//! directory is set aside under a name that derives from its own, and the next build restores it if
+//! the replacement stopped there.
 
 use super::beneath::Root;
 use super::reserved_names::{SET_ASIDE_PREFIX, TEMPORARY_PREFIX, hexadecimal, temporary_name};

@@ -1,5 +1,6 @@
-//! Who programs run as: looking accounts up with the spawner's own eyes, judging whether they are
-//! permitted, and becoming them.
+//! Who programs run as: looks accounts up in the spawner itself, checks whether they are permitted,
+//! and drops privileges to them (setuid and setgid, by `setresuid(2)`, `setresgid(2)` and
+//! `setgroups(2)`).
 
 use crate::account::{Account, Accounts};
 use crate::error::StartError;
