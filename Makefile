@@ -163,7 +163,7 @@ lint-python: $(VENV_MARK)
 
 lint-text: deps-lint
 	@scripts/check-test-groups.sh
-	@scripts/check-prose-width.py --count | tail -n 1
+	@scripts/check-prose-width.py
 	@if command -v shellcheck >/dev/null; then \
 		shellcheck $$(git ls-files --cached --others --exclude-standard '*.sh') .ci/run; \
 	fi

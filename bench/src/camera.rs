@@ -1,5 +1,6 @@
-//! The program that shows pictures, shows widgets and says which keys it was told of; in both dialects of the
-//! channels (`docs/protocol.md` section 6). What it shows can be checked to the byte by its number.
+//! The program that shows pictures, shows widgets and says which keys it was told of; in both
+//! dialects of the channels (`docs/protocol.md` section 6). What it shows can be checked to the
+//! byte by its number.
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
@@ -34,7 +35,8 @@ pub(crate) struct Options {
     /// Pictures in a second; 0: as quickly as that goes
     #[arg(long, default_value_t = 0)]
     rate: u32,
-    /// Not more pictures than so many before those of which a byte of input has said that they have come
+    /// Not more pictures than so many before those of which a byte of input has said that they have
+    /// come
     #[arg(long)]
     ahead: Option<u64>,
     /// Widgets to be shown before

@@ -1,8 +1,8 @@
 //! The text that programs put out in this bench, and the check that it has arrived to the byte.
 //!
-//! Each line of 80 bytes begins with its number, so a byte that is lost, doubled or swapped is found,
-//! and where. The lines are made and compared a block at a time: the load generator has to be cheap,
-//! as it shares the cores with what it measures.
+//! Each line of 80 bytes begins with its number, so a byte that is lost, doubled or swapped is
+//! found, and where. The lines are made and compared a block at a time: the load generator has to
+//! be cheap, as it shares the cores with what it measures.
 
 use std::fmt;
 
@@ -33,8 +33,8 @@ impl Block {
         for line in 0..BLOCK_LINES {
             let start = bytes.len();
             bytes.extend_from_slice(format!("00000000{line:03x} ").as_bytes());
-            // Printable text that differs from line to line, with the two characters that JSON has to
-            // escape in it now and then.
+            // Printable text that differs from line to line, with the two characters that JSON has
+            // to escape in it now and then.
             for column in bytes.len() - start..LINE - 1 {
                 bytes.push(b' ' + ((line * 7 + column * 3) % 95) as u8);
             }

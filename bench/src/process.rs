@@ -1,5 +1,5 @@
-//! Processes: starting servers, ending every one of them, and what the kernel tells of their CPU time
-//! and memory.
+//! Processes: starting servers, ending every one of them, and what the kernel tells of their CPU
+//! time and memory.
 
 use anyhow::Context as _;
 use nix::sys::signal::{Signal, kill};
@@ -31,7 +31,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a server, in a process group of its own: a Ctrl-C on the bench's terminal is not for it.
+    /// Starts a server, in a process group of its own: a Ctrl-C on the bench's terminal is not for
+    /// it.
     pub(crate) fn start(command: &mut Command) -> anyhow::Result<Self> {
         command.process_group(0);
         Self::start_program(command, false)
@@ -116,8 +117,8 @@ impl Drop for Process {
     }
 }
 
-/// Has SIGINT and SIGTERM end what was started, then this program. (Blocking the signals and waiting
-/// for them would be less, but every server would inherit that they are blocked.)
+/// Has SIGINT and SIGTERM end what was started, then this program. (Blocking the signals and
+/// waiting for them would be less, but every server would inherit that they are blocked.)
 pub(crate) fn end_all_on_signals() -> anyhow::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     thread::spawn(move || {
@@ -169,8 +170,8 @@ pub(crate) fn memory(pid: Pid) -> anyhow::Result<Memory> {
     })
 }
 
-/// The processes that run the same program as `root` and descend from it, with the depth of each below
-/// it; `root` is the first.
+/// The processes that run the same program as `root` and descend from it, with the depth of each
+/// below it; `root` is the first.
 pub(crate) fn family(root: Pid) -> Vec<(Pid, usize)> {
     let program = |pid: Pid| fs::read_link(format!("/proc/{pid}/exe")).ok();
     let own = program(root);

@@ -1,5 +1,5 @@
-//! The programs that this bench is to itself: the one that writes the pattern, and the WebSocket that
-//! only echoes, which is the best that a server could do.
+//! The programs that this bench is to itself: the one that writes the pattern, and the WebSocket
+//! that only echoes, which is the best that a server could do.
 
 use crate::client::poller::Poller;
 use crate::pattern::{BEGIN, Block, END, LINE};

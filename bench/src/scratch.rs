@@ -1,5 +1,5 @@
-//! The folder of a run: the programs that servers are asked to run, and what servers write. Removed at
-//! the end.
+//! The folder of a run: the programs that servers are asked to run, and what servers write. Removed
+//! at the end.
 
 use crate::pattern::LINE;
 use anyhow::Context as _;

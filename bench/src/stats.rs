@@ -1,6 +1,7 @@
 //! Percentiles and medians, exactly from all samples.
 
-/// The smallest sample that at least `percent` per cent of the samples do not exceed (nearest rank).
+/// The smallest sample that at least `percent` per cent of the samples do not exceed (nearest
+/// rank).
 pub(crate) fn percentile(samples: &[f64], percent: f64) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);

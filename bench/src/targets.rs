@@ -191,7 +191,8 @@ impl Checks<'_> {
     }
 }
 
-/// Returns the targets of both dialects whose rows were measured; `wrong` says where bytes were lost.
+/// Returns the targets of both dialects whose rows were measured; `wrong` says where bytes were
+/// lost.
 pub(crate) fn all(figure: &MedianOf<'_>, wrong: &[String]) -> Vec<Target> {
     let mut found = Vec::new();
     for server in [further_link::JSON, further_link::BINARY] {

@@ -1,4 +1,5 @@
-// Every message is a command line; every answer is what it has put out. See docs/protocol.md, section 7.
+// Every message is a command line; every answer is what it has put out. See docs/protocol.md,
+// section 7.
 const output = document.getElementById("output");
 const input = document.getElementById("input");
 

@@ -115,9 +115,9 @@ impl Dialect for FurtherJson {
     }
 }
 
-/// What is between the quotation marks of an output message, still escaped; `None` if the message is
-/// written in another way than the server writes it. Reading all of it as JSON costs three times as
-/// much, on the cores that the server wants.
+/// What is between the quotation marks of an output message, still escaped; `None` if the message
+/// is written in another way than the server writes it. Reading all of it as JSON costs three times
+/// as much, on the cores that the server wants.
 fn plain_output(message: &[u8]) -> Option<&[u8]> {
     let rest = message
         .strip_prefix(br#"{"type":"stdout","data":{"output":""#)
@@ -311,8 +311,8 @@ impl Dialect for Ttyd {
     }
 }
 
-/// websocketd in binary mode, a WebSocket that echoes, and a program without a server: bytes as they
-/// are.
+/// websocketd in binary mode, a WebSocket that echoes, and a program without a server: bytes as
+/// they are.
 #[derive(Default)]
 pub(crate) struct Bytewise {
     /// There are no frames around them.

@@ -58,7 +58,8 @@ impl Frames {
 
     fn message(&mut self, message: &Message) {
         if let Some(encoder) = &mut self.encoder {
-            // Fails for compressed messages only, and none is compressed: keys are too short for it.
+            // Fails for compressed messages only, and none is compressed: keys are too short for
+            // it.
             let _ = encoder.encode_message(message, &mut self.out);
         }
     }
@@ -352,8 +353,8 @@ impl AsFd for Link {
 }
 
 thread_local! {
-    /// Where bytes are read to: clients have no buffers while nothing waits in them, and no memory has
-    /// to be cleared for a key.
+    /// Where bytes are read to: clients have no buffers while nothing waits in them, and no memory
+    /// has to be cleared for a key.
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BUFFER_BYTES]);
 }
 

@@ -25,7 +25,8 @@ impl Poller {
         self.epoll.add(source, event)
     }
 
-    /// The numbers of those that have something to read, after at most `timeout` (in steps of 1 ms).
+    /// The numbers of those that have something to read, after at most `timeout` (in steps of
+    /// 1 ms).
     pub(crate) fn wait(&mut self, timeout: Duration) -> nix::Result<Vec<u64>> {
         let timeout = EpollTimeout::try_from(timeout).unwrap_or(EpollTimeout::NONE);
         match self.epoll.wait(&mut self.found, timeout) {

@@ -1,5 +1,5 @@
-//! Ctrl-C while a program floods its terminal: for a client that reads as fast as it can, and for one
-//! that reads 1 MB/s.
+//! Ctrl-C while a program floods its terminal: for a client that reads as fast as it can, and for
+//! one that reads 1 MB/s.
 
 use super::{Figures, Launch, Row, SHELL_PROMPTS, Target, column};
 use crate::client::{Client, Event, READ_BUFFER_BYTES};
@@ -125,8 +125,8 @@ fn interrupt(target: &Target<'_>, slow_for: Option<usize>) -> anyhow::Result<Fig
     ])
 }
 
-/// The shell's echo of the command, then `y` and an end of line again and again, up to the `^C`; after
-/// it what the kernel has left, and the prompt.
+/// The shell's echo of the command, then `y` and an end of line again and again, up to the `^C`;
+/// after it what the kernel has left, and the prompt.
 fn check(seen: &[u8]) -> Result<(), WrongBytes> {
     let wrong = |at: usize| {
         let text = String::from_utf8_lossy(&seen[at..seen.len().min(at + 20)]);

@@ -1,5 +1,5 @@
-//! Memory of the server's processes: idle, for each idle session, and for one whose client has stopped
-//! reading.
+//! Memory of the server's processes: idle, for each idle session, and for one whose client has
+//! stopped reading.
 
 use super::{Figures, Launch, Row, Target, column, deadline};
 use crate::pattern::BEGIN;

@@ -116,7 +116,8 @@ impl Outcome {
     }
 }
 
-/// Goes through a row: all servers in each round, so that what else the machine does hits all alike.
+/// Goes through a row: all servers in each round, so that what else the machine does hits all
+/// alike.
 pub(crate) fn run(
     row: &Row,
     servers: &[&dyn Server],
@@ -223,8 +224,8 @@ impl Target<'_> {
         Ok(client)
     }
 
-    /// Many shells that wait at their prompts. They are begun together: some servers take a tenth of
-    /// a second for each.
+    /// Many shells that wait at their prompts. They are begun together: some servers take a tenth
+    /// of a second for each.
     pub(crate) fn shells(&self, count: usize) -> anyhow::Result<Vec<Client>> {
         let mut clients = Vec::with_capacity(count);
         for number in 0..count {
@@ -253,8 +254,8 @@ impl Target<'_> {
         Ok(clients)
     }
 
-    /// A program of the scratch folder, through a terminal if the server has one, else through pipes.
-    /// Nothing of its output was read yet.
+    /// A program of the scratch folder, through a terminal if the server has one, else through
+    /// pipes. Nothing of its output was read yet.
     pub(crate) fn script(&self, name: &str) -> anyhow::Result<Client> {
         if self.can(Ability::Terminal) {
             let mut client = self.shell()?;

@@ -1,4 +1,5 @@
-//! Pictures of a program, and keys that it says, side by side; with and without a flood of another program.
+//! Pictures of a program, and keys that it says, side by side; with and without a flood of another
+//! program.
 
 use super::{Figures, Launch, Row, Target, column};
 use crate::camera::{LAST_KEY, check};

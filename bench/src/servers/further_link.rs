@@ -80,8 +80,8 @@ impl Server for FurtherLink {
         let port = free_port()?;
         let state = scratch.path("state");
         let config = scratch.path("further-link.toml");
-        // The same shell as everywhere, and more programs than the defaults allow, for the rows with
-        // hundreds of them. Nothing else differs from the defaults.
+        // The same shell as everywhere, and more programs than the defaults allow, for the rows
+        // with hundreds of them. Nothing else differs from the defaults.
         std::fs::write(
             &config,
             format!(

@@ -1,4 +1,5 @@
-//! What the server has at one moment: descriptors, threads, memory, and what its programs have left.
+//! What the server has at one moment: descriptors, threads, memory, and what its programs have
+//! left.
 
 use super::world::World;
 use crate::process::{all_processes, family, open_descriptors};
@@ -10,9 +11,9 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How far memory of *serve* may go beyond the highest of the warm-up, in KiB. Not beyond what it was when
-/// the sessions of the warm-up were closed: the allocator keeps pages that are partly used, and how many
-/// these are is chance; several MiB more or less from one look to the next.
+/// How far memory of *serve* may go beyond the highest of the warm-up, in KiB. Not beyond what it
+/// was when the sessions of the warm-up were closed: the allocator keeps pages that are partly
+/// used, and how many these are is chance; several MiB more or less from one look to the next.
 const SERVE_TOLERANCE: u64 = 2048;
 /// The same of the spawner.
 const SPAWNER_TOLERANCE: u64 = 1024;
@@ -244,7 +245,8 @@ impl Census {
         }
     }
 
-    /// What is more than it may be, compared with `before`; what is on its way out may still be there.
+    /// What is more than it may be, compared with `before`; what is on its way out may still be
+    /// there.
     pub(super) fn excess(&self, before: Option<&Self>) -> Vec<String> {
         let mut found = Vec::new();
         for figure in &self.0 {
@@ -281,8 +283,8 @@ fn metrics(port: u16) -> anyhow::Result<String> {
     Ok(answer)
 }
 
-/// Sockets of the server's connections, orphaned ones too: dead readers may leave such in the kernel,
-/// where no process has them open.
+/// Sockets of the server's connections, orphaned ones too: dead readers may leave such in the
+/// kernel, where no process has them open.
 fn sockets(port: u16) -> anyhow::Result<u64> {
     let text = fs::read_to_string("/proc/net/tcp")?;
     let port = format!(":{port:04X}");
@@ -314,8 +316,9 @@ fn below(root: Pid, all: &[(Pid, Pid)]) -> u64 {
     found.len() as u64 - 1
 }
 
-/// Private folders of programs (`docs/protocol.md` section 6) of which no living spawner has the lock. Those of
-/// other servers on this machine count too, so it takes one that is killed meanwhile to be wrong.
+/// Private folders of programs (`docs/protocol.md` section 6) of which no living spawner has the
+/// lock. Those of other servers on this machine count too, so it takes one that is killed meanwhile
+/// to be wrong.
 fn orphaned_folders(base: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt as _;
     // proc_locks(5): the inode is behind the device.

@@ -1,6 +1,6 @@
-//! `further-link-bench soak`: hundreds of mixed sessions for some minutes, well-behaved ones and others;
-//! at the end the server has no descriptor, process, file or memory more than before, and nothing went
-//! wrong.
+//! `further-link-bench soak`: hundreds of mixed sessions for some minutes, well-behaved ones and
+//! others; at the end the server has no descriptor, process, file or memory more than before, and
+//! nothing went wrong.
 //!
 //! The sessions of a warm-up are of the same kinds. What the server has after it, with all of them
 //! closed, is compared with what it has at the end.
@@ -216,7 +216,8 @@ impl Soak {
         Ok(ExitCode::FAILURE)
     }
 
-    /// Has a first program, by which the server is seen to have made all that it makes at its start.
+    /// Has a first program, by which the server is seen to have made all that it makes at its
+    /// start.
     fn one_program(&self) -> anyhow::Result<()> {
         let mut tasks = Tasks::new()?;
         let world = Rc::clone(&self.world);
@@ -232,7 +233,8 @@ impl Soak {
         Ok(())
     }
 
-    /// Sessions come and go for a time, then all come to their end. Gives the highest figures of memory.
+    /// Sessions come and go for a time, then all come to their end. Gives the highest figures of
+    /// memory.
     fn phase(&self, name: &str, time: Duration) -> anyhow::Result<Census> {
         let mut tasks = Tasks::new()?;
         let mut highest = Census::memory(&self.server.places)?;
@@ -301,8 +303,8 @@ impl Soak {
         Ok(highest)
     }
 
-    /// What the server has when nothing runs any more: waits until nothing is more than `before`, and
-    /// what has to be gone is gone. Else the second value says what is not.
+    /// What the server has when nothing runs any more: waits until nothing is more than `before`,
+    /// and what has to be gone is gone. Else the second value says what is not.
     fn settled(&self, before: Option<&Census>) -> anyhow::Result<(Census, Vec<String>)> {
         let end = Instant::now() + SETTLE_TIMEOUT;
         loop {

@@ -1,6 +1,7 @@
 //! Random numbers that are the same for the same seed, so that a soak can be repeated.
 
-/// splitmix64, the generator of Java's `SplittableRandom`: small, and good enough to mix behaviours.
+/// splitmix64, the generator of Java's `SplittableRandom`: small, and good enough to mix
+/// behaviours.
 #[derive(Clone, Debug)]
 pub(super) struct Random(u64);
 

@@ -44,8 +44,8 @@ impl Server {
         let marker = World::marker();
         let (variable, value) = marker.split_once('=').unwrap_or_default();
         let config = scratch.path("further-link.toml");
-        // The shell is one without files of its user. Without HISTFILE, it writes none into the home of
-        // whoever runs this.
+        // The shell is one without files of its user. Without HISTFILE, it writes none into the
+        // home of whoever runs this.
         fs::write(
             &config,
             format!(

@@ -1,5 +1,6 @@
 //! A WebSocket client that takes nothing for granted: it knows the order in which messages have to
-//! come, follows the offsets of the binary stream, and fails at whatever the protocol does not allow.
+//! come, follows the offsets of the binary stream, and fails at whatever the protocol does not
+//! allow.
 
 mod take;
 
@@ -349,8 +350,8 @@ impl Session {
         }
     }
 
-    /// Reads until `mark` is in the output; gives all up to its end. The rest is held for the next who
-    /// wants output.
+    /// Reads until `mark` is in the output; gives all up to its end. The rest is held for the next
+    /// who wants output.
     pub(super) async fn output_with(&mut self, mark: &str) -> anyhow::Result<Vec<u8>> {
         let mut seen = Vec::new();
         let mut searched: usize = 0;

@@ -1,6 +1,6 @@
 //! Hundreds of clients on one thread: each is a future that waits for its socket or for a time, and
-//! nothing else. What waits does not cost anything, and no client runs while another one does, so what
-//! they count needs no lock.
+//! nothing else. What waits does not cost anything, and no client runs while another one does, so
+//! what they count needs no lock.
 
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -182,8 +182,8 @@ impl Future for Wait<'_> {
     }
 }
 
-/// Waits until there may be something to read (with `writing`: or room to write). False when it is too
-/// late.
+/// Waits until there may be something to read (with `writing`: or room to write). False when it is
+/// too late.
 pub(super) async fn ready(source: impl AsFd, writing: bool, until: Instant) -> nix::Result<bool> {
     let mut flags = EpollFlags::EPOLLIN;
     flags.set(EpollFlags::EPOLLOUT, writing);

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 /// How long a well-behaved session waits for anything. Long: others may use the machine too.
 pub(super) const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
-/// Programs that are stopped have as long to end by themselves (`run.stop_grace`). More than by default: on
-/// a machine that is busy with 200 sessions and other things, a program may not have run at all after 2 s.
+/// Programs that are stopped have as long to end by themselves (`run.stop_grace`). More than by
+/// default: on a machine that is busy with 200 sessions and other things, a program may not have
+/// run at all after 2 s.
 pub(super) const STOP_GRACE: Duration = Duration::from_secs(4);
 /// Clients without a sign of life are given up after this (`limits.pong_timeout`).
 pub(super) const PONG_TIMEOUT: Duration = Duration::from_secs(8);

@@ -92,7 +92,8 @@ pub struct StartRequest {
     pub code: Option<String>,
     /// The file to run, or with `code` the folder.
     pub path: Option<String>,
-    /// What the program finds behind its own name. Of a client's, no more than one over [`StartRequest::MAX_ARGUMENTS`].
+    /// What the program finds behind its own name. Of a client's, no more than one over
+    /// [`StartRequest::MAX_ARGUMENTS`].
     pub arguments: Vec<String>,
     /// Whether it gets a terminal; `None` leaves it to what the connection says.
     pub terminal: Option<bool>,

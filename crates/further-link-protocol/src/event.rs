@@ -19,7 +19,8 @@ pub enum Event<'a> {
     Pong,
     /// The program runs.
     Started {
-        /// What it is called in binary frames ([`crate::wire::stream`]): never used twice for a client.
+        /// What it is called in binary frames ([`crate::wire::stream`]): never used twice for a
+        /// client.
         number: u32,
     },
     /// The program has written this.

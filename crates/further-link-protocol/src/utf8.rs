@@ -8,8 +8,8 @@ const REPLACEMENT_CHARACTER: &str = "\u{FFFD}";
 /// Turns a stream of bytes into text, however the stream is cut.
 ///
 /// The text is that of [`String::from_utf8_lossy`] over the whole stream: what is no UTF-8 becomes
-/// U+FFFD, one for each maximal part that could have begun a character. A character that is cut is held
-/// back until it is whole.
+/// U+FFFD, one for each maximal part that could have begun a character. A character that is cut is
+/// held back until it is whole.
 #[derive(Clone, Debug, Default)]
 pub struct Utf8Decoder {
     /// The first `held` bytes are a beginning of a character that more bytes could still complete.
@@ -18,8 +18,8 @@ pub struct Utf8Decoder {
 }
 
 impl Utf8Decoder {
-    /// Feeds the next `bytes` of the stream, and hands their text to `sink`. With `last` the stream ends
-    /// after them, so that an unfinished character becomes U+FFFD; the decoder is as new then.
+    /// Feeds the next `bytes` of the stream, and hands their text to `sink`. With `last` the stream
+    /// ends after them, so that an unfinished character becomes U+FFFD; the decoder is as new then.
     pub fn decode(&mut self, bytes: &[u8], last: bool, sink: &mut dyn FnMut(&str)) {
         let rest = self.finish_pending(bytes, sink);
         self.decode_fresh(rest, sink);
@@ -34,7 +34,8 @@ impl Utf8Decoder {
         self.held == 0
     }
 
-    /// Completes the character held back, or gives it up, and returns the bytes that it did not need.
+    /// Completes the character held back, or gives it up, and returns the bytes that it did not
+    /// need.
     fn finish_pending<'a>(&mut self, bytes: &'a [u8], sink: &mut dyn FnMut(&str)) -> &'a [u8] {
         let mut held = usize::from(self.held);
         if held == 0 {
@@ -52,8 +53,8 @@ impl Utf8Decoder {
                 }
                 // Never with four bytes: those are a character or wrong.
                 Err(error) if error.error_len().is_none() => held += 1,
-                // What was held back was right so far, so `byte` is what does not belong to it: it is
-                // looked at again as a beginning.
+                // What was held back was right so far, so `byte` is what does not belong to it: it
+                // is looked at again as a beginning.
                 Err(_) => {
                     self.held = 0;
                     sink(REPLACEMENT_CHARACTER);

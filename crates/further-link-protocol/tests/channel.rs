@@ -1,5 +1,5 @@
-//! The sockets of user code: however the bytes are cut, the messages are the same, and what is too long takes
-//! no memory.
+//! The sockets of user code: however the bytes are cut, the messages are the same, and what is too
+//! long takes no memory.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -446,7 +446,8 @@ fn what_is_announced_takes_no_memory() {
     assert!(matches!(&found[..], [Ok(message)] if jpeg_of(message).len() == 8 << 20));
 }
 
-/// A message takes as much memory as it has bytes, and leaves none behind, also when it is not taken.
+/// A message takes as much memory as it has bytes, and leaves none behind, also when it is not
+/// taken.
 #[test]
 fn memory_is_given_back() {
     for (kind, most) in LIMITS {
@@ -528,7 +529,8 @@ fn time_is_in_proportion_to_bytes() {
         let begin = std::time::Instant::now();
         let mut count = 0;
         MessageDecoder::new(socket).decode(&bytes, &mut |_| count += 1);
-        // A second without optimization. With a move of the rest for each message it would be many minutes.
+        // A second without optimization. With a move of the rest for each message it would be many
+        // minutes.
         let taken = begin.elapsed();
         assert!(taken.as_secs() < 30, "{socket:?}, {shape:?}: {taken:?}");
     }

@@ -1,5 +1,5 @@
-//! Every dialect against the files in `tests/golden/`, in both directions. Their README says what the
-//! cases look like.
+//! Every dialect against the files in `tests/golden/`, in both directions. Their README says what
+//! the cases look like.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -18,8 +18,8 @@ use further_link_protocol::{
 };
 use serde_json::{Value, json};
 
-/// Kinds of every [`Command`] and [`Event`]. The functions below fail to compile when a variant is added,
-/// and the tests fail until it has a kind here and a case in some dialect.
+/// Kinds of every [`Command`] and [`Event`]. The functions below fail to compile when a variant is
+/// added, and the tests fail until it has a kind here and a case in some dialect.
 const COMMAND_KINDS: [&str; 10] = [
     "figureEvent",
     "hello",

@@ -1,5 +1,5 @@
-//! What strangers send takes no more memory than its bytes. A file and so a process of its own, with one test,
-//! as it looks at the memory of the process.
+//! What strangers send takes no more memory than its bytes. A file and so a process of its own,
+//! with one test, as it looks at the memory of the process.
 #![cfg(target_os = "linux")]
 
 use further_link_protocol::channel::{MessageDecoder, SocketKind};

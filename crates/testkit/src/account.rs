@@ -5,8 +5,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
 
-/// An account of this device, with a home, a shell and two further groups. Removed on drop, so it has
-/// to be made before the server that uses it.
+/// An account of this device, with a home, a shell and two further groups. Removed on drop, so it
+/// has to be made before the server that uses it.
 pub struct TestAccount {
     pub name: String,
     pub user: nix::unistd::User,

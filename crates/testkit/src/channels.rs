@@ -1,5 +1,5 @@
-//! What the tests of IO channels share: their programs, which speak the protocol by hand, and pictures that show
-//! whether they are whole.
+//! What the tests of IO channels share: their programs, which speak the protocol by hand, and
+//! pictures that show whether they are whole.
 
 use super::TestServer;
 use serde_json::{Value, json};
@@ -15,8 +15,8 @@ pub fn key_event(process: &str, key: &str, event: &str) -> Value {
     json!({"type": "keyevent", "process": process, "data": {"key": key, "event": event}})
 }
 
-/// Returns the number that `jpeg` in `tests/programs/channel.py` has put into a picture, which has to be as that has made
-/// it.
+/// Returns the number that `jpeg` in `tests/programs/channel.py` has put into a picture, which has
+/// to be as that has made it.
 pub fn number_of(picture: &[u8]) -> u64 {
     assert_eq!(picture[..2], [0xff, 0xd8], "{} bytes", picture.len());
     let number = u32::from_be_bytes(picture[2..6].try_into().unwrap());

@@ -49,7 +49,8 @@ pub fn head(server: &TestServer, method: &str, path: &str, headers: &str) -> Str
     head + "\r\n"
 }
 
-/// One request on a connection of its own, with `Content-Length` if there is a body or `PUT` wants one.
+/// One request on a connection of its own, with `Content-Length` if there is a body or `PUT` wants
+/// one.
 pub fn send(server: &TestServer, method: &str, path: &str, headers: &str, body: &[u8]) -> Reply {
     let mut headers = headers.to_owned();
     if method == "PUT" || !body.is_empty() {

@@ -1,6 +1,7 @@
 //! The real server on a port of its own, and clients that talk to it over real sockets.
 //!
-//! Waits are for conditions, with [`DEADLINE`]; nothing here sleeps for a fixed time or tries again.
+//! Waits are for conditions, with [`DEADLINE`]; nothing here sleeps for a fixed time or tries
+//! again.
 #![allow(missing_docs, unreachable_pub)] // Tests read it, not users of a library.
 
 pub mod account;
@@ -34,7 +35,8 @@ impl TempDir {
         Self::below(&std::env::temp_dir())
     }
 
-    /// Where nothing is written to a disk, if there is such a place: for tests that make very many files.
+    /// Where nothing is written to a disk, if there is such a place: for tests that make very many
+    /// files.
     pub fn in_memory() -> Self {
         let memory = Path::new("/dev/shm");
         match memory.is_dir() {
@@ -411,8 +413,8 @@ impl Client {
         self.finish().await
     }
 
-    /// A start that has to fail: exactly one `error`, which names the process, and no `started`; then
-    /// the name is free again. Returns the error's message.
+    /// A start that has to fail: exactly one `error`, which names the process, and no `started`;
+    /// then the name is free again. Returns the error's message.
     pub async fn refused(&mut self, data: Value) -> String {
         let mut sentence = String::new();
         for _ in 0..2 {

@@ -1,5 +1,5 @@
-//! Clients made by hand, for what no proper library would send: bytes on a TCP connection, HTTP heads,
-//! and single WebSocket frames.
+//! Clients made by hand, for what no proper library would send: bytes on a TCP connection, HTTP
+//! heads, and single WebSocket frames.
 
 use super::{Answer, DEADLINE, TestServer};
 use std::io::{Read, Write};
@@ -207,8 +207,8 @@ impl RawClient {
         }
     }
 
-    /// Sends the same bytes again and again until `most` of them are sent or, for `pause`, the server
-    /// takes no more.
+    /// Sends the same bytes again and again until `most` of them are sent or, for `pause`, the
+    /// server takes no more.
     pub fn pour(&mut self, bytes: &[u8], most: usize, pause: Duration) -> usize {
         self.stream.set_write_timeout(Some(pause)).unwrap();
         let mut sent = 0;

@@ -1,6 +1,6 @@
-//! A client that keeps account of what its programs output and read, in both dialects of `/run`, and
-//! holds every frame against the rules of `docs/protocol.md` section 10. Its frames are written out here
-//! from the specification, not with the server's code, so that a mistake in that is seen.
+//! A client that keeps account of what its programs output and read, in both dialects of `/run`,
+//! and holds every frame against the rules of `docs/protocol.md` section 10. Its frames are written
+//! out here from the specification, not with the server's code, so that a mistake in that is seen.
 //!
 //! It reads only when it is told to, and answers pings when it reads them.
 
@@ -44,8 +44,8 @@ pub struct Program {
     /// Bytes of input that were sent, and how many of them the server has acknowledged.
     pub input: u64,
     pub input_acknowledged: u64,
-    /// Pictures that came and were not taken out yet, with how many the program had shown before; in plain JSON
-    /// with how many came before.
+    /// Pictures that came and were not taken out yet, with how many the program had shown before;
+    /// in plain JSON with how many came before.
     pub pictures: Vec<(u64, Vec<u8>)>,
     /// Pictures that came, and the least number that the next one may have.
     pub pictures_seen: u64,
@@ -164,7 +164,8 @@ impl StreamClient {
         }
     }
 
-    /// Sends a message with a mask of zeros: megabytes are sent here, and masking is others' subject.
+    /// Sends a message with a mask of zeros: megabytes are sent here, and masking is others'
+    /// subject.
     pub fn send(&mut self, opcode: u8, payload: &[u8]) {
         let mut bytes = vec![0x80 | opcode];
         match payload.len() {
@@ -418,8 +419,8 @@ impl StreamClient {
         assert_eq!(self.text(), expected);
     }
 
-    /// A ping is answered, and until then no other text comes: the server has dealt with all that was
-    /// sent, and found no fault with it.
+    /// A ping is answered, and until then no other text comes: the server has dealt with all that
+    /// was sent, and found no fault with it.
     pub fn answers(&mut self) {
         self.send_json(&json!({"type": "ping"}));
         let pong = self.text();
@@ -445,8 +446,8 @@ impl StreamClient {
         self.program(name)
     }
 
-    /// Reads until a program has output what a client without acknowledgements is sent, and makes sure
-    /// that it is not sent more.
+    /// Reads until a program has output what a client without acknowledgements is sent, and makes
+    /// sure that it is not sent more.
     pub fn fill_window(&mut self, name: &str) {
         // Less than an eighth of the window is kept back, as it makes small frames.
         self.until("the window is full", |client| {

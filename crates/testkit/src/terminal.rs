@@ -1,4 +1,5 @@
-//! The terminal server, and a client that behaves as its older pages do (`docs/protocol.md` section 7).
+//! The terminal server, and a client that behaves as its older pages do (`docs/protocol.md` section
+//! 7).
 
 use super::raw::read_answer;
 use super::{Answer, Client, DEADLINE, TempDir, TestServer, command_of, wait_for};
@@ -9,7 +10,8 @@ use std::process::Command;
 use std::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
-/// A shell that does not read what the person has set up for theirs: on some machines that takes a minute.
+/// A shell that does not read what the person has set up for theirs: on some machines that takes a
+/// minute.
 const SHELL: &str =
     r#"runner=[{name = "shell", command = ["bash", "--norc", "--noprofile"], hangup = true}]"#;
 

@@ -71,8 +71,8 @@ pub fn refused(server: &TestServer, path: &str, body: &[u8], status: &str) -> St
     sentence.trim_end().to_owned()
 }
 
-/// Everything below a folder, byte for byte, with its kind, mode and owner. Paths that begin with one of `except` are
-/// left out.
+/// Everything below a folder, byte for byte, with its kind, mode and owner. Paths that begin with
+/// one of `except` are left out.
 pub fn snapshot(folder: &Path, except: &[&str]) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     look(folder, "", except, &mut found);
@@ -111,8 +111,8 @@ pub fn leftovers(folder: &Path) -> Vec<String> {
     found.into_keys().collect()
 }
 
-/// Has the program, and all that it starts, run as on a kernel and a file system that lack `openat2(2)` and the flags of
-/// `renameat2(2)`.
+/// Has the program, and all that it starts, run as on a kernel and a file system that lack
+/// `openat2(2)` and the flags of `renameat2(2)`.
 pub fn without_newer_calls(command: &mut Command) {
     // classic BPF: what to do, jumps if it is so and if not, a number.
     let statement = |code: u32, jt, jf, k: u32| libc::sock_filter {

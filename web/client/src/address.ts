@@ -6,7 +6,10 @@ import type { WaitReason } from "./types.js";
 const REFUSAL_CHECK_TIMEOUT_MS = 5_000;
 
 export interface AddressOptions {
-  /** The device, as `https://robot.local:8028`; of a page that comes from the device, where it comes from. */
+  /**
+   * The device, as `https://robot.local:8028`; of a page that comes from the device, where it comes
+   * from.
+   */
   readonly base?: string | URL;
   /** The account on the device, instead of its default one. */
   readonly user?: string;
@@ -16,7 +19,10 @@ export interface AddressOptions {
 
 export interface Address {
   readonly fetch: typeof fetch;
-  /** The address of a path (`fs/main.py`, in its encoded form), with the account and what else is in the query. */
+  /**
+   * The address of a path (`fs/main.py`, in its encoded form), with the account and what else is in
+   * the query.
+   */
   url(path: string, query?: Readonly<Record<string, string>>): URL;
   /** Why a WebSocket may have been refused; null if nothing speaks against it. */
   whyNot(): Promise<WaitReason | null>;

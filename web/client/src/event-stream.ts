@@ -1,4 +1,7 @@
-/** Server-Sent Events (HTML, section 9.2) over `fetch`: `EventSource` does not tell why it has failed, and Node.js has none. */
+/**
+ * Server-Sent Events (HTML, section 9.2) over `fetch`: `EventSource` does not tell why it has
+ * failed, and Node.js has none.
+ */
 
 import type { Address } from "./address.js";
 import { Backoff } from "./backoff.js";
@@ -8,10 +11,16 @@ import { watchPage } from "./page.js";
 /** Delays of reconnecting. */
 const RECONNECT_BACKOFF = { minDelayMs: 1_000, maxDelayMs: 30_000, jitter: true };
 
-/** Milliseconds without a byte after which a stream counts as lost: three of the device's comments (section 12, "Watching"). */
+/**
+ * Milliseconds without a byte after which a stream counts as lost: three of the device's comments
+ * (section 12, "Watching").
+ */
 const IDLE_TIMEOUT_MS = 45_000;
 
-/** Milliseconds for which nobody looks at the page until a stream is given up: not with every look at another page. */
+/**
+ * Milliseconds for which nobody looks at the page until a stream is given up: not with every look
+ * at another page.
+ */
 const HIDDEN_GRACE_MS = 30_000;
 
 /** Characters that one event may have: far more than any of the device's. */
@@ -21,12 +30,17 @@ export interface StreamHandler {
   /** A stream has begun, the first one or a later one: something may have been missed before. */
   opened(): void;
   event(name: string, data: string): void;
-  /** The device refused with this status, and it makes no sense to go on. 408, 429 and 5xx are tried again. */
+  /**
+   * The device refused with this status, and it makes no sense to go on. 408, 429 and 5xx are tried
+   * again.
+   */
   refused(status: number): void;
 }
 
-/** Listens until the answer is called, or the device refuses. Comes back by itself, and rests while nobody looks at the page:
- * browsers have six connections for all pages of a device. */
+/**
+ * Listens until the answer is called, or the device refuses. Comes back by itself, and rests while
+ * nobody looks at the page: browsers have six connections for all pages of a device.
+ */
 export function listen(
   address: Address,
   path: string,

@@ -7,7 +7,10 @@ import { isObject } from "./messages.js";
 import type { FileChange, FileEntry, Files, FolderList } from "./types.js";
 import { watchFolder } from "./watch.js";
 
-/** Bytes of a file that is read into memory: more than any text that somebody edits, and little enough for a phone. */
+/**
+ * Bytes of a file that is read into memory: more than any text that somebody edits, and little
+ * enough for a phone.
+ */
 const READ_LIMIT = 100_000_000;
 
 type ReadOptions = NonNullable<Parameters<Files["read"]>[1]>;
@@ -115,7 +118,10 @@ export class FilesClient implements Files {
   }
 }
 
-/** The path of a file or folder in an address. Throws what the device would not take, or the browser would rewrite. */
+/**
+ * The path of a file or folder in an address. Throws what the device would not take, or the browser
+ * would rewrite.
+ */
 function fileAddress(path: string): string {
   const parts = path.split("/").filter((part) => part !== "");
   // Browsers resolve these, also when they are encoded, and ask for another file.
@@ -148,7 +154,10 @@ async function body<T>(read: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Reads no further than the limit: what the head says of the length is not asked, as it may be missing. */
+/**
+ * Reads no further than the limit: what the head says of the length is not asked, as it may be
+ * missing.
+ */
 async function bytesOf(response: Response, limit: number): Promise<Uint8Array> {
   if (response.body === null) return new Uint8Array();
   const reader = response.body.getReader();

@@ -16,7 +16,10 @@ const STDERR = 2;
 
 const TWO_TO_32 = 0x1_0000_0000;
 
-/** What a frame of the device says. `number` is the program, `offset` counts bytes from its start (of video, pictures). */
+/**
+ * What a frame of the device says. `number` is the program, `offset` counts bytes from its start
+ * (of video, pictures).
+ */
 export type ServerFrame =
   | {
       readonly kind: "output";
@@ -33,7 +36,10 @@ export type ServerFrame =
       readonly bytes: Uint8Array<ArrayBuffer>;
     };
 
-/** Reads a frame; its bytes are a view, not a copy. Null for what is not known, makes no sense, or counts beyond 2⁵³. */
+/**
+ * Reads a frame; its bytes are a view, not a copy. Null for what is not known, makes no sense, or
+ * counts beyond 2⁵³.
+ */
 export function decodeFrame(buffer: ArrayBuffer): ServerFrame | null {
   if (buffer.byteLength < FRAME_HEADER_BYTES) return null;
   const head = new DataView(buffer, 0, FRAME_HEADER_BYTES);

@@ -2,8 +2,10 @@
 
 import { FilesError } from "./errors.js";
 
-/** Of an answer with an error: the first line of its body is the status, the second, if there is one, a sentence for people
- * (`docs/protocol.md` section 1, "Errors"). */
+/**
+ * Of an answer with an error: the first line of its body is the status, the second, if there is
+ * one, a sentence for people (`docs/protocol.md` section 1, "Errors").
+ */
 export function answerFailure(status: number, text: string, etag: string | null): FilesError {
   const [first = "", sentence = ""] = text.split("\n");
   const message = sentence.trim() || first.replace(/^\d{3}:? ?/, "").trim() || `Status ${status}`;

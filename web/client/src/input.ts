@@ -1,12 +1,21 @@
 /** Input for a program, as it waits for the device to take it. */
 
-/** Bytes that may be on their way to the program: beyond them the device would refuse (`docs/protocol.md` section 10, "Input"). */
+/**
+ * Bytes that may be on their way to the program: beyond them the device would refuse
+ * (`docs/protocol.md` section 10, "Input").
+ */
 const INPUT_WINDOW_BYTES = 1024 * 1024;
 
-/** Bytes that may wait here: a large paste, and little enough that a page which writes without end is told. */
+/**
+ * Bytes that may wait here: a large paste, and little enough that a page which writes without end
+ * is told.
+ */
 export const INPUT_LIMIT = 4 * 1024 * 1024;
 
-/** Bytes of one frame or message: few, so that what is for other programs need not wait long behind it. */
+/**
+ * Bytes of one frame or message: few, so that what is for other programs need not wait long behind
+ * it.
+ */
 const INPUT_CHUNK_BYTES = 64 * 1024;
 
 /** Where input goes: frames with offsets, or text for a device that knows no others. */
@@ -112,7 +121,9 @@ export class InputQueue {
     }
   }
 
-  /** The first bytes that wait, `most` at most: small pieces together, as each frame has its price. */
+  /**
+   * The first bytes that wait, `most` at most: small pieces together, as each frame has its price.
+   */
   #take(most: number): Uint8Array {
     const first = this.#chunks[0]!;
     if (first.length >= most || this.#chunks.length === 1) {

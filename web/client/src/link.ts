@@ -25,12 +25,16 @@ import type {
 /** Delays of reconnecting. */
 const RECONNECT_BACKOFF = { minDelayMs: 500, maxDelayMs: 10_000, jitter: true };
 
-/** Milliseconds after which a connection counts as one that works, and reconnecting begins at the first
- * delay again. */
+/**
+ * Milliseconds after which a connection counts as one that works, and reconnecting begins at the
+ * first delay again.
+ */
 const STEADY_MS = 10_000;
 
-/** Milliseconds for which a start waits for a connection. A robot should not begin to move long after somebody has
- * asked for it. */
+/**
+ * Milliseconds for which a start waits for a connection. A robot should not begin to move long
+ * after somebody has asked for it.
+ */
 const START_TIMEOUT_MS = 10_000;
 
 export interface LinkOptions extends AddressOptions {
@@ -53,7 +57,10 @@ export class FurtherLink {
   readonly #client = Math.random().toString(36).slice(2, 10);
   #state: ConnectionState = { kind: "closed" };
   #session: Session | null = null;
-  /** With older servers, whose programs all have a terminal or none: a connection for those with one. */
+  /**
+   * With older servers, whose programs all have a terminal or none: a connection for those with
+   * one.
+   */
   #terminals: Session | null = null;
   /** Programs that wait for a connection, each with what ends its patience. */
   readonly #waiting = new Map<RemoteProgram, ReturnType<typeof setTimeout>>();
@@ -64,7 +71,9 @@ export class FurtherLink {
   #connectedAt = 0;
   /** The device has spoken `further-link.3` before. */
   #stream = false;
-  /** It was asked for the stream again, since it did not seem to know it and yet is young enough. */
+  /**
+   * It was asked for the stream again, since it did not seem to know it and yet is young enough.
+   */
   #insisted = false;
   #count = 0;
   #leave: (() => void) | null = null;
@@ -117,8 +126,10 @@ export class FurtherLink {
     this.#attempt(true);
   }
 
-  /** Starts a program; connects if there is no connection. What could not be started within 10 s, for want of one, has
-   * failed, and is not started later. */
+  /**
+   * Starts a program; connects if there is no connection. What could not be started within 10 s,
+   * for want of one, has failed, and is not started later.
+   */
   start(options: StartOptions): Program {
     this.#count += 1;
     const program = new RemoteProgram(String(this.#count), options);
@@ -138,18 +149,25 @@ export class FurtherLink {
     return runners(this.#address);
   }
 
-  /** How the device is. Throws {@link FilesError}; with status 404 if the server is too old to know. */
+  /**
+   * How the device is. Throws {@link FilesError}; with status 404 if the server is too old to know.
+   */
   device(): Promise<Device> {
     return device(this.#address);
   }
 
-  /** Tells how the device is, now and every few seconds, until the answer is called. Null, once, if the server is too old
-   * to know. Comes back by itself. */
+  /**
+   * Tells how the device is, now and every few seconds, until the answer is called. Null, once, if
+   * the server is too old to know. Comes back by itself.
+   */
   watchDevice(listener: (device: Device | null) => void): () => void {
     return watchDevice(this.#address, listener);
   }
 
-  /** Replaces a folder of the work folder by a project: all of it, or nothing is changed. Throws {@link FilesError}. */
+  /**
+   * Replaces a folder of the work folder by a project: all of it, or nothing is changed. Throws
+   * {@link FilesError}.
+   */
   upload(project: Project): Promise<Uploaded> {
     return upload(this.#address, project);
   }
@@ -179,8 +197,8 @@ export class FurtherLink {
     if (session.binary) {
       this.#stream = true;
     } else if (!session.askedForStream && session.version !== null && !this.#insisted) {
-      // A server that is young enough for the stream came up between the two tries. (Or something between takes
-      // the subprotocol away, so this is done once.)
+      // A server that is young enough for the stream came up between the two tries. (Or something
+      // between takes the subprotocol away, so this is done once.)
       this.#insisted = true;
       session.close();
       this.#attempt(true);
@@ -199,7 +217,8 @@ export class FurtherLink {
   #gone(session: Session, reason: WaitReason, phase: Phase): void {
     if (session !== this.#session) return;
     if (phase === "opening" && session.askedForStream && !this.#stream && reason !== "timeout") {
-      // Browsers refuse a connection to a server that does not know the subprotocol, and do not say that this was it.
+      // Browsers refuse a connection to a server that does not know the subprotocol, and do not say
+      // that this was it.
       this.#attempt(false);
       return;
     }

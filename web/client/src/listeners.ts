@@ -1,6 +1,9 @@
 /** Listeners of named events. */
 
-/** Hands an error of somebody's listener to whoever watches for errors: it is no reason to lose what comes after it. */
+/**
+ * Hands an error of somebody's listener to whoever watches for errors: it is no reason to lose what
+ * comes after it.
+ */
 export function report(error: unknown): void {
   if (typeof globalThis.reportError === "function") globalThis.reportError(error);
   else console.error(error);

@@ -1,8 +1,9 @@
-/** The text messages of `/run` (`docs/protocol.md` sections 2, 6, 8, 10 and 11), both ways. Their types
- * are made of `docs/asyncapi.yaml` (`generated/messages.ts`, `npm run generate`).
+/**
+ * The text messages of `/run` (`docs/protocol.md` sections 2, 6, 8, 10 and 11), both ways. Their
+ * types are made of `docs/asyncapi.yaml` (`generated/messages.ts`, `npm run generate`).
  *
- * What comes from the device is checked here, once: what is not of its message's shape is no message.
- * Keys that are not known are dropped, as newer devices may send more. */
+ * What comes from the device is checked here, once: what is not of its message's shape is no
+ * message. Keys that are not known are dropped, as newer devices may send more. */
 
 import { type ChannelMessage, type Data, isChannel, isInteger, isList, parseChannelMessage } from "./channels.js";
 import type * as generated from "./generated/messages.js";
@@ -11,7 +12,9 @@ import type * as generated from "./generated/messages.js";
 export type FeatureName = generated.Feature;
 export type NovncOptions = generated.NovncOptions;
 
-/** What a client sends. Events of a channel may be of a kind that the document does not know yet. */
+/**
+ * What a client sends. Events of a channel may be of a kind that the document does not know yet.
+ */
 export type ClientMessage = Exclude<generated.ClientPayload, generated.RunWidgetevent> | WidgeteventMessage;
 export type StartMessage = generated.RunStart;
 export type FigureMessage = Extract<ChannelMessage, { type: "figure" }>;

@@ -3,7 +3,10 @@
 import { report } from "./listeners.js";
 import type { Output } from "./types.js";
 
-/** Bytes that are consumed before the device is told (`docs/protocol.md` section 10, "Acknowledgements of output"). */
+/**
+ * Bytes that are consumed before the device is told (`docs/protocol.md` section 10,
+ * "Acknowledgements of output").
+ */
 const ACK_EVERY = 16 * 1024;
 
 type Listener = (output: Output) => void | Promise<void>;
@@ -26,7 +29,10 @@ interface Subscription {
 export class OutputFlow {
   readonly #ack: (offset: number) => void;
   readonly #subscriptions = new Set<Subscription>();
-  /** In the order of their bytes; `#first` is the oldest that is not consumed. The device's window bounds them. */
+  /**
+   * In the order of their bytes; `#first` is the oldest that is not consumed. The device's window
+   * bounds them.
+   */
   #pieces: Piece[] = [];
   #first = 0;
   #received = 0;
@@ -52,7 +58,10 @@ export class OutputFlow {
     };
   }
 
-  /** Bytes that begin at `offset`. What came before is left out; a gap is passed over, as it cannot be filled. */
+  /**
+   * Bytes that begin at `offset`. What came before is left out; a gap is passed over, as it cannot
+   * be filled.
+   */
   bytes(stream: Output["stream"], offset: number, bytes: Uint8Array): void {
     const known = this.#received - offset;
     if (known >= bytes.length) return;
@@ -80,7 +89,8 @@ export class OutputFlow {
   }
 
   #deliver(output: Output): void {
-    // One for this method, so that a listener that is quick does not finish the piece before the others have it.
+    // One for this method, so that a listener that is quick does not finish the piece before the
+    // others have it.
     const piece: Piece = { end: this.#received, pending: 1 };
     this.#pieces.push(piece);
     for (const subscription of [...this.#subscriptions]) {

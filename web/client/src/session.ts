@@ -11,15 +11,22 @@ export const SUBPROTOCOL = "further-link.3";
 /** Milliseconds until a connection has to be there, with the device's answer to `hello`. */
 const OPEN_TIMEOUT_MS = 10_000;
 
-/** RFC 6455 section 7.4.1: data of a kind that the other side cannot accept. Other servers send it. */
+/**
+ * RFC 6455 section 7.4.1: data of a kind that the other side cannot accept. Other servers send it.
+ */
 const UNSUPPORTED_DATA = 1003;
 
-/** Heartbeat: milliseconds between pings, and in which something has to be heard after one: a device that lost its power, or went out
- * of reach, says no word. */
+/**
+ * Heartbeat: milliseconds between pings, and in which something has to be heard after one: a device
+ * that lost its power, or went out of reach, says no word.
+ */
 const PING_INTERVAL_MS = 10_000;
 
-/** Milliseconds by which a timer may be late before it says nothing about the device: pages in the background, and
- * computers that slept, have timers that are late, with messages that wait behind them. */
+/**
+ * Milliseconds by which a timer may be late before it says nothing about the device: pages in the
+ * background, and computers that slept, have timers that are late, with messages that wait behind
+ * them.
+ */
 const LATE_TIMER_MS = 3_000;
 
 /** What this library needs of a WebSocket; that of browsers and the package `ws` have it. */
@@ -36,13 +43,19 @@ export interface WebSocketLike {
 
 export type WebSocketConstructor = new (url: string, protocols?: string[]) => WebSocketLike;
 
-/** How a session ended: before the handshake was done, before the device had answered `hello`, or later. */
+/**
+ * How a session ended: before the handshake was done, before the device had answered `hello`, or
+ * later.
+ */
 export type Phase = "opening" | "greeting" | "ready";
 
 export interface SessionOptions {
   readonly WebSocket: WebSocketConstructor;
   readonly url: string;
-  /** Whether `further-link.3` is asked for. Browsers give up if the device does not choose what was asked for. */
+  /**
+   * Whether `further-link.3` is asked for. Browsers give up if the device does not choose what was
+   * asked for.
+   */
   readonly subprotocol: boolean;
   readonly features: readonly FeatureName[];
   /** Programs can be started from now on. */
@@ -67,7 +80,10 @@ export class Session implements Wire {
   /** Bytes that waited to be sent at the last ping. */
   #unsent = 0;
 
-  /** Throws what the constructor of the WebSocket throws: the address is none, or the page may not use it. */
+  /**
+   * Throws what the constructor of the WebSocket throws: the address is none, or the page may not
+   * use it.
+   */
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#socket = new options.WebSocket(options.url, options.subprotocol ? [SUBPROTOCOL] : []);
@@ -75,8 +91,9 @@ export class Session implements Wire {
     this.#socket.addEventListener("open", () => this.#opened());
     this.#socket.addEventListener("message", ({ data }) => this.#message(data));
     this.#socket.addEventListener("close", ({ code }) => this.#gone(reasonOf(code, this.#phase)));
-    // What was wrong is told by `close`. But where a page's content security policy forbids the address, Chromium says this
-    // and no more. (And an error without a listener ends a Node.js program.)
+    // What was wrong is told by `close`. But where a page's content security policy forbids the
+    // address, Chromium says this and no more. (And an error without a listener ends a Node.js
+    // program.)
     this.#socket.addEventListener("error", () => {
       if (this.#phase === "opening") this.#gone("unreachable");
     });
@@ -104,8 +121,10 @@ export class Session implements Wire {
     this.#end();
   }
 
-  /** Asks for a sign of life now: the network may have changed. Not while one is due anyhow: who asks again and again would
-   * otherwise wait forever. */
+  /**
+   * Asks for a sign of life now: the network may have changed. Not while one is due anyhow: who
+   * asks again and again would otherwise wait forever.
+   */
   check(): void {
     if (this.#phase === "ready" && this.#heard) this.#ping();
   }
@@ -191,7 +210,8 @@ export class Session implements Wire {
     this.say({ type: "ping" });
     const due = Date.now() + PING_INTERVAL_MS;
     this.#timer = setTimeout(() => {
-      // Bytes that went out are a sign of life as well: on a slow network the ping may be behind a large paste.
+      // Bytes that went out are a sign of life as well: on a slow network the ping may be behind a
+      // large paste.
       const alive = this.#heard || this.#socket.bufferedAmount < this.#unsent;
       if (alive || Date.now() - due > LATE_TIMER_MS) this.#ping();
       else this.#gone("timeout");

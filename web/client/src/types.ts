@@ -8,18 +8,27 @@ export type ConnectionState =
   | { readonly kind: "closed" }
   | { readonly kind: "connecting" }
   | { readonly kind: "connected"; readonly version: string | null }
-  /** It was lost, or never came about. The next try is at `retryAt` (ms since 1970), or when the network is back. */
+  /**
+   * It was lost, or never came about. The next try is at `retryAt` (ms since 1970), or when the
+   * network is back.
+   */
   | { readonly kind: "waiting"; readonly retryAt: number; readonly reason: WaitReason };
 
 /** Why there is no connection. Words for a program: what people read is the page's. */
 export type WaitReason =
   /** Nobody answers: the device is off, out of reach, or the address is wrong. */
   | "unreachable"
-  /** The device lets this page not in (status 403): its settings name neither the address nor the page's origin. */
+  /**
+   * The device lets this page not in (status 403): its settings name neither the address nor the
+   * page's origin.
+   */
   | "refused"
   /** The device has as many connections as it may (status 503). */
   | "full"
-  /** There is something that answers, but it speaks no WebSocket here: no Further Link, or something between. */
+  /**
+   * There is something that answers, but it speaks no WebSocket here: no Further Link, or something
+   * between.
+   */
   | "no-websocket"
   /** There was a connection, and it broke. */
   | "lost"
@@ -27,7 +36,9 @@ export type WaitReason =
   | "timeout"
   /** The server on the device is being stopped or restarted (close code 1001). */
   | "server-stopping"
-  /** The two did not understand each other (close codes 1002, 1007, 1009): a fault of one of them. */
+  /**
+   * The two did not understand each other (close codes 1002, 1007, 1009): a fault of one of them.
+   */
   | "protocol";
 
 /** Additions to the protocol that an application shows (`docs/protocol.md` section 11). */
@@ -70,8 +81,10 @@ export type ProgramState =
   | { readonly kind: "running" }
   /** `code` is the exit status, or the negative number of the signal that ended it. */
   | { readonly kind: "stopped"; readonly code: number }
-  /** It could not be started: why, in a sentence for people. `cause` says whose words they are: the device's, or this
-   * library's, which a page may put into its own. */
+  /**
+   * It could not be started: why, in a sentence for people. `cause` says whose words they are: the
+   * device's, or this library's, which a page may put into its own.
+   */
   | { readonly kind: "failed"; readonly message: string; readonly cause: FailureCause }
   /** The connection was lost, and the device stops the programs of a connection that is gone. */
   | { readonly kind: "lost" };
@@ -112,7 +125,10 @@ export interface Plot {
   readonly window: number | null;
 }
 
-/** A widget is there or has changed; what is given replaces what was known of it. Unknown kinds are possible. */
+/**
+ * A widget is there or has changed; what is given replaces what was known of it. Unknown kinds are
+ * possible.
+ */
 export interface Widget {
   readonly id: string;
   readonly kind: "button" | "slider" | "switch" | "number" | "joystick" | (string & {});
@@ -127,8 +143,10 @@ export type Sound =
   /** A WAV file. */
   | { readonly kind: "wav"; readonly volume: number; readonly bytes: Uint8Array<ArrayBuffer> };
 
-/** What a program tells beside its state. A listener of `output` may return a promise: the device holds the program
- * back rather than send much more than what was taken. */
+/**
+ * What a program tells beside its state. A listener of `output` may return a promise: the device
+ * holds the program back rather than send much more than what was taken.
+ */
 export interface ProgramEvents {
   state: (state: ProgramState) => void;
   output: (output: Output) => void | Promise<void>;
@@ -157,10 +175,15 @@ export interface Program {
   on<K extends keyof ProgramEvents>(event: K, listener: ProgramEvents[K]): () => void;
   /** Settles when the program is over, in whatever way. */
   readonly ended: Promise<ProgramState>;
-  /** Input for the program. Waits in the client as long as the program takes none (4 MiB at most, then it throws). */
+  /**
+   * Input for the program. Waits in the client as long as the program takes none (4 MiB at most,
+   * then it throws).
+   */
   write(input: string | Uint8Array): void;
-  /** There is no more input after what was written. False if there is no such thing: for a terminal (write `"\x04"`),
-   * and with older servers. */
+  /**
+   * There is no more input after what was written. False if there is no such thing: for a terminal
+   * (write `"\x04"`), and with older servers.
+   */
   end(): boolean;
   /** Bytes of input that wait here, since the program does not take what was sent before. */
   readonly waiting: number;
@@ -260,24 +283,33 @@ export type FileChange =
       readonly directory: boolean;
       readonly etag: string | null;
     }
-  /** Something may have been missed: list again. Comes when the watch has begun, and again whenever it was lost and is back. */
+  /**
+   * Something may have been missed: list again. Comes when the watch has begun, and again whenever
+   * it was lost and is back.
+   */
   | { readonly kind: "overflow" }
   | { readonly kind: "gone" };
 
-/** The files below the work folder. Paths have no slash in front: `project/main.py`; "" is the work folder.
- * All methods throw {@link FilesError}. */
+/**
+ * The files below the work folder. Paths have no slash in front: `project/main.py`; "" is the work
+ * folder. All methods throw {@link FilesError}.
+ */
 export interface Files {
   list(folder: string): Promise<FolderList>;
-  /** The whole file, in memory. One with more than `limit` bytes (100 MB, if nothing is said) is refused with status 413;
-   * for larger ones there is {@link Files.url}. */
+  /**
+   * The whole file, in memory. One with more than `limit` bytes (100 MB, if nothing is said) is
+   * refused with status 413; for larger ones there is {@link Files.url}.
+   */
   read(
     path: string,
     options?: { readonly limit?: number; readonly signal?: AbortSignal },
   ): Promise<{ readonly bytes: Uint8Array; readonly etag: string | null }>;
   /** Where the browser finds it: for links and downloads. A folder as a ZIP archive. */
   url(path: string, options?: { readonly archive?: boolean }): string;
-  /** `ifMatch`: only if the file is still as it was (a FilesError with status 412 otherwise); null: only if there is none.
-   * `onProgress` is told of the bytes that were sent. */
+  /**
+   * `ifMatch`: only if the file is still as it was (a FilesError with status 412 otherwise); null:
+   * only if there is none. `onProgress` is told of the bytes that were sent.
+   */
   write(
     path: string,
     content: string | Blob | Uint8Array,
@@ -292,6 +324,9 @@ export interface Files {
   makeFolder(path: string): Promise<void>;
   remove(path: string): Promise<void>;
   move(from: string, to: string, options?: { readonly overwrite?: boolean }): Promise<void>;
-  /** Tells of what changes below the folder until the answer is called. Comes back by itself when the connection was lost. */
+  /**
+   * Tells of what changes below the folder until the answer is called. Comes back by itself when
+   * the connection was lost.
+   */
   watch(folder: string, listener: (change: FileChange) => void): () => void;
 }

@@ -1,4 +1,7 @@
-/** The types of messages are made of `docs/asyncapi.yaml`. The compiler checks what the library adds to them. */
+/**
+ * The types of messages are made of `docs/asyncapi.yaml`. The compiler checks what the library adds
+ * to them.
+ */
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
@@ -54,7 +57,8 @@ export type Checks = [
   // There are no other messages, and none is missing.
   Holds<Same<ClientMessage["type"], document.ClientPayload["type"]>>,
   Holds<Same<ServerMessage["type"], document.ServerPayload["type"]>>,
-  // What the device sends is what the library makes of it (`output` of `keylisten` is the older name of `key`, and widgets have keys by kind).
+  // What the device sends is what the library makes of it (`output` of `keylisten` is the older
+  // name of `key`, and widgets have keys by kind).
   Holds<Extends<Exclude<document.ServerPayload, { type: "pong" | "hello" | "widget" }>, ServerMessage>>,
   Holds<Same<OtherKeys<ServerMessage, Exclude<document.ServerPayload, { type: "keylisten" | "widget" }>>, never>>,
 ];

@@ -51,7 +51,9 @@ const CHANNELS = ["run", "runStream"];
 
 const last = (path: string) => path.slice(path.lastIndexOf("/") + 1);
 
-/** The names of the schemas of what a client sends, and of what it is sent, binary frames left out. */
+/**
+ * The names of the schemas of what a client sends, and of what it is sent, binary frames left out.
+ */
 export const payloads = (() => {
   const client = new Set<string>();
   const server = new Set<string>();

@@ -14,7 +14,9 @@ export type Manner =
   | "old"
   | "ignores hello"
   | "refuses"
-  /** As a page's content security policy does it in Chromium: there is an error, and never an end. */
+  /**
+   * As a page's content security policy does it in Chromium: there is an error, and never an end.
+   */
   | "is forbidden"
   | "silent"
   | "open but mute";

@@ -1,4 +1,7 @@
-/** What is asked for with files, and what becomes of answers. The real server's are in `live.test.ts`. */
+/**
+ * What is asked for with files, and what becomes of answers. The real server's are in
+ * `live.test.ts`.
+ */
 
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { FilesError } from "../src/errors.js";

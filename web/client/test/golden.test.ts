@@ -63,7 +63,10 @@ function novncOptions({ width, height }: { width: number | null; height: number 
   return { enabled: true, ...(width === null ? {} : { width }), ...(height === null ? {} : { height }) };
 }
 
-/** Without what the server ignores: the id of the client, a `process` of null, `data` of a message that has none. */
+/**
+ * Without what the server ignores: the id of the client, a `process` of null, `data` of a message
+ * that has none.
+ */
 function essence(message: Record<string, unknown>): unknown {
   const { client: _, ...rest } = message;
   const { directoryName: __, ...data } = (rest.data ?? {}) as Record<string, unknown>;
@@ -72,7 +75,10 @@ function essence(message: Record<string, unknown>): unknown {
   return rest.data === undefined ? rest : { ...rest, data };
 }
 
-/** A client may send half a pair of surrogates, a display that is switched off, half a size, or an empty path; this one never does. */
+/**
+ * A client may send half a pair of surrogates, a display that is switched off, half a size, or an
+ * empty path; this one never does.
+ */
 function isOurs(value: { readonly data?: Record<string, unknown> | null }): boolean {
   const { path, rows, cols, novncOptions } = value.data ?? {};
   if (/(?<!\\)\\ud[89a-f]/.test(JSON.stringify(value)) || path === "") return false;

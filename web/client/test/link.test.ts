@@ -1,4 +1,7 @@
-/** The connection: how it comes about, is lost and comes back; older servers; starts without a connection. */
+/**
+ * The connection: how it comes about, is lost and comes back; older servers; starts without a
+ * connection.
+ */
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { FurtherLink } from "../src/link.js";

@@ -1,4 +1,6 @@
-/** Programs on a connection that works: order, output and its acknowledgement, input and its window. */
+/**
+ * Programs on a connection that works: order, output and its acknowledgement, input and its window.
+ */
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Output, Program, ProgramState } from "../src/types.js";

@@ -1,5 +1,5 @@
-//! Programs that use channels: video, keys and widgets, in both dialects of programs; what comes is checked to
-//! the byte, and what may not be lost is not.
+//! Programs that use channels: video, keys and widgets, in both dialects of programs; what comes is
+//! checked to the byte, and what may not be lost is not.
 
 use super::super::connect::Manner;
 use super::super::session::{PROCESS_NAME, Session, Told};
@@ -84,7 +84,8 @@ pub(super) async fn video(visit: &mut Visit) -> anyhow::Result<()> {
     leave(visit, session).await
 }
 
-/// Pictures that come quicker than they are read: some are lost, the last one never, and nobody waits.
+/// Pictures that come quicker than they are read: some are lost, the last one never, and nobody
+/// waits.
 pub(super) async fn video_slow(visit: &mut Visit) -> anyhow::Result<()> {
     let mut manner = Manner::any(visit);
     manner.pace = Some(SLOW_READ_BYTES_AND_PAUSE);
@@ -183,7 +184,8 @@ pub(super) async fn keys(visit: &mut Visit) -> anyhow::Result<()> {
     leave(visit, session).await
 }
 
-/// Widgets, read at once or slowly: all come, in their order; or none, for those who do not know them.
+/// Widgets, read at once or slowly: all come, in their order; or none, for those who do not know
+/// them.
 pub(super) async fn widgets(visit: &mut Visit) -> anyhow::Result<()> {
     let mut manner = Manner::any(visit);
     manner.widgets = !visit.random.once_in(4);

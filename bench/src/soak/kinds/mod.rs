@@ -16,8 +16,8 @@ use super::world::{SESSION_TIMEOUT, Visit};
 use anyhow::{Context as _, bail, ensure};
 use std::time::{Duration, Instant};
 
-/// The kinds with their weights. How many there are at a time also depends on how long each lasts: most
-/// of 200 sessions are people at shells, quiet ones, and readers that are slow or dead.
+/// The kinds with their weights. How many there are at a time also depends on how long each lasts:
+/// most of 200 sessions are people at shells, quiet ones, and readers that are slow or dead.
 pub(super) const KINDS: [(&str, u64); 30] = [
     ("person", 14),
     ("quiet", 5),

@@ -43,7 +43,8 @@ pub(super) async fn person(visit: &mut Visit) -> anyhow::Result<()> {
                 session.output_with(PROMPT).await?;
             }
             7 => {
-                // It says when it runs: what is typed while the shell still has the terminal is its.
+                // It says when it runs: what is typed while the shell still has the terminal is
+                // its.
                 write(visit, &mut session, "echo up; cat").await?;
                 session.output_with("up\r\n").await?;
                 session.input(PROCESS_NAME, b"xyz\r")?;

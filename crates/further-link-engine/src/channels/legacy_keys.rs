@@ -35,8 +35,8 @@ pub(crate) type ConnectingListeners<'a> =
 
 /// Connects to a program's sockets with its user's rights: what channels need of the engine.
 pub(crate) trait ConnectLegacyListeners: fmt::Debug + Send + Sync {
-    /// Connects to the sockets in `dir`, the program's private directory, on which programs with the
-    /// older package listen for keys, except those of the process groups `known`. Returns each
+    /// Connects to the sockets in `dir`, the program's private directory, on which programs with
+    /// the older package listen for keys, except those of the process groups `known`. Returns each
     /// connection with its process group.
     ///
     /// # Errors
@@ -179,8 +179,8 @@ impl SendTask {
         }
     }
 
-    /// Connects to listeners that it is not connected to yet. While there is none at all, it tries up
-    /// to `attempts` times.
+    /// Connects to listeners that it is not connected to yet. While there is none at all, it tries
+    /// up to `attempts` times.
     async fn find_listeners(&mut self, attempts: u32) {
         for attempt in 1..=attempts {
             match tokio::time::timeout(CONNECT_TIMEOUT, self.connect()).await {

@@ -1,5 +1,5 @@
-//! The sockets of programs (`docs/protocol.md` section 6): the channel socket, whose messages have a
-//! length, a kind and a payload, and the sockets of the older package, whose messages end with a
+//! The sockets of programs (`docs/protocol.md` section 6): the channel socket, whose messages have
+//! a length, a kind and a payload, and the sockets of the older package, whose messages end with a
 //! word.
 
 use super::{Channel, ChannelEvent, ChannelMessage, ChannelSpec, Features};

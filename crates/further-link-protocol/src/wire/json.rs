@@ -1,9 +1,9 @@
 //! Reading JSON objects leniently, as every JSON dialect does, and writing messages.
 //!
-//! Serde's derived structs are used for writing alone ([`super::message`]). For reading they are too
-//! strict: they refuse duplicate keys and wrong types, where deployed clients are used to "the last
-//! one wins" and "counts as missing". Nothing is parsed that no command asks for, and no tree of
-//! values is built, so that a message costs no more memory than its text; what is skipped may be
+//! Serde's derived structs are used for writing alone ([`super::message`]). For reading they are
+//! too strict: they refuse duplicate keys and wrong types, where deployed clients are used to "the
+//! last one wins" and "counts as missing". Nothing is parsed that no command asks for, and no tree
+//! of values is built, so that a message costs no more memory than its text; what is skipped may be
 //! nested to any depth, as serde_json skips without recursion.
 
 use super::ParseError;
@@ -126,8 +126,8 @@ impl<'a, const N: usize> Fields<'a, N> {
         text.starts_with('{').then_some(text)
     }
 
-    /// Calls `each` with the strings in the list `name`. Other items are skipped, and anything but a
-    /// list has none.
+    /// Calls `each` with the strings in the list `name`. Other items are skipped, and anything but
+    /// a list has none.
     pub(crate) fn each_text(&self, name: &str, each: impl FnMut(&str)) {
         if let Some(list) = self.raw(name) {
             let mut json = serde_json::Deserializer::from_str(list.get());

@@ -1,5 +1,5 @@
-//! What the JSON dialects send, as data: every message has a `type` and `data`, and each dialect adds
-//! its own keys after them (`docs/protocol.md` sections 2 to 4, `docs/asyncapi.yaml`).
+//! What the JSON dialects send, as data: every message has a `type` and `data`, and each dialect
+//! adds its own keys after them (`docs/protocol.md` sections 2 to 4, `docs/asyncapi.yaml`).
 
 use crate::{ChannelMessage, Event, Features, Stream};
 use serde::Serialize;

@@ -60,11 +60,11 @@ pub trait Dialect: Send + Sync {
     /// that holds text.
     ///
     /// # Errors
-    /// Returns a [`Rejection`] if it is not UTF-8, not JSON, or not a message of this dialect. Whether the
-    /// process is known or already in use is not checked here.
+    /// Returns a [`Rejection`] if it is not UTF-8, not JSON, or not a message of this dialect.
+    /// Whether the process is known or already in use is not checked here.
     fn decode(&self, message: &[u8]) -> Result<Command, Rejection>;
 
-    /// Appends the message for `event` to `out`: the payload of one text frame. A dialect that has no
-    /// message for an event appends nothing.
+    /// Appends the message for `event` to `out`: the payload of one text frame. A dialect that has
+    /// no message for an event appends nothing.
     fn encode(&self, process: Option<&ProcessName>, event: &Event<'_>, out: &mut Vec<u8>);
 }

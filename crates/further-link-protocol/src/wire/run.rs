@@ -28,8 +28,9 @@ impl Run {
         }
     }
 
-    /// Returns the dialect of the text frames of `further-link.3`: the same without output and video,
-    /// and with what a client has to know of its binary frames (`docs/protocol.md` section 10).
+    /// Returns the dialect of the text frames of `further-link.3`: the same without output and
+    /// video, and with what a client has to know of its binary frames (`docs/protocol.md` section
+    /// 10).
     pub fn with_binary_stream(client: String) -> Self {
         Self {
             client,

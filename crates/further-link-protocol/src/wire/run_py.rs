@@ -1,6 +1,6 @@
-//! `/run-py` and `/exec`: the two generations with one Python process for each socket. JSON messages of
-//! two keys, so that no message names a process: commands are for [`ProcessName::ONLY`], and rejections
-//! name none.
+//! `/run-py` and `/exec`: the two generations with one Python process for each socket. JSON
+//! messages of two keys, so that no message names a process: commands are for
+//! [`ProcessName::ONLY`], and rejections name none.
 
 use super::json::{self, Fields};
 use super::message::Message;

@@ -1,5 +1,6 @@
-//! `further-link.3`, the binary stream: the frames that carry what programs output and read, and their video.
-//! `docs/protocol.md` section 10. The text frames beside them are the `/run` dialect's.
+//! `further-link.3`, the binary stream: the frames that carry what programs output and read, and
+//! their video. `docs/protocol.md` section 10. The text frames beside them are the `/run`
+//! dialect's.
 
 use crate::Stream;
 use std::fmt;
@@ -55,8 +56,8 @@ pub enum FrameKind {
     InputAck,
     /// From the server: bytes that the program has output.
     Output(Stream),
-    /// From the server: one picture of the program's video, a JPEG file. The offset is how many the program
-    /// had shown before.
+    /// From the server: one picture of the program's video, a JPEG file. The offset is how many the
+    /// program had shown before.
     Video,
     /// From the client: it has consumed the output up to here.
     OutputAck,
@@ -138,8 +139,8 @@ impl FrameHeader {
         Self::decode(frame, true)
     }
 
-    /// Reads a frame that a server has sent. A client ignores those that are [`FrameError::Unknown`]:
-    /// there will be more kinds.
+    /// Reads a frame that a server has sent. A client ignores those that are
+    /// [`FrameError::Unknown`]: there will be more kinds.
     ///
     /// # Errors
     /// If it is none that a server of this version sends.

@@ -1,16 +1,16 @@
-//! The terminal server's two dialects (`docs/protocol.md` section 7): one shell for each session, keys and
-//! sizes to it, text from it.
+//! The terminal server's two dialects (`docs/protocol.md` section 7): one shell for each session,
+//! keys and sizes to it, text from it.
 //!
-//! Sizes come in two orders: lines first in messages and queries, columns first in the list of sessions and on
-//! the command line.
+//! Sizes come in two orders: lines first in messages and queries, columns first in the list of
+//! sessions and on the command line.
 
 use super::ParseError;
 use super::json::{self, Fields};
 use crate::TerminalSize;
 use serde::Serialize;
 
-/// Lines or columns of a terminal, at most: four digits, some five times what a wide screen shows. Programs
-/// take memory for every cell.
+/// Lines or columns of a terminal, at most: four digits, some five times what a wide screen shows.
+/// Programs take memory for every cell.
 const MAX_CELLS: u16 = 9999;
 /// Bytes of the text of a size, at most.
 const SIZE_MAX_BYTES: usize = "9999x9999".len();
@@ -48,11 +48,12 @@ pub struct ListedSession<'a> {
     pub idle: u64,
 }
 
-/// Reads a message: an object with `text` or `size` or both, or else plain text, which is keys as it is.
+/// Reads a message: an object with `text` or `size` or both, or else plain text, which is keys as
+/// it is.
 ///
 /// # Errors
-/// Returns a sentence about what is wrong: it is no UTF-8, `text` is no string, or `size` is no size. Nothing of such a
-/// message counts.
+/// Returns a sentence about what is wrong: it is no UTF-8, `text` is no string, or `size` is no
+/// size. Nothing of such a message counts.
 pub fn read_terminal_input(message: &[u8]) -> Result<TerminalInput, ParseError> {
     let text =
         str::from_utf8(message).map_err(|_| ParseError::new("The message is not UTF-8 text."))?;
@@ -62,7 +63,8 @@ pub fn read_terminal_input(message: &[u8]) -> Result<TerminalInput, ParseError> 
             size: None,
         })
     };
-    // What people type is seldom JSON, and to find that out takes longer than to look at its first letter.
+    // What people type is seldom JSON, and to find that out takes longer than to look at its first
+    // letter.
     if !text.trim_ascii_start().starts_with('{') {
         return plain();
     }
@@ -119,7 +121,8 @@ pub fn read_terminal_size(text: &str, order: SizeOrder) -> Option<TerminalSize> 
     })
 }
 
-/// Appends `{"text": …}`, and that the shell has ended if it has: an addition, which older clients pass over.
+/// Appends `{"text": …}`, and that the shell has ended if it has: an addition, which older clients
+/// pass over.
 pub fn write_terminal_output(text: &str, ended: bool, out: &mut Vec<u8>) {
     json::write(out, &TerminalOutput { text, ended });
 }
@@ -176,8 +179,9 @@ fn date(seconds: i64) -> String {
         seconds.div_euclid(DAY_SECONDS),
         seconds.rem_euclid(DAY_SECONDS),
     );
-    // Years from the first of March, so that a leap day is the last of its year; in groups of 400, which are all
-    // equally long. 719,468 days lie between the first of March of the year 0 and 1970.
+    // Years from the first of March, so that a leap day is the last of its year; in groups of 400,
+    // which are all equally long. 719,468 days lie between the first of March of the year 0
+    // and 1970.
     let days = days + 719_468;
     let (group, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;

@@ -1,7 +1,7 @@
 //! The upload object, which `POST /upload` and `/run-py` share.
 //!
-//! Keys that nobody asks for are skipped and of duplicates the last one counts, names of files too. But
-//! other than in messages, what has the wrong type is refused: half a project is of no use.
+//! Keys that nobody asks for are skipped and of duplicates the last one counts, names of files too.
+//! But other than in messages, what has the wrong type is refused: half a project is of no use.
 
 use super::ParseError;
 use super::json::{self, Fields};
@@ -75,11 +75,12 @@ fn content(value: &RawValue) -> Result<UploadContent, &'static str> {
     }
 }
 
-/// Names of files that are read, at most. Behind them no more are kept: each takes ten times as much memory as text, and
-/// whoever has asked for so many is refused anyway.
+/// Names of files that are read, at most. Behind them no more are kept: each takes ten times as
+/// much memory as text, and whoever has asked for so many is refused anyway.
 const MAX_FILES: usize = 10_001;
 
-/// All keys of an object with their values; the last of several with one name, in the place of the first.
+/// All keys of an object with their values; the last of several with one name, in the place of the
+/// first.
 struct Entries;
 
 impl<'a> Visitor<'a> for Entries {

@@ -1,5 +1,5 @@
-//! The configuration through the real binary: where values come from, what is said about broken ones, and
-//! that each variable of deployments has its effect.
+//! The configuration through the real binary: where values come from, what is said about broken
+//! ones, and that each variable of deployments has its effect.
 
 use further_link_testkit::raw::{exchange, read_to_end};
 use further_link_testkit::{TempDir, TestServer, server_command};

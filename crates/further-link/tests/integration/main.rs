@@ -1,5 +1,5 @@
-//! The real server over real sockets: one directory for each part of it, one binary for all of them,
-//! so that an edit of the engine links one test program.
+//! The real server over real sockets: one directory for each part of it, one binary for all of
+//! them, so that an edit of the engine links one test program.
 
 mod support;
 

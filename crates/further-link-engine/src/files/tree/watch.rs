@@ -1,7 +1,8 @@
 //! Telling what changes below a folder, whoever changes it.
 //!
-//! `inotify(7)` watches single folders, so each has its watch. What it tells is gathered for [`DEBOUNCE_DELAY`] and then told as what
-//! has come of it. Where events may have been missed (in a folder that was made a moment ago) the folder is looked at.
+//! `inotify(7)` watches single folders, so each has its watch. What it tells is gathered for
+//! [`DEBOUNCE_DELAY`] and then told as what has come of it. Where events may have been missed (in a
+//! folder that was made a moment ago) the folder is looked at.
 
 use super::change_set::Changes;
 use super::change_set::{Change, ChangeKind};
@@ -20,15 +21,16 @@ use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::time::{Duration, Instant};
 
-/// Folders that are watched, at most. Linux permits an account 8,192 or more altogether, of about 1 kB each in the
-/// kernel.
+/// Folders that are watched, at most. Linux permits an account 8,192 or more altogether, of about
+/// 1 kB each in the kernel.
 const WATCHED_DIRS_MAX_COUNT: usize = 4096;
-/// How long changes are gathered: an editor that saves makes five of them, and a page need not know more often.
+/// How long changes are gathered: an editor that saves makes five of them, and a page need not know
+/// more often.
 const DEBOUNCE_DELAY: Duration = Duration::from_millis(50);
 /// Reads of what the kernel has gathered, each of up to 4 KiB, before some of it is told.
 const READS_PER_FLUSH: usize = 1024;
-/// How often it is checked whether the folder is still there: the kernel does not tell while somebody has it open, or when
-/// one around it has moved. In milliseconds.
+/// How often it is checked whether the folder is still there: the kernel does not tell while
+/// somebody has it open, or when one around it has moved. In milliseconds.
 const DIR_CHECK_INTERVAL_MS: u16 = 2000;
 /// Bytes of names after which a packet is sent.
 const PACKET_NAMES_BYTES: usize = 32 * 1024;
@@ -143,7 +145,8 @@ impl Watcher {
         }
     }
 
-    /// Watches a folder and those in it, those further up first. `report`: what is in them has come with them.
+    /// Watches a folder and those in it, those further up first. `report`: what is in them has come
+    /// with them.
     fn add(&mut self, folder: Name, report: bool) {
         let mut waiting = VecDeque::from([folder]);
         while let Some(folder) = waiting.pop_front() {
@@ -302,7 +305,8 @@ impl Watcher {
         }
     }
 
-    /// After something was missed: the client has to list again, and folders may have been made unseen.
+    /// After something was missed: the client has to list again, and folders may have been made
+    /// unseen.
     fn look_again(&mut self) {
         self.lost = true;
         if let Ok(top) = Name::or_root("") {

@@ -1,4 +1,5 @@
-//! From the configuration to the settings of engine and server, and checks of what only shows there.
+//! From the configuration to the settings of engine and server, and checks of what only shows
+//! there.
 
 use std::path::{Path, PathBuf};
 
@@ -75,8 +76,8 @@ pub(super) fn engine_settings(config: &Config, accounts: Accounts) -> EngineSett
     }
 }
 
-/// Unpacks the Python package and returns its directory. Without it programs still run, so a failure
-/// is only logged.
+/// Unpacks the Python package and returns its directory. Without it programs still run, so a
+/// failure is only logged.
 fn unpack_python_package(config: &Config) -> Option<PathBuf> {
     python_package::unpack(config.state_dir())
         .inspect_err(|error| {

@@ -1,5 +1,5 @@
-//! Serving until SIGTERM, SIGINT or SIGHUP, and the shutdown after it: programs get their grace, and
-//! the whole has a deadline. Tells systemd about it (sd_notify(3)).
+//! Serving until SIGTERM, SIGINT or SIGHUP, and the shutdown after it: programs get their grace,
+//! and the whole has a deadline. Tells systemd about it (sd_notify(3)).
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -17,8 +17,8 @@ const SHUTDOWN_MARGIN: Duration = Duration::from_secs(8);
 /// Completes when the server is to stop.
 pub(in crate::commands) type StopSignal<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
-/// Runs `serve` until SIGTERM, SIGINT or SIGHUP, and then stops all programs. `announce` tells people
-/// that the server is ready.
+/// Runs `serve` until SIGTERM, SIGINT or SIGHUP, and then stops all programs. `announce` tells
+/// people that the server is ready.
 ///
 /// # Errors
 /// Returns an error if signals cannot be handled, or the spawner has ended.
@@ -118,8 +118,8 @@ async fn shutdown_deadline(limit: Duration) {
     }
 }
 
-/// Tells systemd's watchdog that this process is alive, as often as the unit demands (`WatchdogSec=`,
-/// sd_watchdog_enabled(3)).
+/// Tells systemd's watchdog that this process is alive, as often as the unit demands
+/// (`WatchdogSec=`, sd_watchdog_enabled(3)).
 async fn feed_watchdog() {
     let Some(period) = sd_notify::watchdog_enabled() else {
         return;

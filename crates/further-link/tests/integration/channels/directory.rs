@@ -1,5 +1,6 @@
-//! The private folder of a program (`docs/protocol.md` section 6): whose it is, that it is there first and gone
-//! afterwards, whatever the program makes of it. What is about other accounts needs root.
+//! The private folder of a program (`docs/protocol.md` section 6): whose it is, that it is there
+//! first and gone afterwards, whatever the program makes of it. What is about other accounts needs
+//! root.
 
 use further_link_testkit::account::TestAccount;
 use further_link_testkit::channels::{key_event, program};
@@ -56,7 +57,8 @@ async fn nobody_else_gets_in() {
             user.uid.as_raw()
         );
     }
-    // Another account neither enters nor connects, replaces nothing, and has no luck by way of the process.
+    // Another account neither enters nor connects, replaces nothing, and has no luck by way of the
+    // process.
     let mut stranger = server.connect(&format!("/run?user={}", other.name)).await;
     let code = format!(
         "f = {folder:?}\n\
@@ -199,7 +201,8 @@ async fn sockets_are_there_before_the_first_instruction() {
     }
 }
 
-/// Where `/dev/shm` is not for everybody, folders are in the server's temp folder, whose path may be long.
+/// Where `/dev/shm` is not for everybody, folders are in the server's temp folder, whose path may
+/// be long.
 #[test]
 fn without_memory_folders_are_in_the_temp_folder() {
     if !is_root() {

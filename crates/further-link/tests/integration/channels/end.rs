@@ -1,5 +1,5 @@
-//! Which programs have channels, whose they are, and their end: `stopped` comes behind everything, and nothing is
-//! left (`docs/protocol.md` sections 2, 3, 4, 6 and 11).
+//! Which programs have channels, whose they are, and their end: `stopped` comes behind everything,
+//! and nothing is left (`docs/protocol.md` sections 2, 3, 4, 6 and 11).
 
 use further_link_testkit::channels::{descriptors, key_event, program};
 use further_link_testkit::{Client, TestServer, names_in, wait_for};
@@ -65,12 +65,14 @@ async fn stopped_comes_behind_everything() {
     }
 }
 
-/// A client that reads late finds all that had waited, also of a program that was killed while it was held up.
+/// A client that reads late finds all that had waited, also of a program that was killed while it
+/// was held up.
 #[tokio::test]
 async fn what_waits_at_the_end_is_not_lost() {
     let server = TestServer::start(&[]);
     let mut client = server.connect(ALL).await;
-    // More than the server takes in advance, in what a socket holds: it ends and the rest is still there.
+    // More than the server takes in advance, in what a socket holds: it ends and the rest is still
+    // there.
     let code = "c = Channel()\n\
         for n in range(3000): c.send(WIDGET, {'id': 'w%d' % n, 'kind': 'x' * 20})\n\
         os.kill(os.getpid(), 9)";
@@ -122,7 +124,8 @@ async fn events_are_for_programs_that_run() {
         client.stdin("p", "\n").await;
         client.expect("stopped").await;
     }
-    // One that has no connection, or listens to nothing, is not told, and nobody is told that it was not.
+    // One that has no connection, or listens to nothing, is not told, and nobody is told that it
+    // was not.
     start(
         &mut client,
         "p",
@@ -259,7 +262,8 @@ async fn other_routes_have_what_they_knew() {
     ];
     assert_eq!(said, expected);
 
-    // The first generation never heard of any of this. Its programs have channels, and nobody looks at them.
+    // The first generation never heard of any of this. Its programs have channels, and nobody looks
+    // at them.
     let mut client = server.connect("/exec?features=figure,plot,widget").await;
     let code = program(
         "c = Channel(); c.send(KEYLISTEN, 'a'); pictures(c, 20, 0); c.send(PLOT, {'name': 'x', 'series': []})\n\

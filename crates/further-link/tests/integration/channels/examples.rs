@@ -1,4 +1,5 @@
-//! The programs of `examples/`, run as they are by the real server: their output, keys, pictures, plots and widgets.
+//! The programs of `examples/`, run as they are by the real server: their output, keys, pictures,
+//! plots and widgets.
 
 use crate::support::programs::{Picture, Programs, source, venv};
 use further_link_testkit::TestServer;

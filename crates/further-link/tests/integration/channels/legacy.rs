@@ -1,5 +1,5 @@
-//! The older dialect of programs (`docs/protocol.md` section 6) through the real server: messages however they are
-//! cut, listeners that come and go, terminals, shells and other process groups.
+//! The older dialect of programs (`docs/protocol.md` section 6) through the real server: messages
+//! however they are cut, listeners that come and go, terminals, shells and other process groups.
 
 use further_link_testkit::channels::{key_event, program};
 use further_link_testkit::{Client, TestServer, children_of, wait_for, write_file};
@@ -35,8 +35,8 @@ async fn told(client: &mut Client) -> (Vec<String>, String) {
     }
 }
 
-/// Python that sends `data` in two parts, cut at each place; the server has read the first before the second is
-/// sent.
+/// Python that sends `data` in two parts, cut at each place; the server has read the first before
+/// the second is sent.
 const CUT: &str = "import fcntl, termios\n\
     def flushed(s):\n\
     \x20   while struct.unpack('i', fcntl.ioctl(s, termios.TIOCOUTQ, b'....'))[0]: time.sleep(0.0002)\n\
@@ -149,8 +149,8 @@ const HEAR: &str = "def hear(c, count):\n\
 async fn listener_may_begin_anew() {
     let server = TestServer::start(&[]);
     let mut client = server.connect("/run").await;
-    // It comes late, is closed and made again, asked for anew and not; its connection is closed and accepted
-    // again.
+    // It comes late, is closed and made again, asked for anew and not; its connection is closed and
+    // accepted again.
     let code = format!(
         "{HEAR}\
          k = OldChannel('keylisten'); k.send(b'a'); time.sleep(0.2)\n\

@@ -1,5 +1,5 @@
-//! What programs get that say too much through their channels, on too many connections, or do not listen, and
-//! clients that do not read what they say (`docs/protocol.md` section 6).
+//! What programs get that say too much through their channels, on too many connections, or do not
+//! listen, and clients that do not read what they say (`docs/protocol.md` section 6).
 
 use further_link_testkit::channels::{descriptors, key_event, memory, processor_time, program};
 use further_link_testkit::raw::RawClient;
@@ -45,7 +45,8 @@ async fn connection_33_waits_for_one_to_leave() {
     client.expect("stopped").await;
 }
 
-/// When a program ends while all of its connections are held up, those that wait behind them are heard too.
+/// When a program ends while all of its connections are held up, those that wait behind them are
+/// heard too.
 #[test]
 fn connections_that_wait_at_the_end_are_heard() {
     let server = TestServer::start(&[]);
@@ -79,7 +80,8 @@ fn connections_that_wait_at_the_end_are_heard() {
     assert_eq!(widgets, 96);
 }
 
-/// Each kind with one byte too many, nonsense of each, and what nobody knows; then each as large as it may be.
+/// Each kind with one byte too many, nonsense of each, and what nobody knows; then each as large as
+/// it may be.
 #[tokio::test]
 async fn what_is_wrong_is_said_and_the_connection_goes_on() {
     let server = TestServer::start(&[]);
@@ -213,8 +215,8 @@ fn flood_of_widgets_waits_for_a_slow_client_and_commands_do_not() {
     }
 }
 
-/// Widgets, pictures and output of one program have their turns, also if there is always more of each and the
-/// client takes only a little.
+/// Widgets, pictures and output of one program have their turns, also if there is always more of
+/// each and the client takes only a little.
 #[test]
 fn no_channel_hides_another() {
     for binary in [false, true] {

@@ -1,5 +1,5 @@
-//! matplotlib in programs that know nothing of this server: their figures appear at the client, and the program
-//! waits no longer than it says.
+//! matplotlib in programs that know nothing of this server: their figures appear at the client, and
+//! the program waits no longer than it says.
 
 use crate::support::programs::{FEATURES, Picture, Programs, Seen, Session, source};
 use serde_json::json;

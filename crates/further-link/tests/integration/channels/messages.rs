@@ -1,5 +1,6 @@
-//! IO channels through the real server: what programs say through their sockets, and what they are told
-//! (`docs/protocol.md` sections 6 and 11). The programs speak the protocol by hand (`tests/programs/channel.py`).
+//! IO channels through the real server: what programs say through their sockets, and what they are
+//! told (`docs/protocol.md` sections 6 and 11). The programs speak the protocol by hand
+//! (`tests/programs/channel.py`).
 
 use further_link_testkit::{Client, TestServer};
 use serde_json::{Value, json};

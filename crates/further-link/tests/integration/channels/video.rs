@@ -1,5 +1,5 @@
-//! Pictures on their way to clients that read quickly, slowly and not at all, beside floods and keys
-//! (`docs/protocol.md` sections 6 and 10).
+//! Pictures on their way to clients that read quickly, slowly and not at all, beside floods and
+//! keys (`docs/protocol.md` sections 6 and 10).
 
 use further_link_testkit::channels::{key_event, memory, number_of, program};
 use further_link_testkit::stream::{Event, StreamClient};
@@ -15,7 +15,8 @@ const RATE: u64 = 30;
 const AHEAD: u64 = 4;
 /// Time between two keys.
 const KEY: Duration = Duration::from_millis(50);
-/// What pictures may cost the server: those that wait, what is on its way, and what the allocator keeps.
+/// What pictures may cost the server: those that wait, what is on its way, and what the allocator
+/// keeps.
 const MEMORY: usize = 8 * 1024 * 1024;
 
 fn connect(server: &TestServer, binary: bool) -> StreamClient {
@@ -25,8 +26,8 @@ fn connect(server: &TestServer, binary: bool) -> StreamClient {
     }
 }
 
-/// Takes the pictures that have come, and returns the numbers that are in them; they are held against those of
-/// the frames.
+/// Takes the pictures that have come, and returns the numbers that are in them; they are held
+/// against those of the frames.
 fn numbers(client: &mut StreamClient, name: &str) -> Vec<u64> {
     let binary = client.binary;
     let pictures = std::mem::take(&mut client.program_mut(name).pictures);
@@ -75,8 +76,9 @@ impl Keys {
     }
 }
 
-/// What people do with it: video and keys, beside a program that outputs as much as it can. Pictures come at their
-/// rate, unless this test does not get to run: the program is never more ahead of it than the server has to hold.
+/// What people do with it: video and keys, beside a program that outputs as much as it can.
+/// Pictures come at their rate, unless this test does not get to run: the program is never more
+/// ahead of it than the server has to hold.
 fn video_keys_and_a_flood(binary: bool) {
     let server = TestServer::start(&[]);
     let mut client = connect(&server, binary);

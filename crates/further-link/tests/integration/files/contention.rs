@@ -1,5 +1,5 @@
-//! `/fs` under force: two who write the same, links that change while they are followed, accounts, slow clients, and a server
-//! that is killed.
+//! `/fs` under force: two who write the same, links that change while they are followed, accounts,
+//! slow clients, and a server that is killed.
 
 use further_link_testkit::account::TestAccount;
 use further_link_testkit::fs::{finish, get, head, put, send};
@@ -80,7 +80,8 @@ fn links_that_are_swapped_lead_nowhere_else() {
     write_file(&outside.join("more"), "secret");
     write_file(&work.join("d/file"), "plain");
     write_file(&work.join("d/sub/x"), "plain");
-    // A folder and a link out, and a file and a link to a secret, exchange their names again and again.
+    // A folder and a link out, and a file and a link to a secret, exchange their names again and
+    // again.
     symlink(&outside, work.join("e")).unwrap();
     symlink("../../outside/file", work.join("d/link")).unwrap();
     let folder = std::fs::File::open(&work).unwrap();
@@ -321,7 +322,8 @@ fn file_that_becomes_shorter_breaks_the_connection() {
 fn slow_clients_keep_nobody_waiting() {
     let server = TestServer::start(&[]);
     put(&server, "/fs/large", &vec![b'x'; 8_000_000]);
-    // As many uploads as there may be, each with half of its content to come; and downloads that nobody reads.
+    // As many uploads as there may be, each with half of its content to come; and downloads that
+    // nobody reads.
     let begin = |headers: &str, body: &[u8]| {
         let mut stream = server.tcp();
         stream

@@ -1,6 +1,6 @@
-//! `/fs` with the real server: listing, reading, making, removing and moving, and names that lead elsewhere.
-//! Writing is in `write.rs`,
-//! what takes time or force is in `contention.rs`, archives and watching in `streaming.rs`.
+//! `/fs` with the real server: listing, reading, making, removing and moving, and names that lead
+//! elsewhere. Writing is in `write.rs`, what takes time or force is in `contention.rs`, archives
+//! and watching in `streaming.rs`.
 
 use further_link_testkit::fs::{Reply, get, put, send};
 use further_link_testkit::{TestServer, names_in, write_file};

@@ -8,7 +8,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
-/// What Python's `zipfile` says is in an archive: name, bytes, mode, time, and what was read; it checks all sums.
+/// What Python's `zipfile` says is in an archive: name, bytes, mode, time, and what was read; it
+/// checks all sums.
 fn read_zip(bytes: &[u8]) -> BTreeMap<String, serde_json::Value> {
     let folder = TempDir::create();
     let path = folder.path().join("archive.zip");

@@ -1,4 +1,5 @@
-//! The page with the real server, whichever was built into it: the one of `web`, or the one in its place.
+//! The page with the real server, whichever was built into it: the one of `web`, or the one in its
+//! place.
 
 use further_link_testkit::TestServer;
 use further_link_testkit::fs::{Reply, send};
@@ -223,7 +224,8 @@ fn encodings_that_no_browser_asks_for() {
     }
 }
 
-/// Who asks for everything and reads nothing costs the server next to nothing, and keeps nobody waiting.
+/// Who asks for everything and reads nothing costs the server next to nothing, and keeps nobody
+/// waiting.
 #[test]
 fn clients_that_do_not_read_cost_little() {
     const CLIENTS: usize = 100;
@@ -244,7 +246,8 @@ fn clients_that_do_not_read_cost_little() {
     let mut clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
             let mut stream = server.tcp();
-            // Again and again: what is asked for is not read from the socket until there is room for the answer.
+            // Again and again: what is asked for is not read from the socket until there is room
+            // for the answer.
             std::io::Write::write_all(&mut stream, head.repeat(20).as_bytes()).unwrap();
             stream
         })

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::process::Command;
 
-/// Every route, and whether it is for WebSocket clients. `every_route_is_in_the_table` fails if one is
-/// missing.
+/// Every route, and whether it is for WebSocket clients. `every_route_is_in_the_table` fails if one
+/// is missing.
 const ROUTES: [(&str, bool); 15] = [
     ("/status", false),
     ("/version", false),
@@ -186,8 +186,8 @@ fn without_dpkg_no_package_has_a_version() {
     assert_eq!(python.unwrap()["installed"], false);
 }
 
-/// Reads Prometheus' text format strictly: HELP and TYPE before the samples, every series once, a final
-/// line end. Returns all samples by their names with labels.
+/// Reads Prometheus' text format strictly: HELP and TYPE before the samples, every series once, a
+/// final line end. Returns all samples by their names with labels.
 fn parse_metrics(text: &str) -> BTreeMap<String, f64> {
     assert!(text.ends_with('\n'));
     let is_name = |name: &str| {

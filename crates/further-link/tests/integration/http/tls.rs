@@ -1,5 +1,5 @@
-//! TLS with the real server: the certificate that it makes, those that it is given, and one port for
-//! both kinds of clients.
+//! TLS with the real server: the certificate that it makes, those that it is given, and one port
+//! for both kinds of clients.
 
 use further_link_testkit::raw::read_to_end;
 use further_link_testkit::{Answer, DEADLINE, TempDir, TestServer, is_root, refusal};

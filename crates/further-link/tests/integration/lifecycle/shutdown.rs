@@ -1,5 +1,5 @@
-//! How the server begins and ends: what its clients, its programs, systemd and the person who started it
-//! notice.
+//! How the server begins and ends: what its clients, its programs, systemd and the person who
+//! started it notice.
 
 use further_link_testkit::raw::{RawClient, exchange};
 use further_link_testkit::{
@@ -146,8 +146,8 @@ fn program_that_does_not_listen_is_killed_after_the_grace() {
 
 #[test]
 fn nobody_who_is_silent_delays_the_end() {
-    /// What is promised: the grace time of programs (2 s) and 8 s more. One that says nothing should
-    /// not even take that.
+    /// What is promised: the grace time of programs (2 s) and 8 s more. One that says nothing
+    /// should not even take that.
     const PROMISED: Duration = Duration::from_secs(8);
     let mut server = TestServer::start(&[]);
     let mut deaf = RawClient::connect(&server, "/run").with_small_buffer();

@@ -146,7 +146,8 @@ async fn interactive_shell_ends_at_once(mode: &str) {
     nothing_runs(&server);
 }
 
-/// A shell ignores SIGTERM and starts the next program: a line that was typed ahead, another turn of a loop.
+/// A shell ignores SIGTERM and starts the next program: a line that was typed ahead, another turn
+/// of a loop.
 async fn what_a_shell_goes_on_with_is_ended_too(mode: &str) {
     let server = server(mode, LONG_GRACE);
     for typed in [
@@ -192,8 +193,8 @@ async fn stopped_programs_end(mode: &str) {
     assert_eq!(client.until("stopped").await["data"]["exitCode"], -15);
 }
 
-/// Python that starts a daemon: a session of its own, and nobody who is its parent. It hears nothing,
-/// and holds none of the program's streams. It runs when `up` is printed.
+/// Python that starts a daemon: a session of its own, and nobody who is its parent. It hears
+/// nothing, and holds none of the program's streams. It runs when `up` is printed.
 fn daemon(word: &str) -> String {
     let script = r#"
 import os, signal, subprocess, sys

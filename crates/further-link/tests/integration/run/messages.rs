@@ -1,5 +1,5 @@
-//! `/run` with the real server: every message of `docs/protocol.md` section 2 both ways, and what is
-//! answered to those that are none.
+//! `/run` with the real server: every message of `docs/protocol.md` section 2 both ways, and what
+//! is answered to those that are none.
 
 use further_link_testkit::{Client, TestServer, wait_for, write_file};
 use serde_json::{Value, json};
@@ -522,7 +522,8 @@ async fn unknown_user_is_told_at_each_start() {
     );
 }
 
-/// Only what was sent before the end counts: a client that sends and leaves has its programs stopped.
+/// Only what was sent before the end counts: a client that sends and leaves has its programs
+/// stopped.
 #[tokio::test]
 async fn client_that_leaves_at_once_leaves_nothing_behind() {
     let server = TestServer::start(&[]);

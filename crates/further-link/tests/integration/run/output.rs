@@ -149,7 +149,8 @@ async fn output_and_errors_are_kept_apart() {
 async fn characters_that_come_byte_by_byte_are_sent_whole() {
     let server = TestServer::start(&[]);
     let text = "aé€😀ü\u{10ffff}z";
-    // The next byte is only written when the one before was read: the client answers each with input.
+    // The next byte is only written when the one before was read: the client answers each with
+    // input.
     let code = format!(
         "import os\nfor byte in '{text}'.encode():\n  os.write(1, bytes([byte])); os.write(2, bytes([byte]))\n"
     );
@@ -303,7 +304,8 @@ async fn error_comes_behind_the_lines_before_it() {
     }
 }
 
-/// The same of more output than a pipe holds: none of it comes behind the error, however far the server is with reading.
+/// The same of more output than a pipe holds: none of it comes behind the error, however far the
+/// server is with reading.
 #[tokio::test]
 async fn error_comes_behind_much_output_before_it() {
     const LENGTH: usize = 100_000;

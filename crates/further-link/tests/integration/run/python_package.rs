@@ -1,4 +1,5 @@
-//! Where programs find the package `further_link`: what the server brings, and what is stronger than that.
+//! Where programs find the package `further_link`: what the server brings, and what is stronger
+//! than that.
 
 use crate::support::programs::{FEATURES, Programs, Session, venv};
 use further_link_testkit::{TempDir, write_file};

@@ -1,4 +1,5 @@
-//! The table of runners: what ships, what the configuration adds and takes away, and compiled languages.
+//! The table of runners: what ships, what the configuration adds and takes away, and compiled
+//! languages.
 
 use further_link_testkit::{TempDir, TestServer};
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! How much may be on its way: acknowledgements of the binary stream (`docs/protocol.md` section 10), pings
-//! among the output of every `/run` client, and what becomes of those who do not answer.
+//! How much may be on its way: acknowledgements of the binary stream (`docs/protocol.md` section
+//! 10), pings among the output of every `/run` client, and what becomes of those who do not answer.
 
 use further_link_testkit::raw::{BINARY, PING, PONG, TEXT};
 use further_link_testkit::stream::{INPUT, INPUT_WINDOW, KIB, Pong, StreamClient, WINDOW, frame};
@@ -29,8 +29,8 @@ fn assert_blocks(output: &[u8], length: usize) {
     }
 }
 
-/// Writes the block `count` times, in pieces of `piece` bytes, and puts down in `progress` how many bytes
-/// the kernel has taken.
+/// Writes the block `count` times, in pieces of `piece` bytes, and puts down in `progress` how many
+/// bytes the kernel has taken.
 fn recorded(progress: &Path, count: usize, piece: usize) -> String {
     format!(
         "import mmap, os, struct\n{BLOCK}\nfile = open('{0}', 'wb+')\nfile.truncate(8)\n\
@@ -58,9 +58,9 @@ fn fifty_megabytes_are_exact() {
     assert_blocks(&program.stdout, BLOCKS << 20);
 }
 
-/// A client that leaves its socket as it is, with Nagle's algorithm (RFC 896): a small message waits until
-/// the one before it has been confirmed, which the other side's kernel does 40 ms later if it has nothing to
-/// send. That is no slow client.
+/// A client that leaves its socket as it is, with Nagle's algorithm (RFC 896): a small message
+/// waits until the one before it has been confirmed, which the other side's kernel does 40 ms later
+/// if it has nothing to send. That is no slow client.
 #[test]
 fn nagles_algorithm_does_not_make_a_client_slow() {
     const BLOCKS: usize = 50;
@@ -117,8 +117,8 @@ fn without_acknowledgements_a_window_is_sent_and_no_more() {
     }
     client.program_mut("p").acknowledged = sent / 2;
     client.answers();
-    // All of it consumed, but late: less may be sent now, down to 32 KiB (in whole frames, of which a
-    // small one may be held back).
+    // All of it consumed, but late: less may be sent now, down to 32 KiB (in whole frames, of which
+    // a small one may be held back).
     client.ack_at("p", sent);
     client.program_mut("p").acknowledged = sent;
     client.until("it goes on", |client| {
@@ -231,8 +231,8 @@ fn slow_reader_of_json_is_soon_up_to_date() {
     }
     ahead.sort_unstable();
     let usual = ahead[ahead.len() / 2];
-    // The pipe of 64 KiB, and 50 ms of its pace or a little more; 256 KiB with the window that is for
-    // quick ones.
+    // The pipe of 64 KiB, and 50 ms of its pace or a little more; 256 KiB with the window that is
+    // for quick ones.
     assert!(usual < 210_000, "{usual} bytes are between");
     // And then as fast as it can: all is there.
     let program = client.finish("p");
@@ -255,8 +255,8 @@ fn client_that_does_not_read_is_not_sent_megabytes() {
     client.until("it has begun", |client| client.program("p").output == 2000);
     client.answers();
     client.input("p", b"\n");
-    // Wherever it comes to rest: the first window, half of that read in advance, and the pipe. The sockets
-    // alone would take more.
+    // Wherever it comes to rest: the first window, half of that read in advance, and the pipe. The
+    // sockets alone would take more.
     let (mut last, mut since) = (0, Instant::now());
     wait_for("the program waits", || {
         let now = progress_in(&file);
@@ -316,8 +316,8 @@ fn who_never_answers_pings_but_talks_gets_everything_all_the_same() {
     assert_blocks(&client.program("p").stdout, 2 << 20);
 }
 
-/// RFC 6455 section 5.5.3: of several pings, a client may answer only the last. One that was busy for a
-/// while finds one that asked how it is behind one that asked what it has.
+/// RFC 6455 section 5.5.3: of several pings, a client may answer only the last. One that was busy
+/// for a while finds one that asked how it is behind one that asked what it has.
 #[test]
 fn who_answers_only_the_last_of_several_pings_goes_on() {
     let server = TestServer::start(&["--set", "limits.pong_timeout=3"]);
@@ -329,7 +329,8 @@ fn who_answers_only_the_last_of_several_pings_goes_on() {
     client.until("it has begun", |client| client.program("p").output == 2000);
     client.answers();
     client.input("p", b"\n");
-    // Busy until it is asked how it is: that is a ping with no output between it and the one before.
+    // Busy until it is asked how it is: that is a ping with no output between it and the one
+    // before.
     let end = Instant::now() + DEADLINE / 2;
     let mut after_ping = false;
     let last = loop {
@@ -538,8 +539,8 @@ fn twenty_megabytes_go_in_and_come_out() {
     assert_blocks(&program.stdout, (BLOCKS << 20) as usize);
 }
 
-/// What waits for a program that does not read takes no more memory than its bytes, whatever came around
-/// them.
+/// What waits for a program that does not read takes no more memory than its bytes, whatever came
+/// around them.
 #[test]
 fn waiting_input_keeps_nothing_else_in_memory() {
     let server = TestServer::start(&[]);
@@ -572,8 +573,8 @@ fn memory(server: &TestServer) -> usize {
     pages * 4096
 }
 
-/// A flood on standard output, of which a slow client sees only a part, does not hide what is said on
-/// standard error.
+/// A flood on standard output, of which a slow client sees only a part, does not hide what is said
+/// on standard error.
 #[test]
 fn both_outputs_have_their_turn() {
     let server = TestServer::start(&[]);

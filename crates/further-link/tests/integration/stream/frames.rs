@@ -1,5 +1,5 @@
-//! The binary stream `further-link.3` (`docs/protocol.md` section 10): what is said, byte by byte, and what
-//! is said about mistakes. `flow_control.rs` has how much may be on its way.
+//! The binary stream `further-link.3` (`docs/protocol.md` section 10): what is said, byte by byte,
+//! and what is said about mistakes. `flow_control.rs` has how much may be on its way.
 
 use further_link_testkit::raw::{BINARY, CONTINUATION, Frame, PING, PONG, RawClient, TEXT};
 use further_link_testkit::stream::{
@@ -9,8 +9,8 @@ use further_link_testkit::{TestServer, processes_with, unique, wait_for};
 use serde_json::{Value, json};
 use std::io::Write as _;
 
-/// Says `go` when its input is as the program wants it, then does `then` with `data`, the next `count`
-/// bytes of input.
+/// Says `go` when its input is as the program wants it, then does `then` with `data`, the next
+/// `count` bytes of input.
 fn raw_terminal(then: &str) -> String {
     format!(
         "import os, sys, tty\ntty.setraw(0)\nos.write(1, b'go')\n\
@@ -45,8 +45,8 @@ fn hex(text: &str) -> Vec<u8> {
 fn specifications_example_to_the_byte() {
     const HEAD: &str = "00010100 00000001 00000000000000";
     let server = TestServer::start(&[]);
-    // Python writes what `print` is given in pieces, so its output may come in several frames; in the
-    // second form it is one.
+    // Python writes what `print` is given in pieces, so its output may come in several frames; in
+    // the second form it is one.
     for code in [
         "print('Hello,', input())",
         "import sys; sys.stdout.write('Hello, ' + input() + '\\\\n')",
@@ -319,7 +319,8 @@ fn behind_the_end_there_is_no_input() {
     client.stop("p");
     assert_eq!(client.finish("p").exit_code, Some(-15));
 
-    // No input at all has an end too, and one at once. `cat` alone knows nothing of what came before.
+    // No input at all has an end too, and one at once. `cat` alone knows nothing of what came
+    // before.
     client.start("empty", "exec", "#!/bin/sh\nexec cat");
     client.end("empty");
     assert_eq!(client.finish("empty").exit_code, Some(0));

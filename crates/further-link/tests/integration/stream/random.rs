@@ -1,5 +1,5 @@
-//! Programs that write at random, read by clients that do so too, in both dialects of `/run`: whatever the
-//! sizes and the pauses, what is written is what is read.
+//! Programs that write at random, read by clients that do so too, in both dialects of `/run`:
+//! whatever the sizes and the pauses, what is written is what is read.
 //!
 //! A failure prints its seed; `SEEDS` can then be set to that one.
 
@@ -66,7 +66,8 @@ struct Plan {
 }
 
 impl Plan {
-    /// A program that writes pieces of `text`, by way of a file: to which output, how many bytes, and after which pause.
+    /// A program that writes pieces of `text`, by way of a file: to which output, how many bytes,
+    /// and after which pause.
     fn new(random: &mut Random, text: &[u8], file: &Path) -> Self {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let mut all = Vec::new();

@@ -1,5 +1,5 @@
-//! Programs of `examples/` and `tests/programs/`, run by a server of their own in the Python environment for
-//! tests, and a client that gathers what comes of them.
+//! Programs of `examples/` and `tests/programs/`, run by a server of their own in the Python
+//! environment for tests, and a client that gathers what comes of them.
 
 use further_link_testkit::{Client, DEADLINE, TestServer, descendants_of, names_in, wait_for};
 use serde_json::{Value, json};
@@ -323,7 +323,8 @@ impl Session {
         .await;
     }
 
-    /// Reads to the program's end, which has to come by itself with this exit status. Nothing may be left of it.
+    /// Reads to the program's end, which has to come by itself with this exit status. Nothing may
+    /// be left of it.
     pub async fn ends_with(&mut self, exit_code: i64) {
         self.until("the program ends", |seen| seen.exit_code.is_some())
             .await;

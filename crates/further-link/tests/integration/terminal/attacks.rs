@@ -112,8 +112,8 @@ fn pages_of_others_change_nothing() {
             }
         }
     }
-    // A browser that says nothing, or that somebody typed the address: a page on another port can have it say no more, and the
-    // cookie comes with it.
+    // A browser that says nothing, or that somebody typed the address: a page on another port can
+    // have it say no more, and the cookie comes with it.
     for page in [&victim, &Page::new(server.server.port)] {
         let silent = page.saying(BROWSER);
         for mut page in [silent.again(), silent.saying("Sec-Fetch-Site: none")] {

@@ -274,8 +274,8 @@ fn nor_do_they_where_the_kernel_does_not_help() {
     hostile_names(false, count("HOSTILE_NAMES", 1_000));
 }
 
-/// Exchanges a folder and a link to the outside, again and again, while projects are uploaded into it; and puts links
-/// into the folders that are being built.
+/// Exchanges a folder and a link to the outside, again and again, while projects are uploaded into
+/// it; and puts links into the folders that are being built.
 fn links_come_and_go(newer: bool, swaps: usize) {
     let mut target = Target::new(newer);
     let (work, outside) = (target.work(), target.outside());

@@ -1,5 +1,5 @@
-//! Uploads that something goes wrong with: processes that are killed, disks that are full, and many at once.
-//! The project is the old one or the new one to the byte, and nothing else is left.
+//! Uploads that something goes wrong with: processes that are killed, disks that are full, and many
+//! at once. The project is the old one or the new one to the byte, and nothing else is left.
 
 use further_link_testkit::upload::{
     leftovers, post, project, refused, snapshot, try_post, upload, without_newer_calls,
@@ -90,8 +90,8 @@ impl Places {
     }
 }
 
-/// Uploads again and again, and meanwhile kills what `victim` finds; whatever comes of it is whole. `ends`: the server
-/// does not outlive that.
+/// Uploads again and again, and meanwhile kills what `victim` finds; whatever comes of it is whole.
+/// `ends`: the server does not outlive that.
 fn killed(ends: bool, victim: impl Fn(&TestServer) -> Option<i32>) {
     let places = Places::new();
     let mut server = places.start(true);
@@ -208,7 +208,8 @@ fn and_a_killed_process_for_files() {
     });
 }
 
-/// A server for which this shell script mounts something, and where its projects are seen from outside.
+/// A server for which this shell script mounts something, and where its projects are seen from
+/// outside.
 fn on_disk(mount: &str) -> (TestServer, PathBuf) {
     let mut disk = PathBuf::new();
     let server = TestServer::start_with(&["--no-tls"], |command| {
@@ -332,7 +333,8 @@ fn copy_that_cannot_be_replaced_leaves_the_old_project() {
     assert_eq!(snapshot(&disk, &[]), before);
 }
 
-/// Reads the project as it is at one moment: through the folder itself, whatever has its name later.
+/// Reads the project as it is at one moment: through the folder itself, whatever has its name
+/// later.
 fn look(work: &Path) -> Option<String> {
     let folder = std::fs::File::open(work.join("p")).ok()?;
     let place = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));

@@ -18,7 +18,8 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// With the copies of miniscreen projects in the server's own folder, and perhaps without newer system calls.
+/// With the copies of miniscreen projects in the server's own folder, and perhaps without newer
+/// system calls.
 fn start(newer: bool) -> TestServer {
     TestServer::start_with(&[], |command| {
         let folder = command

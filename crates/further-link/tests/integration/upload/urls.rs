@@ -68,7 +68,8 @@ impl Site {
     }
 }
 
-/// An address that answers nobody, as long as the rest is kept: its queue is full, and what comes is dropped.
+/// An address that answers nobody, as long as the rest is kept: its queue is full, and what comes
+/// is dropped.
 fn silence() -> (SocketAddr, (TcpListener, Vec<TcpStream>)) {
     use nix::sys::socket::{
         AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, listen, socket,

@@ -634,7 +634,8 @@ fn clients_on_other_devices_get_them_by_default() {
         eprintln!("not run: this needs root, ip, unshare and nsenter");
         return;
     }
-    // A network with two more addresses; with the second as its own, a client seems to be elsewhere.
+    // A network with two more addresses; with the second as its own, a client seems to be
+    // elsewhere.
     let enter = "ip link set lo up && ip address add 10.99.0.1/32 dev lo \
         && ip address add 10.99.0.2/32 dev lo && exec \"$0\" \"$@\"";
     let possible = Command::new("unshare")

@@ -1,5 +1,5 @@
-//! What clients get that want too much, say it wrongly, do not read, or are dead; and that nobody else
-//! notices.
+//! What clients get that want too much, say it wrongly, do not read, or are dead; and that nobody
+//! else notices.
 
 use further_link_testkit::raw::{
     BINARY, CLOSE, CONTINUATION, PING, PONG, RawClient, TEXT, exchange, frame,
@@ -10,8 +10,8 @@ use serde_json::json;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-/// What a client that does not read may cost the server: the log of its program, what is on its way,
-/// and what the allocator keeps.
+/// What a client that does not read may cost the server: the log of its program, what is on its
+/// way, and what the allocator keeps.
 const MEMORY: usize = 8 * 1024 * 1024;
 
 /// Memory of a process that is in use, in bytes.
@@ -374,8 +374,8 @@ async fn dead_are_given_up_and_the_living_are_not() {
         let data = json!({"runner": "python3", "code": SLEEP, "path": word_of_dead});
         dead.send_json(&json!({"type": "start", "process": "1", "data": data}));
         dead.until("started");
-        // A process that is just executing something (and `python3` may be a script that does) shows no
-        // arguments for a moment.
+        // A process that is just executing something (and `python3` may be a script that does)
+        // shows no arguments for a moment.
         wait_for("its program is seen", || {
             !processes_with(&word_of_dead).is_empty()
         });
