@@ -29,7 +29,7 @@ mod channel {
 }
 
 /// The third byte: of output, the stream.
-mod stream {
+mod output_stream {
     pub(super) const STDOUT: u8 = 1;
     pub(super) const STDERR: u8 = 2;
 }
@@ -92,8 +92,8 @@ impl FrameKind {
             Self::Input => [kind::DATA, channel::INPUT, 0, 0],
             Self::InputEnd => [kind::END, channel::INPUT, 0, 0],
             Self::InputAck => [kind::ACK, channel::INPUT, 0, 0],
-            Self::Output(Stream::Stdout) => [kind::DATA, channel::OUTPUT, stream::STDOUT, 0],
-            Self::Output(Stream::Stderr) => [kind::DATA, channel::OUTPUT, stream::STDERR, 0],
+            Self::Output(Stream::Stdout) => [kind::DATA, channel::OUTPUT, output_stream::STDOUT, 0],
+            Self::Output(Stream::Stderr) => [kind::DATA, channel::OUTPUT, output_stream::STDERR, 0],
             Self::OutputAck => [kind::ACK, channel::OUTPUT, 0, 0],
             Self::Video => [kind::DATA, channel::VIDEO, 0, 0],
         }
@@ -104,8 +104,8 @@ impl FrameKind {
             [kind::DATA, channel::INPUT, 0, 0] => Self::Input,
             [kind::END, channel::INPUT, 0, 0] => Self::InputEnd,
             [kind::ACK, channel::INPUT, 0, 0] => Self::InputAck,
-            [kind::DATA, channel::OUTPUT, stream::STDOUT, 0] => Self::Output(Stream::Stdout),
-            [kind::DATA, channel::OUTPUT, stream::STDERR, 0] => Self::Output(Stream::Stderr),
+            [kind::DATA, channel::OUTPUT, output_stream::STDOUT, 0] => Self::Output(Stream::Stdout),
+            [kind::DATA, channel::OUTPUT, output_stream::STDERR, 0] => Self::Output(Stream::Stderr),
             [kind::ACK, channel::OUTPUT, 0, 0] => Self::OutputAck,
             [kind::DATA, channel::VIDEO, 0, 0] => Self::Video,
             _ => return None,
