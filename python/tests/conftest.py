@@ -16,6 +16,10 @@ from fake_server import ALL_FEATURES, PATIENCE, FakeServer, wait_until
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
+# A shell without job control lets what it starts in the background ignore Ctrl-C, and a program
+# here would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 class Program:
     """A program that runs, and whose output is read as it comes."""
