@@ -163,7 +163,7 @@ def client_shows_figures() -> bool:
             warn("the server does not answer, so figures are not seen")
         return False
     connection.want(_wire.FIGURE)
-    return "figure" in features
+    return _wire.FIGURE.feature in features
 
 
 def is_in_matplotlib(thread: int) -> bool:
